@@ -1,0 +1,54 @@
+"""What every stage command shares: paths, one JSON value of settings, a log, and errors without tracebacks."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from stages.errors import SettingsError, TagmaskError
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def parser(description: str | None, *paths: str, many: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+    """An argument parser with `--settings` (JSON), one required `--<name>` path for each of `paths`, and one
+    `--<name>` list of paths for each of `many`."""
+    arguments = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    arguments.add_argument("--settings", required=True, help="the stage's section of the config, as JSON")
+    for name in paths:
+        arguments.add_argument(f"--{name}", type=Path, required=True)
+    for name in many:
+        arguments.add_argument(f"--{name}", type=Path, required=True, nargs="+")
+    return arguments
+
+
+def parse_settings(model: type[Section], text: str) -> Section:
+    """Settings from JSON. Raises SettingsError that lists each wrong field by its path."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise SettingsError(describe(error)) from error
+
+
+def describe(error: ValidationError, section: str = "") -> str:
+    """One line for each wrong setting: its dotted path, what is wrong, and the value given."""
+    lines = []
+    for problem in error.errors():
+        path = ".".join(str(part) for part in ([section] if section else []) + list(problem["loc"]))
+        value = "" if problem["type"] == "missing" else f" (given: {problem['input']!r})"
+        lines.append(f"{path or 'settings'}: {problem['msg']}{value}")
+    return "\n".join(lines)
+
+
+def main(run: Callable[[list[str] | None], None]) -> None:
+    """Runs a command: log on stderr; a TagmaskError becomes one message and exit status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        run(None)
+    except TagmaskError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error

@@ -1,0 +1,1 @@
+"""Stage `encode`: frozen knowledge; backbone weights, class text embeddings, image embeddings."""

@@ -1,0 +1,1 @@
+"""Stage `evaluate`: every score, each with split, stage and threshold stated."""

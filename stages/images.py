@@ -1,0 +1,61 @@
+"""Reading images and masks, and the VOC palette."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from stages.errors import DataError
+from stages.files import atomic_path
+
+BACKGROUND = 0
+IGNORE = 255
+
+
+def voc_palette() -> list[int]:
+    """The PASCAL VOC colour map, 256 x RGB flattened: bits of the label spread over the colour channels.
+
+    Source: VOC2012 development kit, `VOCcolormap`.
+    """
+    labels = np.arange(256)
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            colours[:, channel] |= (((labels >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return colours.flatten().tolist()
+
+
+def read_image(path: Path) -> Image.Image:
+    """Reads an image as upright RGB. Raises DataError when it is missing or cannot be decoded."""
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such image; check the dataset folder (`data.root`)") from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """Reads an indexed or grey PNG mask as [rows, columns] uint8 of class indices.
+
+    Raises DataError when it is missing, cannot be decoded, or is neither indexed nor grey.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("P", "L"):
+                raise DataError(f"{path}: mask mode is {image.mode}, must be P (indexed) or L; export class indices")
+            return np.array(image, dtype=np.uint8)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such mask") from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise DataError(f"{path}: cannot be read as a mask ({error})") from error
+
+
+def write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
+    """Writes [rows, columns] uint8 class indices as an indexed PNG with the VOC palette, atomically."""
+    image = Image.fromarray(mask, mode="L")
+    image.putpalette(voc_palette())
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", optimize=True)

@@ -1,0 +1,1 @@
+"""Stage `localize`: trains the localization transformer and turns images into class localization maps."""

@@ -1,0 +1,1 @@
+"""Stage `refine`: localization maps to pseudo masks."""

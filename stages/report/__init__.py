@@ -1,0 +1,1 @@
+"""Stage `report`: one HTML page with scores, curves, times and qualitative panels."""

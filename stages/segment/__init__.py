@@ -1,0 +1,1 @@
+"""Stage `segment`: trains DeepLab in mmsegmentation on masks; predicts val and test."""

@@ -1,0 +1,65 @@
+"""Shards of localization maps: one safetensors file for many images, small on disk, read image by image."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from stages.errors import DataError
+from stages.files import atomic_path
+
+
+@dataclass(frozen=True)
+class ImageMaps:
+    """Localization maps of one image.
+
+    maps: [tagged classes, rows, columns] float32 in [0, 1], at a fraction of the image's size.
+    classes: [tagged classes] int64, positions in the class list from 0 (mask value is one more).
+    size: (rows, columns) of the image itself.
+    """
+
+    id: str
+    maps: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    size: tuple[int, int]
+
+
+def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:
+    """Writes maps as uint8 (scale 1/255 in the metadata), atomically. Returns the number of images.
+
+    A map's scores lie in [0, 1] and serve to be thresholded, so steps of 1/255 are finer than any threshold chosen.
+    """
+    tensors: dict[str, NDArray] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for image in images:
+        tensors[f"{image.id}/maps"] = np.round(image.maps * 255).astype(np.uint8)
+        tensors[f"{image.id}/classes"] = image.classes.astype(np.int64)
+        sizes[image.id] = image.size
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"scale": repr(1 / 255), "sizes": json.dumps(sizes)})
+    return len(sizes)
+
+
+def read_shard(path: Path) -> Iterator[ImageMaps]:
+    """Yields the images of a shard in the order they were written, one in memory at a time.
+
+    Raises DataError when the file is missing, truncated, or no shard of maps.
+    """
+    try:
+        with safe_open(path, framework="numpy") as shard:
+            metadata = shard.metadata() or {}
+            scale = np.float32(metadata["scale"])
+            for image_id, (rows, columns) in json.loads(metadata["sizes"]).items():
+                yield ImageMaps(
+                    id=image_id,
+                    maps=shard.get_tensor(f"{image_id}/maps").astype(np.float32) * scale,
+                    classes=shard.get_tensor(f"{image_id}/classes"),
+                    size=(rows, columns),
+                )
+    except (SafetensorError, FileNotFoundError, KeyError) as error:
+        raise DataError(f"{path}: not a whole shard of maps ({error}); delete it and rerun `localize`") from error

@@ -1,0 +1,78 @@
+"""What the trainings share: a work folder that knows its own settings, mixed precision on any device, curves on disk."""
+
+import csv
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from pydantic import BaseModel
+
+from stages.devices import autocast, pick_device
+from stages.files import atomic_path, sha256_of, write_json
+
+log = logging.getLogger(__name__)
+
+FINGERPRINT = "fingerprint.json"
+
+
+@OPTIM_WRAPPERS.register_module()
+class Bfloat16OptimWrapper(OptimWrapper):
+    """Runs the forward pass under bfloat16 autocast where the hardware has it (mmengine's own demands a GPU)."""
+
+    @contextmanager
+    def optim_context(self, model) -> Iterator[None]:
+        with super().optim_context(model), autocast(pick_device()):
+            yield
+
+
+def fingerprint_of(settings: BaseModel, *, seed: int, code: str, files: Sequence[Path]) -> dict[str, str]:
+    """What a training depends on: its settings, seed, source code and the bytes of its input files."""
+    return {
+        "settings": settings.model_dump_json(),
+        "seed": str(seed),
+        "code": code,
+        "files": json.dumps([sha256_of(path) for path in files]),
+    }
+
+
+def prepare_work(work: Path, fingerprint: Mapping[str, str]) -> bool:
+    """Makes the work folder ready and tells whether an earlier run can be resumed from it.
+
+    A folder left by a run of other settings, seed, code or inputs is emptied: its checkpoints would be wrong here.
+    """
+    known = work / FINGERPRINT
+    if known.is_file() and json.loads(known.read_text(encoding="utf-8")) == dict(fingerprint):
+        resumes = (work / "last_checkpoint").is_file()
+        log.info("%s: %s", work, "resuming from its last checkpoint" if resumes else "no checkpoint yet")
+        return resumes
+    if work.exists():
+        log.info("%s: made with other settings, code or inputs; starting afresh", work)
+        shutil.rmtree(work)
+    work.mkdir(parents=True)
+    write_json(known, dict(fingerprint))
+    return False
+
+
+def write_curves(path: Path, work: Path) -> None:
+    """Gathers the scalars that mmengine logged under `work` (all runs, resumed ones too) into one CSV, atomically.
+
+    Columns: step, name, value. Where a step was logged twice (a killed run, then its resumption), the last one stands.
+    """
+    values: dict[tuple[int, str], float] = {}
+    for scalars in sorted(work.glob("*/vis_data/scalars.json")):
+        for line in scalars.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            step = int(row["step"])
+            for name, value in row.items():
+                if name not in ("step", "iter", "epoch") and isinstance(value, int | float):
+                    values[step, name] = value
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("step", "name", "value"))
+        for (step, name), value in sorted(values.items()):
+            writer.writerow((step, name, value))
