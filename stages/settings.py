@@ -24,7 +24,9 @@ class DemoSettings(Strict):
     """The demo set: photographic cut-outs pasted over photographs."""
 
     cache: Path = Field(Path(".cache/demo-sources"), description="folder for the downloaded source packages")
-    packages: Path | None = Field(None, description="folder of your own with the three .deb files, where apt is missing")
+    packages: Path | None = Field(
+        None, description="folder of your own with the three .deb files, where apt is missing"
+    )
     train: Count = Field(600, description="training images")
     val: Count = Field(150, description="validation images")
     test: Count = Field(150, description="test images")
@@ -94,11 +96,17 @@ class EncodeSettings(Strict):
     """Frozen knowledge: backbone weights, class text embeddings, image embeddings."""
 
     weights: dict[str, str] = Field(
-        description="timm model name -> where its weights come from: `timm`, `package`, or a .safetensors/.pth file"
+        {}, description="timm model name -> where its weights come from: `timm`, `package`, or a .safetensors/.pth file"
     )
     clip: PretrainedClip | TowerClip = Field(PretrainedClip(), discriminator="kind", description="the CLIP model")
     templates: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        ("a photo of a {}.", "a photo of the {}.", "a cropped photo of a {}.", "a good photo of a {}.", "a close-up photo of a {}."),
+        (
+            "a photo of a {}.",
+            "a photo of the {}.",
+            "a cropped photo of a {}.",
+            "a good photo of a {}.",
+            "a close-up photo of a {}.",
+        ),
         description="prompt templates; their embeddings are averaged for each class",
     )
     synonyms: dict[str, tuple[str, ...]] = Field({}, description="class -> names to use in its prompts in place of it")
@@ -212,13 +220,19 @@ class SegmentSettings(Strict):
     """DeepLab in mmsegmentation, trained on masks."""
 
     backbone: str = Field("resnet101", description="timm CNN; its weights come from `encode.weights`")
+    output_stride: Literal[8, 16, 32] = Field(
+        16, description="image size over the size of the backbone's last features; 32 for a timm model without dilation"
+    )
+    decoder_channels: Count = Field(256, description="channels of the atrous pyramid and the decoder")
     crop: Count = Field(321, description="side of the training crop, pixels")
     scales: tuple[Positive, Positive] = Field((0.5, 2.0), description="random resize before the crop")
-    batch_size: Count = Field(16, description="images a step")
+    batch_size: Annotated[int, Field(ge=2)] = Field(16, description="images a step; batch norm needs two or more")
     iterations: Count = Field(20000, description="training steps")
+    warmup_iterations: Annotated[int, Field(ge=0)] = Field(500, description="steps of linear warm-up before the decay")
     learning_rate: Positive = Field(1e-3, description="AdamW learning rate of the decoder at its peak")
     backbone_rate: Share = Field(0.1, description="the backbone's learning rate as a share of the decoder's")
     frozen_stages: Annotated[int, Field(ge=0)] = Field(0, description="first backbone stages that stay as they are")
+    frozen_norm: bool = Field(False, description="keep the means and variances of the backbone's batch norms as they are")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW weight decay")
     background_weight: Positive = Field(1.0, description="weight of background in the cross-entropy")
     checkpoint_every: Count = Field(1000, description="steps between checkpoints")
@@ -234,9 +248,13 @@ class SegmentSettings(Strict):
 class EvaluateSettings(Strict):
     """What is scored, and how finely thresholds are swept."""
 
-    thresholds: Annotated[int, Field(ge=10, le=1000)] = Field(100, description="steps of the threshold sweep over [0, 1]")
+    thresholds: Annotated[int, Field(ge=10, le=1000)] = Field(
+        100, description="steps of the threshold sweep over [0, 1]"
+    )
     maps: tuple[SplitName, ...] = Field(("train", "val"), description="splits whose maps and pseudo masks are scored")
-    segmenter: tuple[SplitName, ...] = Field(("val", "test"), description="splits with true masks, to score predictions")
+    segmenter: tuple[SplitName, ...] = Field(
+        ("val", "test"), description="splits with true masks, to score predictions"
+    )
 
 
 class ReportSettings(Strict):

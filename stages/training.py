@@ -7,9 +7,12 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.registry import HOOKS, OPTIM_WRAPPERS
+from mmengine.runner import set_random_seed
 from pydantic import BaseModel
 
 from stages.devices import autocast, pick_device
@@ -28,6 +31,43 @@ class Bfloat16OptimWrapper(OptimWrapper):
     def optim_context(self, model) -> Iterator[None]:
         with super().optim_context(model), autocast(pick_device()):
             yield
+
+
+@HOOKS.register_module()
+class SeedEachEpoch(Hook):
+    """Seeds every random generator at the start of an epoch, so that a resumed run draws what an unbroken one draws."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def before_train_epoch(self, runner) -> None:
+        set_random_seed(self.seed + runner.epoch)
+
+
+def runner_defaults(*, seed: int, log_every: int, checkpoint_every: int, by_epoch: bool) -> dict[str, Any]:
+    """The Runner arguments that all trainings share: seed, checkpoints (the last two), text log with time left,
+    TensorBoard."""
+    hooks = [{"type": "SeedEachEpoch", "seed": seed}] if by_epoch else []
+    return {
+        "default_hooks": {
+            "logger": {"type": "LoggerHook", "interval": log_every},
+            "checkpoint": {
+                "type": "CheckpointHook",
+                "interval": checkpoint_every,
+                "by_epoch": by_epoch,
+                # Two, so that a run killed while it writes one still has the one before.
+                "max_keep_ckpts": 2,
+            },
+        },
+        "custom_hooks": hooks,
+        "log_processor": {"by_epoch": by_epoch},
+        "visualizer": {
+            "type": "Visualizer",
+            "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}],
+        },
+        "randomness": {"seed": seed},
+        "default_scope": "mmengine",
+    }
 
 
 def fingerprint_of(settings: BaseModel, *, seed: int, code: str, files: Sequence[Path]) -> dict[str, str]:

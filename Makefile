@@ -1,0 +1,54 @@
+# `make demo` and `make test` set up the environment themselves on first use (.venv, about 6 GB) and reuse it afterwards.
+PYTHON ?= python3.11
+VENV ?= .venv
+CORES ?= $(shell nproc)
+
+BIN := $(abspath $(VENV))/bin
+READY := $(VENV)/.ready
+IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
+
+.DEFAULT_GOAL := help
+.PHONY: help demo upper_bound test lint environment
+
+help:
+	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
+	@echo "make upper_bound  the same, and the segmenter trained on true masks beside it"
+	@echo "make test         all tests"
+	@echo "make lint         formatting, types, workflow"
+	@echo "make environment  only set up $(VENV)"
+	@echo "CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV) can be given to each"
+
+demo: $(READY)
+	$(IN_VENV) snakemake --cores $(CORES) --configfile configs/demo.yaml -- all
+	@$(IN_VENV) python -c "print(open('results/demo/evaluate/summary.csv').read())"
+	@echo "The page: results/demo/report/index.html"
+
+upper_bound: $(READY)
+	$(IN_VENV) snakemake --cores $(CORES) --configfile configs/demo.yaml -- upper_bound
+	@$(IN_VENV) python -c "print(open('results/demo/evaluate/upper_bound.csv').read())"
+	@echo "The page: results/demo/report/upper_bound.html"
+
+test: $(READY)
+	$(IN_VENV) python -m pytest
+
+lint: $(READY)
+	$(IN_VENV) ruff check .
+	$(IN_VENV) ruff format --check .
+	$(IN_VENV) mypy
+	$(IN_VENV) snakefmt --check Snakefile workflow
+	$(IN_VENV) snakemake --configfile configs/demo.yaml --lint
+
+environment: $(READY)
+
+# pip writes each step, so what is missing on the machine is said first and in one line.
+$(READY): pyproject.toml .constraints.txt
+	@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON); install Python 3.11 (Debian, Ubuntu: apt-get install python3.11-venv python3.11-dev) or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11, for which the versions are pinned; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "error: $(PYTHON) cannot make environments; apt-get install python3.11-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())' || { echo "error: $(PYTHON) has no headers, which pydensecrf2 is compiled with; apt-get install python3.11-dev" >&2; exit 1; }
+	@command -v gcc > /dev/null && command -v g++ > /dev/null || { echo "error: no C++ compiler, which pydensecrf2 is compiled with; apt-get install g++" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --editable '.[demo,dev]' --constraint .constraints.txt
+# mmcv asks for OpenCV with windows, which needs libGL and X11; this one is the same without them. Last, so that it wins.
+	$(BIN)/pip install --force-reinstall --no-deps --constraint .constraints.txt opencv-python-headless
+	touch $@

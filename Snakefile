@@ -1,0 +1,29 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+# A config given with --configfile stands in for the default one. Snakemake would merge the two, and the demo's settings
+# would shine through wherever the other leaves one out.
+if not workflow.overwrite_configfiles:
+
+    configfile: "configs/demo.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/encode.smk"
+include: "workflow/rules/localize.smk"
+include: "workflow/rules/refine.smk"
+include: "workflow/rules/segment.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        results("data/sheets/{split}.jpg", split=SPLITS),
+        results("segment/pseudo_masks/predictions/{split}/{shard}", split=experiment.segment.predict, shard=SHARDS),
+        results("evaluate/summary.csv"),
+        results("report/index.html"),

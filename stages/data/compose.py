@@ -1,0 +1,35 @@
+"""Composes the demo set: photographic cut-outs over photographs, in VOC layout, with true masks and tags."""
+
+from pathlib import Path
+
+from stages.command import main, parse_settings, parser
+from stages.data.demo_lists import check_classes, read_background_list, read_cutout_list
+from stages.data.demo_set import compose_set
+from stages.errors import DataError
+from stages.files import read_json
+from stages.settings import DataSettings
+
+
+def run(arguments: list[str] | None = None) -> None:
+    commands = parser(__doc__, "sources", "output")
+    commands.add_argument("--seed", type=int, required=True, help="seed of every random choice")
+    commands.add_argument("--processes", type=int, default=1, help="processes that compose; the result is the same")
+    args = commands.parse_args(arguments)
+    settings = parse_settings(DataSettings, args.settings)
+    check_classes(settings.classes)
+    sources = read_json(args.sources)
+    if not isinstance(sources, dict) or "files" not in sources:
+        raise DataError(f"{args.sources}: has no entry `files`; delete it and run `fetch` again")
+    compose_set(
+        args.output,
+        {name: Path(path) for name, path in sources["files"].items()},
+        read_cutout_list(),
+        read_background_list(),
+        settings=settings,
+        seed=args.seed,
+        processes=args.processes,
+    )
+
+
+if __name__ == "__main__":
+    main(run)

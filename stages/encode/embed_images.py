@@ -1,0 +1,34 @@
+"""Writes the frozen embedding of each image of a split, or of its caption."""
+
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from stages.command import main, parse_settings, parser
+from stages.devices import pick_device
+from stages.encode.clip import load_clip
+from stages.encode.embeddings import caption_embeddings, image_embeddings
+from stages.files import atomic_path
+from stages.index import read_index
+from stages.settings import EncodeSettings
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = parser(__doc__, "index", "root", "output")
+    options.add_argument("--source", choices=("image", "caption"), default="image", help="what is embedded")
+    options.add_argument("--clip", type=Path, help="projections that train_clip wrote")
+    options.add_argument("--weights", type=Path, help="weights of the image tower")
+    args = options.parse_args(arguments)
+    settings = parse_settings(EncodeSettings, args.settings)
+    clip = load_clip(settings, projections=args.clip, weights=args.weights)
+    records = read_index(args.index)
+    if args.source == "caption":
+        embeddings = caption_embeddings(clip, records, batch_size=settings.batch_size, device=pick_device())
+    else:
+        embeddings = image_embeddings(clip, records, args.root, batch_size=settings.batch_size, device=pick_device())
+    with atomic_path(args.output) as temporary:
+        save_file(embeddings, temporary)
+
+
+if __name__ == "__main__":
+    main(run)

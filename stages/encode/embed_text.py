@@ -1,0 +1,29 @@
+"""Writes the text embedding of each class, from an ensemble of prompts."""
+
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from stages.command import main, parse_settings, parser
+from stages.encode.clip import load_clip, text_embeddings
+from stages.files import atomic_path
+from stages.index import read_classes
+from stages.settings import EncodeSettings
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = parser(__doc__, "classes", "output")
+    options.add_argument("--clip", type=Path, help="projections that train_clip wrote")
+    options.add_argument("--weights", type=Path, help="weights of the image tower")
+    args = options.parse_args(arguments)
+    settings = parse_settings(EncodeSettings, args.settings)
+    clip = load_clip(settings, projections=args.clip, weights=args.weights)
+    embeddings = text_embeddings(
+        clip, read_classes(args.classes), templates=settings.templates, synonyms=settings.synonyms
+    )
+    with atomic_path(args.output) as temporary:
+        save_file({"text": embeddings}, temporary)
+
+
+if __name__ == "__main__":
+    main(run)

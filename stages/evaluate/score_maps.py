@@ -1,0 +1,93 @@
+"""Scores localization maps against true masks at every background threshold."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from stages.command import main, parse_settings, parser
+from stages.errors import DataError
+from stages.evaluate.confusion import mean_iou
+from stages.evaluate.scores import FixedScore, Score, rates_of, write_score
+from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
+from stages.evaluate.truth import read_truth, require_masks
+from stages.index import Record, read_classes, read_index
+from stages.seeds import enlarge_maps
+from stages.settings import EvaluateSettings
+from stages.shards import read_shard
+
+log = logging.getLogger(__name__)
+
+
+def read_samples(records: Sequence[Record], root: Path, shards: Sequence[Path], classes: int) -> Iterator[Sample]:
+    """Maps and true mask of each image, one at a time. Raises DataError unless the shards hold the index's images."""
+    missing = {record.id: record for record in records}
+    for shard in shards:
+        for image in read_shard(shard):
+            record = missing.pop(image.id, None)
+            if record is None:
+                raise DataError(f"{shard}: image {image.id!r} is not in the index or in two shards; rerun `localize`")
+            truth = read_truth(root / record.mask, classes, image.size)
+            yield Sample(enlarge_maps(image.maps, image.size), image.classes, truth)
+    if missing:
+        raise DataError(f"no maps for {len(missing)} images (the first: {next(iter(missing))!r}); rerun `localize`")
+
+
+def score_sweep(
+    samples: Iterator[Sample],
+    classes: Sequence[str],
+    *,
+    steps: int,
+    threshold: float,
+    split: str,
+    images: int,
+    seed: int,
+) -> Score:
+    """The score at the best threshold of the sweep ("oracle"; of equals the lowest), at `threshold`, and the sweep."""
+    grid = threshold_grid(steps)
+    thresholds = threshold_grid(steps, threshold)
+    confusions = sweep_confusions(samples, thresholds, len(classes))
+    on_grid = np.isin(thresholds, grid)
+    mious = mean_iou(confusions)
+    best = np.flatnonzero(on_grid)[mious[on_grid].argmax()]
+    fixed = int(np.flatnonzero(thresholds == np.float32(threshold))[0])
+    return Score(
+        stage="maps",
+        split=split,
+        images=images,
+        threshold=round(float(thresholds[best]), 6),
+        threshold_source="oracle",
+        seed=seed,
+        fixed=FixedScore(threshold=threshold, miou=float(mious[fixed])),
+        sweep=tuple((round(float(value), 6), float(miou)) for value, miou in zip(grid, mious[on_grid], strict=True)),
+        **rates_of(confusions[best], classes),
+    )
+
+
+def run(arguments: list[str] | None = None) -> None:
+    command = parser(__doc__, "index", "root", "classes", "output", many=("maps",))
+    command.add_argument("--split", required=True, help="name of the split")
+    command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
+    command.add_argument("--threshold", type=float, required=True, help="background threshold that `refine` uses")
+    args = command.parse_args(arguments)
+    settings = parse_settings(EvaluateSettings, args.settings)
+    records, classes = read_index(args.index), read_classes(args.classes)
+    require_masks(records, args.split, "evaluate.maps")
+    samples = read_samples(records, args.root, args.maps, len(classes))
+    score = score_sweep(
+        iter(tqdm(samples, total=len(records), unit="image", desc="score maps", mininterval=1)),
+        classes,
+        steps=settings.thresholds,
+        threshold=args.threshold,
+        split=args.split,
+        images=len(records),
+        seed=args.seed,
+    )
+    write_score(args.output, score)
+    log.info("maps on %s: mIoU %.2f at threshold %.2f (best)", args.split, score.miou, score.threshold)
+
+
+if __name__ == "__main__":
+    main(run)

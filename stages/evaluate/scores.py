@@ -1,0 +1,75 @@
+"""A score and its file: `evaluate/<stage>-<split>.json`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from stages.errors import DataError
+from stages.evaluate.confusion import class_ious, error_rates, mean_iou
+from stages.files import read_json, write_json
+from stages.settings import Strict
+
+StageName = Literal["maps", "pseudo_masks", "segmenter", "upper_bound"]
+ThresholdSource = Literal["fixed", "auto", "oracle"]
+
+
+class FixedScore(Strict):
+    """The score of maps at the threshold that the stage `refine` uses."""
+
+    threshold: float
+    miou: float
+
+
+class Score(Strict):
+    """What was scored, how, and the result. All rates in percent.
+
+    per_class: IoU by name, "background" first; None where neither truth nor prediction has the class.
+    false_positives, false_negatives: share of the union, averaged as `miou` is; the three sum to 100.
+    threshold_source: "fixed" in the config, or "oracle": chosen on this very split with its true masks, as the
+    published tables of maps do; None where no threshold is used.
+    fixed, sweep: of maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
+    """
+
+    stage: StageName
+    split: str
+    images: int
+    miou: float
+    per_class: dict[str, float | None]
+    false_positives: float
+    false_negatives: float
+    threshold: float | None
+    threshold_source: ThresholdSource | None
+    seed: int
+    fixed: FixedScore | None = None
+    sweep: tuple[tuple[float, float], ...] | None = None
+
+
+def rates_of(confusion: NDArray[np.int64], classes: Sequence[str]) -> dict:
+    """The fields of Score that a confusion matrix [1 + classes, 1 + classes] gives."""
+    ious = class_ious(confusion).tolist()
+    false_positives, false_negatives = error_rates(confusion)
+    return {
+        "miou": float(mean_iou(confusion)),
+        "per_class": {
+            name: None if np.isnan(iou) else iou for name, iou in zip(("background", *classes), ious, strict=True)
+        },
+        "false_positives": false_positives,
+        "false_negatives": false_negatives,
+    }
+
+
+def write_score(path: Path, score: Score) -> None:
+    """Writes a score as JSON, atomically."""
+    write_json(path, score.model_dump(mode="json"))
+
+
+def read_score(path: Path) -> Score:
+    """Reads what `write_score` wrote. Raises DataError when the file is missing or is no score."""
+    try:
+        return Score.model_validate(read_json(path))
+    except ValidationError as error:
+        raise DataError(f"{path}: not a score ({error.errors()[0]['msg']}); delete it and rerun `evaluate`") from error

@@ -1,0 +1,61 @@
+"""Puts all scores of an experiment into one table."""
+
+import argparse
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from stages.command import main
+from stages.evaluate.scores import Score, read_score
+from stages.files import atomic_path
+
+COLUMNS = ("stage", "split", "images", "miou", "threshold", "threshold_source", "share_of_bound", "seed")
+ORDER = ("maps", "pseudo_masks", "segmenter", "upper_bound")
+
+
+def sort_scores(scores: Iterable[Score]) -> list[Score]:
+    """In the order of the stages, then train, val, test."""
+    splits = ("train", "val", "test")
+    return sorted(scores, key=lambda score: (ORDER.index(score.stage), splits.index(score.split)))
+
+
+def share_of_bound(score: Score, scores: Iterable[Score]) -> float | None:
+    """A segmenter's mIoU in percent of the upper bound's on the same split; None for other stages or without it."""
+    bounds = [other.miou for other in scores if (other.stage, other.split) == ("upper_bound", score.split)]
+    return 100 * score.miou / bounds[0] if score.stage == "segmenter" and bounds and bounds[0] else None
+
+
+def table_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
+    """One row of text a score, as COLUMNS; rates with two decimals; empty where there is nothing to say."""
+    rows: list[tuple[str, ...]] = []
+    for score in sort_scores(scores):
+        share = share_of_bound(score, scores)
+        rows.append(
+            (
+                score.stage,
+                score.split,
+                str(score.images),
+                f"{score.miou:.2f}",
+                "" if score.threshold is None else f"{score.threshold:g}",
+                score.threshold_source or "",
+                "" if share is None else f"{share:.1f}",
+                str(score.seed),
+            )
+        )
+    return rows
+
+
+def run(arguments: list[str] | None = None) -> None:
+    command = argparse.ArgumentParser(description=__doc__)
+    command.add_argument("--scores", type=Path, required=True, nargs="+", help="score files (JSON)")
+    command.add_argument("--output", type=Path, required=True, help="the table (CSV)")
+    args = command.parse_args(arguments)
+    rows = table_rows([read_score(path) for path in args.scores])
+    with atomic_path(args.output) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main(run)

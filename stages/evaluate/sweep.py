@@ -1,0 +1,57 @@
+"""Maps scored at every background threshold in one pass over the files."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from einops import rearrange
+from numpy.typing import NDArray
+
+from stages.images import IGNORE
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Maps of one image beside its true mask.
+
+    maps: [K, rows, columns] float32 in [0, 1] at the image's size.
+    classes: [K] int64, positions in the class list from 0, each once.
+    truth: [rows, columns] uint8 mask values; 255 is not counted.
+    """
+
+    maps: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    truth: NDArray[np.uint8]
+
+
+def threshold_grid(steps: int, *more: float) -> NDArray[np.float32]:
+    """The thresholds 0, 1/steps, ..., 1 and the given ones, rising, each once: float32."""
+    return np.unique(np.concatenate([np.arange(steps + 1) / steps, more]).astype(np.float32))
+
+
+def sweep_confusions(samples: Iterable[Sample], thresholds: NDArray[np.float32], classes: int) -> NDArray[np.int64]:
+    """Confusion matrices [thresholds, 1 + classes, 1 + classes] int64 (row = truth, column = prediction).
+
+    `thresholds` rise from 0. A pixel is its best class at the thresholds up to its best score and background above. So
+    one histogram of pixels by best class, truth and the last threshold that their score reaches holds every threshold:
+    summed from its upper end it gives the pixels that are still foreground. Samples are read once and not kept.
+    """
+    labels, steps = classes + 1, len(thresholds)
+    truths = np.zeros(labels, dtype=np.int64)
+    histogram = np.zeros((classes, labels, steps), dtype=np.int64)
+    for sample in samples:
+        counted = sample.truth != IGNORE
+        truth = sample.truth[counted].astype(np.int64)
+        truths += np.bincount(truth, minlength=labels)
+        if len(sample.classes) == 0:  # background at every threshold
+            continue
+        best = sample.maps.argmax(axis=0)[counted]
+        reached = np.searchsorted(thresholds, sample.maps.max(axis=0)[counted], side="right") - 1
+        # Only the image's own classes: a histogram over all of COCO's would cost more than the image itself.
+        counts = np.bincount((best * labels + truth) * steps + reached, minlength=len(sample.classes) * labels * steps)
+        histogram[sample.classes] += counts.reshape(-1, labels, steps)
+    foreground = histogram[..., ::-1].cumsum(axis=-1)[..., ::-1]
+    confusions = np.empty((steps, labels, labels), dtype=np.int64)
+    confusions[..., 1:] = rearrange(foreground, "predicted truth threshold -> threshold truth predicted")
+    confusions[..., 0] = truths - confusions[..., 1:].sum(axis=-1)
+    return confusions

@@ -1,0 +1,42 @@
+"""True masks, checked before they are counted. Only this stage (and the upper bound's training) reads them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.errors import DataError
+from stages.images import IGNORE, read_mask
+from stages.index import Record
+
+
+def require_masks(records: Sequence[Record], split: str, setting: str) -> None:
+    """Raises DataError when the split is empty or an image has no true mask; it names the setting that asks for it."""
+    if not records:
+        raise DataError(f"split {split!r} has no images, so it cannot be scored; take it out of `{setting}`")
+    without = [record.id for record in records if not record.mask]
+    if without:
+        raise DataError(
+            f"split {split!r} has no true mask for {len(without)} of {len(records)} images (the first: {without[0]!r}),"
+            f" so it cannot be scored; take it out of `{setting}` or add the masks to the dataset"
+        )
+
+
+def read_truth(path: Path, classes: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A true mask [rows, columns] uint8. Raises DataError for another size or a value above `classes` but 255."""
+    mask = read_mask(path)
+    check_mask(path, mask, classes, size)
+    return mask
+
+
+def check_mask(path: Path, mask: NDArray[np.uint8], classes: int, size: tuple[int, int]) -> None:
+    """Raises DataError when a mask is not of `size` (rows, columns) or holds a value that is no class and not 255."""
+    if mask.shape != size:
+        raise DataError(f"{path}: mask is {mask.shape} (rows, columns), must be {size} as its image and its prediction")
+    wrong = np.unique(mask[(mask > classes) & (mask != IGNORE)])
+    if wrong.size:
+        raise DataError(
+            f"{path}: mask value {wrong[0]} is no class, `data.classes` names {classes};"
+            " list the class or correct the mask"
+        )

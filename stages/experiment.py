@@ -1,0 +1,138 @@
+"""A config file as an Experiment: wrong settings named with their dotted path, value and the likely right key."""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from stages.errors import SettingsError
+from stages.settings import Experiment
+
+# The key by which a config chooses one of several models for a section (`kind: vit`, `kind: hybrid`).
+CHOICE = "kind"
+
+
+def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
+    """Validates a config. Raises SettingsError with one line for each wrong setting, `source` in front."""
+    try:
+        return Experiment.model_validate(config)
+    except ValidationError as error:
+        lines = [f"{source}: {_describe(problem, config)}" for problem in error.errors()]
+        raise SettingsError("\n".join(lines)) from error
+
+
+def section_json(experiment: Experiment, section: str, *, only: Sequence[str] = (), without: Sequence[str] = ()) -> str:
+    """One section as compact JSON with its defaults filled in, for a command's `--settings`.
+
+    `only` keeps these settings (with `format` and `classes` of `data`, which have no defaults), `without` drops these;
+    both take dotted paths below the section. What is dropped has its default when the command reads it, so it must be
+    something that the command does not use.
+    """
+    values = getattr(experiment, section).model_dump(mode="json")
+    if only:
+        required = [
+            name for name, field in type(getattr(experiment, section)).model_fields.items() if field.is_required()
+        ]
+        values = _pick(values, [*required, *only])
+    for path in without:
+        *parents, last = path.split(".")
+        branch = values
+        for parent in parents:
+            branch = branch[parent]
+        del branch[last]
+    return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+
+
+def _pick(values: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    picked: dict[str, Any] = {}
+    for path in paths:
+        *parents, last = path.split(".")
+        source, target = values, picked
+        for parent in parents:
+            source, target = source[parent], target.setdefault(parent, {})
+        target[last] = source[last]
+    return picked
+
+
+def _describe(problem: ErrorDetails, config: Mapping[str, Any]) -> str:
+    path = _dotted(problem["loc"], config)
+    where = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: no such setting (given: {problem['input']!r}); {_suggest(path, config)}"
+    if problem["type"] == "missing":
+        return f"{where}: must be given"
+    if problem["type"] == "union_tag_not_found":
+        return f"{where}.{CHOICE}: must be given, to say what kind of {path[-1]} this is"
+    if problem["type"] == "union_tag_invalid":
+        context = problem["ctx"]
+        return f"{where}.{CHOICE}: must be one of {context['expected_tags']} (given: {context['tag']!r})"
+    message = problem["msg"].removeprefix("Value error, ")
+    # Sections as a whole (rules that hold between settings) would print everything below them.
+    given = "" if isinstance(problem["input"], Mapping) else f" (given: {problem['input']!r})"
+    return f"{where}: {message}{given}" if where else f"{message}{given}"
+
+
+def _dotted(location: Sequence[int | str], config: Mapping[str, Any]) -> list[str]:
+    """A problem's place as written in the config: without the names that pydantic adds for a chosen model."""
+    path: list[str] = []
+    value: Any = config
+    for position, part in enumerate(location):
+        if isinstance(value, Mapping) and part not in value and value.get(CHOICE) == part:
+            continue
+        if isinstance(value, Mapping) and part not in value and position < len(location) - 1:
+            continue  # the default choice of a section that leaves `kind` out
+        path.append(str(part))
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, Sequence) and isinstance(part, int) and part < len(value):
+            value = value[part]
+    return path
+
+
+def _suggest(path: Sequence[str], config: Mapping[str, Any]) -> str:
+    """The likely right key: a like name in the same section, else the same name in another, else all of the section."""
+    *parents, wrong = path
+    siblings = _keys_below(parents, config)
+    alike = difflib.get_close_matches(wrong, siblings, n=1)
+    if alike:
+        return f"did you mean `{'.'.join([*parents, alike[0]])}`?"
+    elsewhere = [name for name in _all_paths(Experiment) if name.split(".")[-1] == wrong]
+    if elsewhere:
+        return f"did you mean `{elsewhere[0]}`?"
+    return f"`{'.'.join(parents) or 'the config'}` knows {', '.join(siblings)}"
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The settings models that a field may hold: one, several where `kind` chooses, none for a plain value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
+
+
+def _keys_below(parents: Sequence[str], config: Mapping[str, Any]) -> list[str]:
+    models: list[type[BaseModel]] = [Experiment]
+    value: Any = config
+    for parent in parents:
+        models = [
+            inner
+            for model in models
+            if parent in model.model_fields
+            for inner in _models(model.model_fields[parent].annotation)
+        ]
+        value = value.get(parent, {}) if isinstance(value, Mapping) else {}
+    chosen = value.get(CHOICE) if isinstance(value, Mapping) else None
+    if chosen:
+        models = [model for model in models if chosen in str(model.model_fields[CHOICE].annotation)] or models
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _all_paths(model: type[BaseModel], prefix: str = "") -> list[str]:
+    paths = []
+    for name, field in model.model_fields.items():
+        paths.append(f"{prefix}{name}")
+        for inner in _models(field.annotation):
+            paths.extend(_all_paths(inner, f"{prefix}{name}."))
+    return paths

@@ -1,0 +1,167 @@
+"""Image encoders of the localizer: any timm ViT (the paper's way), or new blocks over a frozen timm CNN.
+
+An encoder gives patch tokens with `patches`, and the blocks through which class tokens then run with them. Parts that
+are frozen run without gradient and stay in evaluation mode.
+"""
+
+import math
+from collections.abc import Mapping
+
+import timm
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from timm.layers import build_sincos2d_pos_embed, resample_abs_pos_embed
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from stages.errors import SettingsError
+from stages.settings import HybridBackbone, VitBackbone
+
+Grid = tuple[int, int]
+
+
+class VitEncoder(nn.Module):
+    """A timm ViT. Class tokens enter at block `tokens_from_block`; everything before that block is frozen."""
+
+    def __init__(self, settings: VitBackbone, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        vit = timm.create_model(settings.model, pretrained=False, num_classes=0, dynamic_img_size=True)
+        if not hasattr(vit, "blocks") or not hasattr(vit, "pos_embed"):
+            raise SettingsError(f"localize.backbone.model: {settings.model} is no plain ViT of timm")
+        if settings.tokens_from_block >= len(vit.blocks):
+            raise SettingsError(
+                f"localize.backbone.tokens_from_block: {settings.tokens_from_block}, but {settings.model} has"
+                f" {len(vit.blocks)} blocks, counted from 0"
+            )
+        vit.load_state_dict({name: weights[name] for name in vit.state_dict()})
+        self.width = vit.embed_dim
+        self.stride = vit.patch_embed.patch_size[0]
+        # Data statistics the weights were trained with, RGB in [0, 1].
+        self.statistics = (vit.pretrained_cfg["mean"], vit.pretrained_cfg["std"])
+        self.frozen = nn.ModuleList(vit.blocks[: settings.tokens_from_block])
+        self.blocks = nn.ModuleList(vit.blocks[settings.tokens_from_block :])
+        self.norm = vit.norm
+        self.patch_embed = vit.patch_embed
+        self.position = vit.pos_embed
+        self.prefix = nn.ParameterList([vit.cls_token] + ([vit.reg_token] if vit.reg_token is not None else []))
+        self.grid = vit.patch_embed.grid_size
+        self.positions_of_prefix = vit.num_prefix_tokens if not vit.no_embed_class else 0
+        if settings.tokens_from_block > 0:
+            for part in (self.frozen, self.patch_embed):
+                part.requires_grad_(False)
+            self.position.requires_grad_(False)
+            self.prefix.requires_grad_(False)
+
+    def start_token(self) -> Tensor:
+        """The pretrained [CLS] token with its position, [D]: the start of every visual class token."""
+        position = self.position[0, 0] if self.positions_of_prefix else torch.zeros(self.width)
+        return (self.prefix[0][0, 0] + position).detach().clone()
+
+    def patches(self, images: Tensor) -> tuple[Tensor, Grid]:
+        """Images [B, 3, H, W], normalised, -> patch tokens [B, N, D] and the grid (rows, columns)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            embedded = self.patch_embed(images)  # [B, rows, columns, D]
+            grid = (embedded.shape[1], embedded.shape[2])
+            position = resample_abs_pos_embed(
+                self.position, new_size=list(grid), old_size=list(self.grid), num_prefix_tokens=self.positions_of_prefix
+            )
+            tokens = rearrange(embedded, "b rows columns d -> b (rows columns) d")
+            tokens = tokens + position[:, self.positions_of_prefix :]
+            if not self.frozen:
+                return tokens, grid
+            return self._through_frozen(tokens, position), grid
+
+    def _through_frozen(self, tokens: Tensor, position: Tensor) -> Tensor:
+        """The blocks before the class tokens enter still need the ViT's own [CLS] and registers."""
+        prefix = torch.cat(list(self.prefix), dim=1)
+        prefix = torch.cat(
+            (prefix[:, : self.positions_of_prefix] + position[:, : self.positions_of_prefix],
+             prefix[:, self.positions_of_prefix :]), dim=1
+        )  # fmt: skip
+        tokens = torch.cat((prefix.expand(len(tokens), -1, -1), tokens), dim=1)
+        for block in self.frozen:
+            tokens = block(tokens)
+        return tokens[:, prefix.shape[1] :]
+
+
+class HybridEncoder(nn.Module):
+    """New transformer blocks over feature maps of a frozen timm CNN, all brought to the grid of the first stride."""
+
+    def __init__(self, settings: HybridBackbone, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.cnn = timm.create_model(settings.model, pretrained=False, features_only=True)
+        reductions = self.cnn.feature_info.reduction()
+        unknown = [stride for stride in settings.strides if stride not in reductions]
+        if unknown:
+            raise SettingsError(f"localize.backbone.strides: {settings.model} has {reductions}, not {unknown}")
+        # features_only drops the classifier's layers, whose weights the file still holds.
+        own = self.cnn.state_dict()
+        self.cnn.load_state_dict({name: weights[_plain_name(name, weights)] for name in own})
+        self.cnn.requires_grad_(False)
+        self.levels = [reductions.index(stride) for stride in settings.strides]
+        channels = [self.cnn.feature_info.channels()[level] for level in self.levels]
+        config = timm.get_pretrained_cfg(settings.model)
+        self.statistics = (config.mean, config.std)
+        self.width = settings.width
+        self.stride = settings.strides[0]
+        self.norms = nn.ModuleList(nn.GroupNorm(1, count) for count in channels)
+        self.dropout = nn.Dropout2d(settings.dropout)
+        self.reduce = nn.Conv2d(sum(channels), settings.width, kernel_size=1)
+        self.blocks = nn.ModuleList(
+            Block(settings.width, settings.heads, qkv_bias=True) for _ in range(settings.blocks)
+        )
+        self.norm = nn.LayerNorm(settings.width)
+        self.start = nn.Parameter(nn.init.trunc_normal_(torch.zeros(settings.width), std=0.02), requires_grad=False)
+
+    def train(self, mode: bool = True) -> "HybridEncoder":
+        super().train(mode)
+        self.cnn.eval()  # frozen: its batch statistics stay those of the pretraining
+        return self
+
+    def start_token(self) -> Tensor:
+        """A random start, [D]: new blocks have no pretrained [CLS]."""
+        return self.start.detach().clone()
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Frozen feature maps of normalised images [B, 3, H, W], one [B, channels, H/stride, W/stride] a stride."""
+        levels = self.cnn(images)
+        return [levels[level] for level in self.levels]
+
+    def patches(self, images: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
+        """Images [B, 3, H, W], or the frozen `features` of such, -> patch tokens [B, N, D] and the grid."""
+        features = self.features(images) if isinstance(images, Tensor) else images
+        grid = (features[0].shape[-2], features[0].shape[-1])
+        same = [
+            F.interpolate(norm(feature), size=grid, mode="bilinear", align_corners=False)
+            for norm, feature in zip(self.norms, features, strict=True)
+        ]
+        reduced = self.reduce(self.dropout(torch.cat(same, dim=1)))
+        position = build_sincos2d_pos_embed(list(grid), dim=self.width, device=reduced.device)
+        return rearrange(reduced, "b d rows columns -> b (rows columns) d") + position, grid
+
+
+Encoder = VitEncoder | HybridEncoder
+
+
+def build_encoder(settings: VitBackbone | HybridBackbone, weights: Mapping[str, Tensor]) -> Encoder:
+    """The encoder that the settings name, with pretrained weights (a timm state dict)."""
+    if isinstance(settings, VitBackbone):
+        return VitEncoder(settings, weights)
+    return HybridEncoder(settings, weights)
+
+
+def _plain_name(name: str, weights: Mapping[str, Tensor]) -> str:
+    """features_only renames `layers.0.x` to `layers_0.x` where it flattens a model; the file has the plain name."""
+    return name if name in weights else name.replace("_", ".", 1)
+
+
+def attention_weights(block: nn.Module, tokens: Tensor) -> Tensor:
+    """Attention of a timm block, averaged over heads: tokens [B, M, D] -> [B, M, M]."""
+    attention = block.attn
+    qkv = rearrange(
+        attention.qkv(block.norm1(tokens)), "b m (three h d) -> three b h m d", three=3, h=attention.num_heads
+    )
+    query, key = attention.q_norm(qkv[0]), attention.k_norm(qkv[1])
+    return torch.softmax(query @ key.mT / math.sqrt(query.shape[-1]), dim=-1).mean(dim=1)

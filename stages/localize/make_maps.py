@@ -1,0 +1,27 @@
+"""Makes the localization maps of one shard of a split."""
+
+from stages.command import main, parse_settings, parser
+from stages.devices import pick_device
+from stages.index import read_index, shard_of
+from stages.localize.checkpoint import load_localizer
+from stages.localize.inference import make_maps
+from stages.settings import LocalizeSettings
+from stages.shards import write_shard
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = parser(__doc__, "index", "root", "localizer", "weights", "output")
+    options.add_argument("--shard", type=int, required=True)
+    options.add_argument("--shards", type=int, required=True)
+    args = options.parse_args(arguments)
+    settings = parse_settings(LocalizeSettings, args.settings)
+    localizer, classes = load_localizer(args.localizer, weights=args.weights)
+    records = shard_of(read_index(args.index), args.shard, args.shards)
+    maps = make_maps(
+        records, args.root, localizer=localizer, classes=classes, settings=settings.maps, device=pick_device()
+    )
+    write_shard(args.output, maps)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,66 @@
+"""Training of the localizer by an mmengine Runner that resumes from its work folder."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from stages.localize.objective import LocalizerObjective
+from stages.settings import LocalizerTraining
+from stages.training import runner_defaults
+
+log = logging.getLogger(__name__)
+
+
+def train_localizer(
+    objective: LocalizerObjective, dataset: Dataset, settings: LocalizerTraining, *, seed: int, work: Path, resume: bool
+) -> None:
+    """Trains `objective` in place for the settings' epochs; checkpoints and logs go to `work`.
+
+    resume: go on from the last checkpoint in `work`.
+    """
+    world = int(torch.distributed.get_world_size()) if torch.distributed.is_initialized() else 1
+    loader: dict[str, Any] = {
+        "dataset": dataset,
+        "batch_size": max(1, settings.batch_size // world),
+        "num_workers": settings.workers,
+        "persistent_workers": settings.workers > 0,
+        "sampler": {"type": "DefaultSampler", "shuffle": True},
+        "collate_fn": {"type": "default_collate"},
+        "drop_last": len(dataset) >= settings.batch_size,  # type: ignore[arg-type]
+    }
+    steps = len(dataset) // settings.batch_size or 1  # type: ignore[arg-type]
+    warmup = min(int(settings.warmup_epochs * steps), settings.epochs * steps - 1)
+    runner = Runner(
+        model=objective,
+        work_dir=str(work),
+        train_dataloader=loader,
+        train_cfg={"by_epoch": True, "max_epochs": settings.epochs},
+        optim_wrapper={
+            "type": "Bfloat16OptimWrapper",
+            "optimizer": {"type": "AdamW", "lr": settings.learning_rate, "weight_decay": settings.weight_decay},
+            "paramwise_cfg": {"norm_decay_mult": 0.0, "bias_decay_mult": 0.0},
+            "clip_grad": {"max_norm": 1.0},
+        },
+        param_scheduler=_schedule(settings, steps, warmup),
+        resume=resume,
+        **runner_defaults(
+            seed=seed, log_every=max(1, steps // 2), checkpoint_every=settings.checkpoint_every, by_epoch=True
+        ),
+    )
+    runner.train()
+
+
+def _schedule(settings: LocalizerTraining, steps: int, warmup: int) -> list[dict[str, Any]]:
+    """Linear warm-up, then a cosine to nearly nothing, both by step."""
+    total = settings.epochs * steps
+    cosine = {
+        "type": "CosineAnnealingLR", "by_epoch": False, "begin": warmup, "end": total,
+        "T_max": max(1, total - warmup), "eta_min_ratio": 0.01,
+    }  # fmt: skip
+    if not warmup:
+        return [cosine]
+    return [{"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warmup}, cosine]

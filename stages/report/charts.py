@@ -1,0 +1,96 @@
+"""Charts as inline SVG that takes the page's text colour, so that light and dark mode both work."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.evaluate.scores import Score
+from stages.report.gather import Curve
+
+# Matplotlib knows no "colour of the surrounding text": drawn in this one, replaced in the SVG.
+TEXT = "#010203"
+COLOURS = ("#3b82f6", "#f59e0b", "#10b981", "#ef4444", "#a855f7", "#06b6d4", "#84cc16", "#ec4899")
+STYLE = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": TEXT,
+    "axes.labelcolor": TEXT,
+    "axes.edgecolor": TEXT,
+    "xtick.color": TEXT,
+    "ytick.color": TEXT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": TEXT,
+    "grid.alpha": 0.15,
+    "legend.frameon": False,
+}
+
+
+def threshold_chart(scores: Sequence[Score]) -> Markup:
+    """mIoU of maps over the background threshold: a line a split, its best marked, the fixed threshold dashed."""
+    swept = [score for score in scores if score.sweep]
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": "thresholds"}):
+        figure, axes = _axes("background threshold", "mIoU of the maps, %")
+        for score, colour in zip(swept, COLOURS, strict=False):
+            thresholds, mious = zip(*(score.sweep or ()), strict=True)
+            label = f"{score.split}: best {score.miou:.1f} at {score.threshold:.2f}"
+            axes.plot(thresholds, mious, color=colour, label=label)
+            axes.plot([score.threshold], [score.miou], "o", color=colour)
+            if score.fixed:
+                axes.plot([score.fixed.threshold], [score.fixed.miou], "s", color=colour, markersize=5)
+        fixed = sorted({score.fixed.threshold for score in swept if score.fixed})
+        for threshold in fixed:
+            axes.axvline(
+                threshold, color=TEXT, linestyle="--", linewidth=1, label=f"fixed in the config: {threshold:g}"
+            )
+        axes.set_xlim(0, 1)
+        axes.set_ylim(bottom=0)
+        axes.legend()
+        return _svg(figure, "mIoU of the maps over the background threshold")
+
+
+def curve_chart(curves: Mapping[str, Curve], title: str, *, label: str) -> Markup:
+    """Training curves over the steps, a line each; `title` names the chart for screen readers and in its file."""
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
+        figure, axes = _axes("training step", label)
+        for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
+            marker = "o" if len(curve.steps) == 1 else None
+            axes.plot(curve.steps, curve.values, color=colour, label=name, linewidth=1.3, marker=marker)
+        axes.legend(fontsize=9)
+        return _svg(figure, title)
+
+
+def pick_curves(curves: Mapping[str, Curve], *words: str) -> dict[str, Curve]:
+    """The curves with one of `words` among the parts of their name (split at `.`, `_`, `/`), as many as colours.
+
+    Without `base_lr`, which mmengine logs beside `lr` and which is the same line.
+    """
+    picked = {
+        name: curve
+        for name, curve in curves.items()
+        if not {*words}.isdisjoint(re.split(r"[._/]", name)) and name != "base_lr"
+    }
+    return dict(list(picked.items())[: len(COLOURS)])
+
+
+def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.4, 3.3), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    return figure, axes
+
+
+def _svg(figure: Figure, title: str) -> Markup:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Title": title})
+    text = buffer.getvalue()
+    # Without the XML and document type declarations, which have no place inside HTML.
+    return Markup(text[text.index("<svg") :].replace(TEXT, "currentColor"))

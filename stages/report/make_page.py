@@ -1,0 +1,56 @@
+"""Makes the report: one HTML page of scores, curves, times and pictures, from what the stages left on disk."""
+
+import json
+import logging
+from pathlib import Path
+
+from stages.command import main, parse_settings, parser
+from stages.errors import SettingsError
+from stages.files import write_text
+from stages.index import read_classes, read_index
+from stages.report.gather import read_curves, read_scores, read_timings
+from stages.report.page import render_page
+from stages.report.panels import read_panels
+from stages.report.picture import draw_picture, write_picture
+from stages.settings import ReportSettings
+
+log = logging.getLogger(__name__)
+
+PICTURE_ROWS = 4
+
+
+def run(arguments: list[str] | None = None) -> None:
+    command = parser(__doc__, "results", "root", "output")
+    command.add_argument("--experiment", required=True, help="name of the experiment")
+    command.add_argument("--config", default="{}", help="all settings of the experiment, as JSON, to be shown")
+    command.add_argument("--picture", type=Path, help="also write a strip of panels, as JPEG")
+    args = command.parse_args(arguments)
+    settings = parse_settings(ReportSettings, args.settings)
+    try:
+        config = json.loads(args.config)
+    except json.JSONDecodeError as error:
+        raise SettingsError(
+            f"--config is not JSON ({error}); give all settings of the experiment as one value"
+        ) from error
+    classes, records = read_classes(args.results / "data/classes.txt"), read_index(args.results / "data/val.csv")
+    panels = read_panels(args.results, args.root, records, classes, count=settings.panels)
+    page = render_page(
+        experiment=args.experiment,
+        classes=classes,
+        scores=read_scores(args.results / "evaluate"),
+        localizer=read_curves(args.results / "localize/training.csv"),
+        segmenter=read_curves(args.results / "segment/pseudo_masks/training.csv"),
+        timings=read_timings(args.results / "benchmarks"),
+        panels=panels,
+        val_images=len(records),
+        config=config,
+    )
+    write_text(args.output, page)
+    log.info("%s: %.1f MB", args.output, len(page) / 1e6)
+    if args.picture:
+        shown = panels if len(panels) <= PICTURE_ROWS else panels[1 :: len(panels) // PICTURE_ROWS][:PICTURE_ROWS]
+        write_picture(args.picture, draw_picture(shown, classes))
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,219 @@
+"""What the page shows, in the words and numbers that its template prints."""
+
+import base64
+import io
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from stages.evaluate.scores import Score
+from stages.evaluate.summarize import share_of_bound
+from stages.report.charts import curve_chart, pick_curves, threshold_chart
+from stages.report.gather import Curve, Timing, sum_by_stage
+from stages.report.panels import MAP_COLOURS, Panel, colour_mask, colour_of, overlay
+from stages.report.published import TABLES, published_beside
+
+STAGE_NAMES = {
+    "maps": "maps",
+    "pseudo_masks": "pseudo masks",
+    "segmenter": "segmenter",
+    "upper_bound": "upper bound",
+}
+LONGEST_SIDE = 320  # of a picture in the page, pixels
+PACKAGES = (
+    *("torch", "torchvision", "timm", "open_clip_torch", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation"),
+    *("pydensecrf2", "transformers", "numpy", "pillow", "scipy", "snakemake"),
+)
+
+
+def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """The table of scores; maps have two rows, at the best and at the fixed threshold."""
+    rows = []
+    for score in scores:
+        share = share_of_bound(score, scores)
+        row = {
+            "stage": STAGE_NAMES[score.stage],
+            "split": score.split,
+            "images": score.images,
+            "miou": score.miou,
+            "threshold": "" if score.threshold is None else f"{score.threshold:.2f}",
+            "chosen": {"oracle": "best on this split", "fixed": "fixed", "auto": "auto", None: ""}[
+                score.threshold_source
+            ],
+            "false_positives": f"{score.false_positives:.1f}",
+            "false_negatives": f"{score.false_negatives:.1f}",
+            "share": "" if share is None else f"{share:.0f} %",
+            "published": published_beside(score.stage, score.split),
+        }
+        rows.append(row)
+        if score.fixed:
+            rates = {"miou": score.fixed.miou, "threshold": f"{score.fixed.threshold:.2f}", "chosen": "fixed"}
+            rows.append(row | rates | {"false_positives": "", "false_negatives": "", "published": ""})
+    return rows
+
+
+def headline_figures(scores: Sequence[Score]) -> list[dict[str, str]]:
+    """The few numbers on top: maps and pseudo masks on val, the segmenter on val and test."""
+    figures = []
+    for stage, split in (("maps", "val"), ("pseudo_masks", "val"), ("segmenter", "val"), ("segmenter", "test")):
+        for score in scores:
+            if (score.stage, score.split) == (stage, split):
+                share = share_of_bound(score, scores)
+                best = "best threshold, " if score.threshold_source == "oracle" else ""
+                note = f"{best}{score.images} images"
+                if share is not None:
+                    note = f"{share:.0f} % of the upper bound"
+                label = f"{STAGE_NAMES[stage]}, {split}"
+                figures.append({"label": label, "value": f"{score.miou:.1f}", "note": note})
+    return figures
+
+
+def chart_cards(
+    scores: Sequence[Score], localizer: Mapping[str, Curve], segmenter: Mapping[str, Curve]
+) -> list[dict[str, Any]]:
+    """Threshold curve, losses and learning rates; a chart that has nothing to draw is left out."""
+    cards = []
+    if any(score.sweep for score in scores):
+        note = "Dot: best threshold of the split. Square, dashed line: the fixed threshold that makes the pseudo masks."
+        cards.append({"title": "Maps at every threshold", "svg": threshold_chart(scores), "note": note})
+    for name, curves in (("localizer", localizer), ("segmenter", segmenter)):
+        for kind, words, label in (("loss", ("loss",), "loss"), ("learning rate", ("lr",), "learning rate")):
+            picked = pick_curves(curves, *words)
+            if picked:
+                title = f"Training of the {name}: {kind}"
+                cards.append({"title": title, "svg": curve_chart(picked, title, label=label), "note": ""})
+    return cards
+
+
+def timing_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
+    """Each stage's steps and, where it has several, its sum; then the sum of all."""
+    rows = []
+    for total in sum_by_stage(list(timings)):
+        steps = [timing for timing in timings if timing.stage == total.stage]
+        rows += [_timing_row(step, step.stage, is_sum=False) for step in steps]
+        if len(steps) > 1:
+            rows.append(_timing_row(total, f"{total.stage}, all", is_sum=True))
+    for total in sum_by_stage([Timing("", "", t.jobs, t.seconds, t.longest, t.peak_mb) for t in timings]):
+        rows.append(_timing_row(total, "all stages", is_sum=True))
+    return rows
+
+
+def panel_cards(panels: Sequence[Panel]) -> list[dict[str, Any]]:
+    """The panels with their pictures as data URIs."""
+    cards = []
+    for panel in panels:
+        tiles = [
+            ("image", panel.image),
+            *((f"map: {name}", overlay(panel.image, scores)) for name, scores in panel.maps.items()),
+            ("pseudo mask", colour_mask(panel.pseudo_mask)),
+            ("prediction", colour_mask(panel.prediction)),
+            ("truth", colour_mask(panel.truth)),
+        ]
+        cards.append(
+            {
+                "id": panel.id,
+                "tags": ", ".join(panel.maps) or "none",
+                "iou": panel.iou,
+                "tiles": [{"caption": caption, "source": data_uri(picture)} for caption, picture in tiles],
+            }
+        )
+    return cards
+
+
+def legend_entries(panels: Sequence[Panel], classes: Sequence[str]) -> list[dict[str, str]]:
+    """Colour and name of each mask value in the panels, background first and ignore last."""
+    values = sorted(set().union(*(panel.values() for panel in panels)))
+    names = [("background", 0), *((classes[value - 1], value) for value in values), ("ignored", 255)]
+    return [{"name": name, "colour": colour_of(value)} for name, value in names]
+
+
+def data_uri(picture: Image.Image) -> str:
+    """A picture as a data URI: indexed ones as PNG, others as JPEG, at most LONGEST_SIDE pixels wide and high."""
+    indexed = picture.mode == "P"
+    factor = LONGEST_SIDE / max(picture.size)
+    if factor < 1:
+        size = (round(picture.width * factor), round(picture.height * factor))
+        picture = picture.resize(size, Image.Resampling.NEAREST if indexed else Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, **({"format": "PNG", "optimize": True} if indexed else {"format": "JPEG", "quality": 82}))
+    kind = "png" if indexed else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def versions_text() -> str:
+    """Python, platform and the packages that results depend on, a line each."""
+    lines = [f"python {platform.python_version()} on {platform.system()} {platform.machine()}"]
+    installed = {distribution.name.lower().replace("_", "-"): distribution for distribution in metadata.distributions()}
+    for name in PACKAGES:
+        found = installed.get(name.lower().replace("_", "-"))
+        lines.append(f"{name} {found.version if found else 'not installed'}")
+    return "\n".join(lines)
+
+
+def render_page(
+    *,
+    experiment: str,
+    classes: Sequence[str],
+    scores: Sequence[Score],
+    localizer: Mapping[str, Curve],
+    segmenter: Mapping[str, Curve],
+    timings: Sequence[Timing],
+    panels: Sequence[Panel],
+    val_images: int,
+    config: Mapping[str, Any],
+) -> str:
+    """The whole page as HTML that needs no other file."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    class_names = ("background", *classes)
+    return environment.get_template("page.html.j2").render(
+        experiment=experiment,
+        classes=classes,
+        scores=scores,
+        figures=headline_figures(scores),
+        rows=score_rows(scores),
+        has_bound=any(score.stage == "upper_bound" for score in scores),
+        is_demo=config.get("data", {}).get("format") == "demo",
+        published=TABLES,
+        class_names=class_names,
+        colours={name: colour_of(value) for value, name in enumerate(class_names)},
+        charts=chart_cards(scores, localizer, segmenter),
+        panels=panel_cards(panels),
+        val_images=val_images,
+        legend=legend_entries(panels, classes),
+        map_scale=", ".join(to_hex(colormaps[MAP_COLOURS](part / 8)) for part in range(9)),
+        timings=timing_rows(timings),
+        settings=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100) if config else "",
+        versions=versions_text(),
+    )
+
+
+def _timing_row(timing: Timing, stage: str, *, is_sum: bool) -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "step": timing.step,
+        "jobs": timing.jobs,
+        "seconds": _clock(timing.seconds),
+        "longest": _clock(timing.longest),
+        "peak": "" if timing.peak_mb is None else f"{timing.peak_mb / 1024:.2f} GiB",
+        "is_sum": is_sum,
+    }
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,124 @@
+"""Val images from image to prediction: which are shown, and their pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.errors import DataError
+from stages.evaluate.confusion import confusion_matrix, mean_iou
+from stages.images import IGNORE, read_image, read_mask, voc_palette
+from stages.index import Record
+from stages.mask_folders import find_masks
+from stages.seeds import enlarge_maps
+from stages.shards import ImageMaps, read_shard
+
+MAP_COLOURS = "turbo"
+MAP_OPACITY = 0.55
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One image on its way through the stages. Masks and maps have the image's size.
+
+    maps: class name -> [rows, columns] float32 in [0, 1], the class that covers most of the image first.
+    iou: mIoU of the prediction on this image alone, percent.
+    """
+
+    id: str
+    image: Image.Image
+    maps: dict[str, NDArray[np.float32]]
+    pseudo_mask: NDArray[np.uint8]
+    prediction: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    iou: float
+
+    def values(self) -> set[int]:
+        """Mask values of classes in any of the masks."""
+        found = {int(value) for mask in (self.pseudo_mask, self.prediction, self.truth) for value in np.unique(mask)}
+        return found - {0, IGNORE}
+
+
+def image_ious(
+    records: Sequence[Record], root: Path, predictions: Mapping[str, Path], classes: int
+) -> dict[str, float]:
+    """mIoU in percent of each image's prediction by itself. Images whose truth is 255 everywhere are left out."""
+    ious = {}
+    for record in records:
+        truth = read_mask(root / record.mask)
+        if (truth != IGNORE).any():
+            ious[record.id] = float(mean_iou(confusion_matrix(truth, read_mask(predictions[record.id]), classes)))
+    return ious
+
+
+def choose(ious: Mapping[str, float], count: int) -> list[str]:
+    """The ids in the middle of each of `count` equal parts of the ranking by IoU, best first; ties by id."""
+    ranking = sorted(ious, key=lambda image_id: (-ious[image_id], image_id))
+    count = min(count, len(ranking))
+    return [ranking[int((part + 0.5) * len(ranking) / count)] for part in range(count)]
+
+
+def read_maps(shards: Sequence[Path], ids: Sequence[str]) -> dict[str, ImageMaps]:
+    """Maps of the given images. Raises DataError when one of them has none."""
+    wanted = set(ids)
+    found = {image.id: image for shard in shards for image in read_shard(shard) if image.id in wanted}
+    missing = sorted(wanted - set(found))
+    if missing:
+        raise DataError(f"no maps of val image {missing[0]!r}; add val to `evaluate.maps` and run the stage `localize`")
+    return found
+
+
+def read_panels(
+    results: Path, root: Path, records: Sequence[Record], classes: Sequence[str], *, count: int
+) -> list[Panel]:
+    """Panels of `count` val images, chosen by `choose`. Raises DataError when a stage's files are missing."""
+    if not records or not all(record.mask for record in records):
+        raise DataError("the val split has no true masks; the report needs them to choose and show its images")
+    ids = [record.id for record in records]
+    predictions = find_masks(sorted((results / "segment/pseudo_masks/predictions/val").glob("*")), ids)
+    pseudo_masks = find_masks(sorted((results / "refine/masks/val").glob("*")), ids)
+    ious = image_ious(records, root, predictions, len(classes))
+    chosen = choose(ious, count)
+    maps = read_maps(sorted((results / "localize/maps/val").glob("*.safetensors")), chosen)
+    by_id = {record.id: record for record in records}
+    return [
+        Panel(
+            id=image_id,
+            image=read_image(root / by_id[image_id].image),
+            maps=_named_maps(maps[image_id], classes),
+            pseudo_mask=read_mask(pseudo_masks[image_id]),
+            prediction=read_mask(predictions[image_id]),
+            truth=read_mask(root / by_id[image_id].mask),
+            iou=ious[image_id],
+        )
+        for image_id in chosen
+    ]
+
+
+def overlay(image: Image.Image, scores: NDArray[np.float32]) -> Image.Image:
+    """A map [rows, columns] in [0, 1] as colours (blue: 0, red: 1) over its image."""
+    heat = Image.fromarray((colormaps[MAP_COLOURS](scores)[..., :3] * 255).astype(np.uint8))
+    return Image.blend(image, heat, MAP_OPACITY)
+
+
+def colour_mask(mask: NDArray[np.uint8]) -> Image.Image:
+    """A mask as an indexed image with the VOC palette."""
+    image = Image.fromarray(mask)
+    image.putpalette(voc_palette())
+    return image
+
+
+def colour_of(value: int) -> str:
+    """A mask value's palette colour as CSS."""
+    red, green, blue = voc_palette()[3 * value : 3 * value + 3]
+    return f"rgb({red}, {green}, {blue})"
+
+
+def _named_maps(image_maps: ImageMaps, classes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    maps = enlarge_maps(image_maps.maps, image_maps.size)
+    named = [(classes[position], scores) for position, scores in zip(image_maps.classes, maps, strict=True)]
+    return dict(sorted(named, key=lambda pair: -pair[1].sum()))

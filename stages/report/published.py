@@ -1,0 +1,63 @@
+"""Published figures (mIoU in percent) that the report shows beside its own, from Xu et al., CVPR 2023, tables 1 to 5.
+
+MMCST is that paper's method, the one implemented here.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """One table: its title, column names, and rows of text; the last row is MMCST."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+MAPS = PublishedTable(
+    "Maps (background threshold chosen on the scored set)",
+    ("method", "backbone", "VOC train", "COCO train"),
+    (
+        ("CAM", "ResNet50", "48.8", "33.5"),
+        ("SEAM", "ResNet38", "55.4", "25.1"),
+        ("RIB", "ResNet50", "56.5", "36.5"),
+        ("AdvCAM", "ResNet38", "55.6", "37.2"),
+        ("CLIMS", "ResNet50", "56.6", "–"),
+        ("SIPE", "ResNet50", "58.6", "–"),
+        ("W-OoD", "ResNet50", "59.1", "–"),
+        ("Du et al.", "ResNet38", "61.5", "–"),
+        ("TS-CAM", "ViT-S", "41.3", "–"),
+        ("MCTformer", "ViT-S", "61.7", "–"),
+        ("MCTformer", "ViT-B", "62.3", "–"),
+        ("MMCST", "ViT-B", "66.3", "40.9"),
+    ),
+)
+
+SEGMENTATION = PublishedTable(
+    "Segmenters trained on pseudo masks",
+    ("method", "backbone", "DeepLab", "supervision", "VOC val", "VOC test", "COCO val"),
+    (
+        ("AuxSegNet", "ResNet38", "V1", "labels + saliency", "69.0", "68.6", "33.9"),
+        ("L2G", "ResNet38", "V1", "labels + saliency", "72.0", "73.0", "44.2"),
+        ("Kweon et al.", "ResNet38", "V1", "labels", "68.4", "68.2", "36.4"),
+        ("CDA", "ResNet38", "V1", "labels", "66.1", "66.8", "33.2"),
+        ("MCTformer", "ResNet38", "V1", "labels", "71.9", "71.6", "42.0"),
+        ("SIPE", "ResNet38", "V1", "labels", "68.2", "69.7", "43.6"),
+        ("Yoon et al.", "ResNet38", "V1", "labels", "70.9", "71.7", "44.8"),
+        ("CLIMS", "ResNet101", "V2", "labels + language", "69.3", "68.7", "–"),
+        ("MMCST", "ResNet38", "V1", "labels + language", "72.2", "72.2", "45.9"),
+    ),
+)
+
+TABLES = (MAPS, SEGMENTATION)
+
+
+def published_beside(stage: str, split: str) -> str:
+    """What MMCST reports for the like of this stage and split, in words; empty where it reports nothing alike."""
+    maps, segmentation = MAPS.rows[-1], SEGMENTATION.rows[-1]
+    return {
+        ("maps", "train"): f"{maps[2]} VOC, {maps[3]} COCO",
+        ("segmenter", "val"): f"{segmentation[4]} VOC, {segmentation[6]} COCO",
+        ("segmenter", "test"): f"{segmentation[5]} VOC",
+    }.get((stage, split), "")

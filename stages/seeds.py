@@ -1,0 +1,38 @@
+"""Seeds: localization maps at the image's size, and what a background threshold makes of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.images import BACKGROUND
+
+
+def enlarge_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Maps [K, rows, columns] float32 in [0, 1], bilinear at `size` (rows, columns): [K, *size] float32 in [0, 1]."""
+    rows, columns = size
+    enlarged = np.empty((len(maps), rows, columns), dtype=np.float32)
+    for position, scores in enumerate(maps):
+        image = Image.fromarray(np.ascontiguousarray(scores, dtype=np.float32))
+        enlarged[position] = np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR))
+    # Interpolation rounds, and a score outside [0, 1] would fall off the threshold sweep.
+    return np.clip(enlarged, 0, 1, out=enlarged)
+
+
+def best_class(maps: NDArray[np.float32], classes: Sequence[int]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Each pixel's best class as mask value (position in the class list + 1) and its score.
+
+    maps [K, rows, columns] float32, K >= 1, `classes` [K] positions in the class list from 0. Returns two arrays
+    [rows, columns], uint8 and float32. Of equal scores the class that stands first in `classes` wins.
+    """
+    values = (np.asarray(classes) + 1).astype(np.uint8)
+    return values[maps.argmax(axis=0)], maps.max(axis=0)
+
+
+def threshold_maps(maps: NDArray[np.float32], classes: Sequence[int], threshold: float) -> NDArray[np.uint8]:
+    """Seed [rows, columns] uint8 of maps [K, rows, columns]: background where the best score is below `threshold`."""
+    if len(classes) == 0:
+        return np.full(maps.shape[1:], BACKGROUND, dtype=np.uint8)
+    values, scores = best_class(maps, classes)
+    return np.where(scores < np.float32(threshold), np.uint8(BACKGROUND), values)

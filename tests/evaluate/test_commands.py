@@ -1,0 +1,115 @@
+"""The commands: from files to scores, and what they say when something is missing."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from stages.errors import DataError
+from stages.evaluate import score_maps, score_masks, summarize
+from stages.evaluate.scores import read_score
+from stages.files import read_json, write_text
+from stages.images import write_mask
+from stages.index import Record, write_index
+
+
+def maps_score(dataset, threshold="0.25"):
+    output = dataset.folder / "maps-val.json"
+    score_maps.run([*dataset.common, "--threshold", threshold, "--maps", *dataset.maps, "--output", str(output)])
+    return read_score(output)
+
+
+def masks_score(dataset, stage="segmenter", *more):
+    output = dataset.folder / f"{stage}-val.json"
+    folders = [str(dataset.folder / f"masks/{shard}") for shard in (0, 1)]
+    score_masks.run([*dataset.common, "--stage", stage, *more, "--masks", *folders, "--output", str(output)])
+    return read_score(output)
+
+
+def test_maps(dataset):
+    score = maps_score(dataset)
+    assert (score.stage, score.split, score.images, score.seed) == ("maps", "val", 2, 7)
+    # Perfect from 0.5 on (0.4 of the right half falls to background above 0.4); the lowest of equals is taken.
+    assert (score.miou, score.threshold, score.threshold_source) == (100, 0.5, "oracle")
+    assert score.per_class == {"background": 100, "cat": 100, "dog": None}
+    assert (score.false_positives, score.false_negatives) == (0, 0)
+    # At 0.25 all of a is cat, all of b background: background 64 of 96 pixels, cat 32 of 64.
+    assert score.fixed.threshold == 0.25
+    assert score.fixed.miou == pytest.approx((100 * 64 / 96 + 50) / 2)
+    assert [threshold for threshold, _ in score.sweep] == [i / 10 for i in range(11)]
+    assert dict(score.sweep)[0.3] == score.fixed.miou
+
+
+def test_json_has_the_agreed_fields(dataset):
+    masks_score(dataset)
+    score = read_json(dataset.folder / "segmenter-val.json")
+    agreed = {"stage", "split", "images", "miou", "per_class", "threshold", "threshold_source", "seed"}
+    assert agreed <= set(score)
+    assert score["threshold"] is None
+    assert score["threshold_source"] is None
+
+
+def test_masks(dataset):
+    # Background: 32 + 32 hits, 32 false negatives in b: 64/96. Cat: 32 hits, 32 false positives: 32/64.
+    score = masks_score(dataset)
+    assert score.per_class == {"background": pytest.approx(100 * 64 / 96), "cat": 50, "dog": None}
+    assert score.miou == pytest.approx((100 * 64 / 96 + 50) / 2)
+    pseudo = masks_score(dataset, "pseudo_masks", "--threshold", "0.4")
+    assert (pseudo.threshold, pseudo.threshold_source) == (0.4, "fixed")
+
+
+@pytest.mark.parametrize(
+    ("score", "setting"), [(maps_score, "evaluate.maps"), (masks_score, "evaluate.segmenter")], ids=["maps", "masks"]
+)
+def test_a_split_without_masks_names_its_setting(dataset, score, setting):
+    write_index(dataset.folder / "val.csv", [Record("a", "a.jpg", "", ("cat",), "val")])
+    with pytest.raises(DataError, match=rf"no true mask for 1 of 1 images.*{setting}"):
+        score(dataset)
+
+
+def test_missing_maps_are_named(dataset):
+    dataset.maps.pop()
+    with pytest.raises(DataError, match=r"no maps for 1 images .*'b'"):
+        maps_score(dataset)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((8, 9)), r"mask is \(8, 9\)"),
+        (np.full((8, 8), 3), "mask value 3 is no class"),
+    ],
+    ids=["size", "value"],
+)
+def test_a_wrong_true_mask_is_named(dataset, mask, message):
+    write_mask(dataset.folder / "true/b.png", mask.astype(np.uint8))
+    for score in (maps_score, masks_score):
+        with pytest.raises(DataError, match=rf"true/b\.png: {message}"):
+            score(dataset)
+
+
+def test_ignore_in_a_prediction_is_refused(dataset):
+    write_mask(dataset.folder / "masks/1/b.png", np.full((8, 8), 255, dtype=np.uint8))
+    with pytest.raises(DataError, match="may not hold 255"):
+        masks_score(dataset)
+
+
+def test_summary_is_ordered_and_states_the_share_of_the_bound(dataset):
+    maps_score(dataset)
+    masks_score(dataset)
+    write_mask(dataset.folder / "masks/1/b.png", np.zeros((8, 8), dtype=np.uint8))
+    masks_score(dataset, "upper_bound")
+    names = [str(dataset.folder / f"{stage}-val.json") for stage in ("upper_bound", "segmenter", "maps")]
+    summarize.run(["--scores", *names, "--output", str(dataset.folder / "scores.csv")])
+    with (dataset.folder / "scores.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["stage"] for row in rows] == ["maps", "segmenter", "upper_bound"]
+    assert [row["miou"] for row in rows] == ["100.00", "58.33", "100.00"]
+    assert [row["share_of_bound"] for row in rows] == ["", "58.3", ""]
+    assert [row["threshold_source"] for row in rows] == ["oracle", "", ""]
+
+
+def test_a_file_that_is_no_score_is_named(tmp_path):
+    write_text(tmp_path / "maps-val.json", '{"stage": "maps"}')
+    with pytest.raises(DataError, match=r"maps-val\.json: not a score"):
+        read_score(tmp_path / "maps-val.json")

@@ -1,0 +1,138 @@
+"""Maps to pseudo masks: against plain pydensecrf calls, numbers worked by hand, and a picture with a clean edge."""
+
+import json
+
+import numpy as np
+import pydensecrf.densecrf as reference
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from stages.errors import DataError
+from stages.images import read_mask
+from stages.index import Record, write_index
+from stages.refine.dense_crf import dense_crf
+from stages.refine.make_masks import run
+from stages.refine.pseudo_masks import label_probabilities, refine_image
+from stages.settings import CrfSettings, RefineSettings
+from stages.shards import ImageMaps, write_shard
+
+THRESHOLD_ONLY = RefineSettings(background_threshold=0.4, crf=CrfSettings(iterations=0))
+
+
+@pytest.fixture
+def disc():
+    """A red disc on green, its true mask, and a blurred, shifted, noisy map of it."""
+    rows, columns = np.mgrid[:80, :100]
+    truth = (rows - 40) ** 2 + (columns - 50) ** 2 < 24**2
+    image = np.where(truth[..., None], [200, 40, 40], [40, 160, 60]).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(0, 0.1, truth.shape)
+    sloppy = gaussian_filter(np.roll(truth, (4, -5), (0, 1)).astype(float), 6) + noise
+    sloppy = np.clip(sloppy / sloppy.max(), 0, 1).astype(np.float32)
+    return image, truth, sloppy[None]
+
+
+def iou(mask, truth):
+    return (mask & truth).sum() / (mask | truth).sum()
+
+
+def test_crf_equals_plain_pydensecrf_calls():
+    random = np.random.default_rng(1)
+    image = random.integers(0, 256, (24, 30, 3), dtype=np.uint8)
+    probabilities = random.dirichlet([1, 1, 1], (24, 30)).transpose(2, 0, 1).astype(np.float32)
+    settings = CrfSettings(
+        iterations=3,
+        bilateral_position=20,
+        bilateral_colour=7,
+        bilateral_weight=4,
+        gaussian_position=2,
+        gaussian_weight=5,
+    )
+    crf = reference.DenseCRF2D(30, 24, 3)
+    crf.setUnaryEnergy(np.ascontiguousarray(-np.log(np.maximum(probabilities, 1e-5)).reshape(3, -1)))
+    crf.addPairwiseGaussian(sxy=(2, 2), compat=5)
+    crf.addPairwiseBilateral(sxy=(20, 20), srgb=(7, 7, 7), rgbim=image, compat=4)
+    expected = np.array(crf.inference(3)).reshape(3, 24, 30)
+    np.testing.assert_allclose(dense_crf(image, probabilities, settings), expected, atol=1e-6)
+
+
+def test_dividing_by_the_sum_leaves_the_crf_as_it_is(disc):
+    image, _, sloppy = disc
+    maps = np.maximum(sloppy, 0.01)
+    plain = np.concatenate([np.full_like(maps, 0.4), maps])
+    settings = CrfSettings(iterations=5)
+    np.testing.assert_allclose(
+        dense_crf(image, label_probabilities(maps, 0.4), settings), dense_crf(image, plain, settings), atol=1e-4
+    )
+
+
+def test_without_iterations_the_maps_are_thresholded():
+    maps = np.array([[[0.9, 0.39, 0.5]], [[0.1, 0.2, 0.6]]], dtype=np.float32)
+    image = np.zeros((1, 3, 3), dtype=np.uint8)
+    # 0.9 of class 5; 0.39 is below 0.4, so background; 0.6 of class 2 beats 0.5. Mask values are one more.
+    assert refine_image(image, maps, [5, 2], THRESHOLD_ONLY).tolist() == [[6, 0, 3]]
+
+
+def test_only_tagged_classes_appear_and_their_order_does_not_matter(disc):
+    image, truth, sloppy = disc
+    image = np.concatenate([image, image[..., ::-1]], axis=1)  # a red disc on green beside a blue one
+    maps = np.concatenate([np.pad(sloppy, ((0, 0), (0, 0), sides)) for sides in ((0, 100), (100, 0))])
+    mask = refine_image(image, maps, [7, 3], RefineSettings())
+    assert set(np.unique(mask)) == {0, 4, 8}
+    assert iou(mask[:, :100] == 8, truth) > 0.9
+    assert iou(mask[:, 100:] == 4, truth) > 0.9
+    np.testing.assert_array_equal(mask, refine_image(image, maps[::-1], [3, 7], RefineSettings()))
+
+
+def test_without_tags_all_is_background(disc):
+    image, _, sloppy = disc
+    mask = refine_image(image, sloppy[:0], [], RefineSettings())
+    assert mask.shape == image.shape[:2]
+    assert mask.dtype == np.uint8
+    assert not mask.any()
+
+
+def test_crf_snaps_a_sloppy_map_to_the_edge(disc):
+    image, truth, sloppy = disc
+    before = iou(refine_image(image, sloppy, [0], THRESHOLD_ONLY) == 1, truth)
+    after = iou(refine_image(image, sloppy, [0], RefineSettings(background_threshold=0.4)) == 1, truth)
+    assert before < 0.8
+    assert after > 0.97
+
+
+def write_dataset(folder, disc, size=None):
+    image, _, sloppy = disc
+    Image.fromarray(image).save(folder / "a.png")
+    Image.fromarray(image).save(folder / "b.png")
+    records = [Record(name, f"{name}.png", "", labels, "val") for name, labels in (("a", ("cup",)), ("b", ()))]
+    write_index(folder / "index.csv", records)
+    small = sloppy[:, ::4, ::4]
+    shard = [
+        ImageMaps("a", small, np.array([1]), size or image.shape[:2]),
+        ImageMaps("b", small[:0], np.array([], dtype=np.int64), image.shape[:2]),
+    ]
+    write_shard(folder / "0.safetensors", shard)
+
+
+def arguments(folder):
+    return [
+        *("--settings", json.dumps({"crf": {"iterations": 2}}), "--processes", "2", "--root", str(folder)),
+        *("--index", str(folder / "index.csv"), "--maps", str(folder / "0.safetensors")),
+        *("--output", str(folder / "masks")),
+    ]
+
+
+def test_command_writes_one_mask_an_image(tmp_path, disc):
+    write_dataset(tmp_path, disc)
+    run(arguments(tmp_path))
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "b.png"]
+    assert set(np.unique(read_mask(tmp_path / "masks/a.png"))) == {0, 2}
+    assert read_mask(tmp_path / "masks/a.png").shape == (80, 100)
+    assert not read_mask(tmp_path / "masks/b.png").any()
+
+
+def test_command_names_maps_of_another_size(tmp_path, disc):
+    write_dataset(tmp_path, disc, size=(80, 90))
+    with pytest.raises(DataError, match=r"a\.png: image is \(80, 100\).*made at \(80, 90\)"):
+        run(arguments(tmp_path))
+    assert not (tmp_path / "masks").exists()

@@ -1,0 +1,112 @@
+"""The page: whole in one file, with every score in it, and safe from what class names hold."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+from conftest import make_score
+
+from stages.errors import DataError, SettingsError
+from stages.evaluate.scores import write_score
+from stages.report.charts import pick_curves
+from stages.report.gather import Curve
+from stages.report.make_page import run
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Checker(HTMLParser):
+    """Collects image sources and every reference to another file, and checks that tags close in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.images, self.references, self.tags = [], [], [], set()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attributes:
+            if tag == "img" and name == "src":
+                self.images.append(value)
+            elif name in ("src", "href", "xlink:href") and not value.startswith("#"):
+                self.references.append(value)
+
+    def handle_startendtag(self, tag, attributes):
+        if tag in VOID:
+            self.handle_starttag(tag, attributes)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def make_page(results, config=None, *more):
+    arguments = ["--settings", '{"panels": 2}', "--experiment", "tiny", "--results", str(results)]
+    arguments += ["--root", str(results.parent), "--config", json.dumps(config or {})]
+    run([*arguments, "--output", str(results / "report/index.html"), *more])
+    return (results / "report/index.html").read_text(encoding="utf-8")
+
+
+def test_page_stands_alone(results):
+    page = make_page(results)
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    assert checker.references == []
+    assert not checker.tags & {"script", "link", "iframe"}
+    # Two panels of image, one map, pseudo mask, prediction, truth.
+    assert len(checker.images) == 10
+    assert all(source.startswith(("data:image/jpeg;base64,", "data:image/png;base64,")) for source in checker.images)
+    assert page.count("<svg") == 5  # thresholds, then loss and learning rate of both trainings
+
+
+def test_page_shows_what_was_measured(results):
+    page = make_page(results, {"data": {"format": "demo"}, "seed": 3})
+    for text in ("tagmask: tiny", "43.2", "36.0", "best on this split", "72.2 VOC", "1:01:02", "2.00 GiB", "seed: 3"):
+        assert text in page
+    assert "The published figures are of other data sets" in page
+    assert "2 of 3 val images" in page
+
+
+def test_class_names_are_escaped(results):
+    page = make_page(results)
+    assert "<b>dog" not in page
+    assert "&lt;b&gt;dog" in page
+
+
+def test_upper_bound_is_shown_or_its_command_named(results):
+    page = make_page(results)
+    assert "No upper bound yet" in page
+    assert "upper_bound</code>" in page
+    write_score(results / "evaluate/upper_bound-val.json", make_score("upper_bound", "val", 86.42))
+    page = make_page(results)
+    assert "No upper bound yet" not in page
+    assert "50 % of the upper bound" in page
+
+
+def test_picture_is_written_on_demand(results):
+    make_page(results, None, "--picture", str(results / "report/panels.jpg"))
+    assert (results / "report/panels.jpg").is_file()
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["data/val.csv", "localize/training.csv", "segment/pseudo_masks/training.csv", "refine/masks/val/0/a.png"],
+)
+def test_a_missing_piece_is_named(results, missing):
+    (results / missing).unlink()
+    with pytest.raises(DataError, match=missing.rsplit("/", 1)[-1]):
+        make_page(results)
+    assert not (results / "report/index.html").exists()
+
+
+def test_settings_must_be_json(results):
+    with pytest.raises(SettingsError, match="--config"):
+        make_page(results, None, "--config", "{")
+
+
+def test_losses_are_told_from_other_curves():
+    names = ("loss", "loss_text", "decode.loss_ce", "lr", "base_lr", "lossless", "time")
+    curves = {name: Curve((1,), (1.0,)) for name in names}
+    assert list(pick_curves(curves, "loss")) == ["loss", "loss_text", "decode.loss_ce"]
+    assert list(pick_curves(curves, "lr")) == ["lr"]

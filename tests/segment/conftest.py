@@ -1,0 +1,84 @@
+"""Four small images with masks, an index, and random weights for the backbones."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from stages.images import IGNORE, write_mask
+from stages.index import Record, write_classes, write_index
+from stages.settings import SegmentSettings
+
+CLASSES = ("blue", "red")
+
+
+@dataclass(frozen=True)
+class TinySet:
+    """Paths of a dataset of four images of 72 x 60 to 63: a blue (1) or red (2) square on grey, 255 around it."""
+
+    root: Path
+    index: Path
+    classes: Path
+    records: list[Record]
+    names: tuple[str, ...] = CLASSES
+
+    def options(self, settings: SegmentSettings, weights: Path, work: Path) -> list[str]:
+        """The arguments of the training command, with its outputs beside `work`."""
+        return [
+            *("--settings", settings.model_dump_json(), "--seed", "3", "--code", "abc"),
+            *("--index", str(self.index), "--root", str(self.root), "--classes", str(self.classes)),
+            *("--weights", str(weights), "--work", str(work)),
+            *("--curves", str(work.parent / "training.csv"), "--output", str(work.parent / "segmenter.safetensors")),
+        ]
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., SegmentSettings]:
+    """Makes settings of a training that takes a second, with changes by name."""
+    tiny = {
+        "backbone": "tf_efficientnet_lite0",
+        "decoder_channels": 8,
+        "crop": 64,
+        "scales": (0.9, 1.1),
+        "batch_size": 2,
+        "iterations": 2,
+        "warmup_iterations": 0,
+        "checkpoint_every": 2,
+    }
+    return lambda **changes: SegmentSettings.model_validate_json(json.dumps(tiny | changes))
+
+
+@pytest.fixture
+def tiny_set(tmp_path: Path) -> TinySet:
+    root = tmp_path / "set"
+    root.mkdir()
+    random = np.random.default_rng(0)
+    records = []
+    for number in range(4):
+        image = random.integers(90, 110, (60 + number, 72, 3), dtype=np.uint8)
+        mask = np.zeros(image.shape[:2], dtype=np.uint8)
+        label = 1 + number % 2
+        image[10:45, 15:50] = (220, 20, 20) if label == 2 else (20, 20, 220)
+        mask[9:46, 14:51] = IGNORE
+        mask[10:45, 15:50] = label
+        Image.fromarray(image).save(root / f"{number}.jpg", quality=95)
+        write_mask(root / f"{number}.png", mask)
+        records.append(Record(f"im.{number}", f"{number}.jpg", f"{number}.png", (CLASSES[label - 1],), "train"))
+    write_index(root / "train.csv", records)
+    write_classes(root / "classes.txt", CLASSES)
+    return TinySet(root, root / "train.csv", root / "classes.txt", records)
+
+
+@pytest.fixture(scope="session")
+def lite0_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "tf_efficientnet_lite0.safetensors"
+    torch.manual_seed(0)
+    save_file(timm.create_model("tf_efficientnet_lite0").state_dict(), path)
+    return path

@@ -1,0 +1,127 @@
+"""The model: backbones, freezing, loss, and its file."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy
+
+from stages.errors import DataError, SettingsError
+from stages.segment.config import model_config
+from stages.segment.model import build_model, load_segmenter, save_segmenter
+
+
+def samples_of(labels: torch.Tensor) -> list[SegDataSample]:
+    return [SegDataSample(gt_sem_seg=PixelData(data=label[None])) for label in labels]
+
+
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "resnet18"])
+@pytest.mark.parametrize("stride", [16, 32])
+def test_any_timm_cnn_at_either_stride(make_settings, backbone: str, stride: int) -> None:
+    model = build_model(make_settings(backbone=backbone, output_stride=stride), 2).eval()
+    image = torch.randn(1, 3, 64, 96)
+    low, high = model.extract_feat(image)
+    assert low.shape[2:] == (16, 24)
+    assert high.shape[2:] == (64 // stride, 96 // stride)
+    assert high.is_contiguous(memory_format=torch.channels_last)
+    assert model.encode_decode(image, [{"img_shape": image.shape[2:]}]).shape == (1, 3, 64, 96)
+
+
+def test_a_model_that_names_no_stride_works_at_its_usual_one(make_settings) -> None:
+    settings = make_settings(backbone="densenet121", output_stride=32)
+    assert model_config(settings, 2, weights=None)["decode_head"]["in_channels"] == 1024
+    with pytest.raises(SettingsError, match=r"segment\.output_stride.*set 32"):
+        model_config(make_settings(backbone="densenet121", output_stride=16), 2, weights=None)
+
+
+def test_settings_that_do_not_fit_the_backbone(make_settings) -> None:
+    with pytest.raises(SettingsError, match=r"segment\.backbone.*resnet_18"):
+        model_config(make_settings(backbone="resnet_18"), 2, weights=None)
+    with pytest.raises(SettingsError, match=r"segment\.frozen_stages: 6, but resnet18 has 5"):
+        model_config(make_settings(backbone="resnet18", frozen_stages=6), 2, weights=None)
+
+
+def test_inputs_are_normalised_as_the_backbone_was_trained(make_settings) -> None:
+    lite0 = model_config(make_settings(), 2, weights=None)["data_preprocessor"]
+    assert lite0["mean"] == lite0["std"] == [127.5] * 3
+    resnet = model_config(make_settings(backbone="resnet18"), 2, weights=None)["data_preprocessor"]
+    assert resnet["mean"] == pytest.approx([123.675, 116.28, 103.53])  # ImageNet's, as everyone writes them
+
+
+@pytest.mark.parametrize(
+    ("backbone", "frozen", "first_free"),
+    [
+        ("tf_efficientnet_lite0", ("conv_stem.", "bn1.", "blocks.0.", "blocks.1."), "blocks.2."),
+        ("resnet18", ("conv1.", "bn1.", "layer1."), "layer2."),
+    ],
+)
+def test_frozen_stages_stay_as_they_are(make_settings, backbone: str, frozen: tuple[str, ...], first_free: str) -> None:
+    model = build_model(make_settings(backbone=backbone, frozen_stages=2), 2).train()
+    timm_model = model.backbone.timm_model
+    before = {name: tensor.clone() for name, tensor in timm_model.state_dict().items()}
+    low, high = model.extract_feat(torch.randn(2, 3, 64, 64))
+    assert not low.requires_grad  # nothing of the frozen part is kept for a backward pass
+    high.sum().backward()
+    with_gradient = {name for name, parameter in timm_model.named_parameters() if parameter.grad is not None}
+    assert not any(name.startswith(frozen) for name in with_gradient)
+    assert any(name.startswith(first_free) for name in with_gradient)
+    changed = {name for name, tensor in timm_model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert not any(name.startswith(frozen) for name in changed)
+    assert any(name.startswith(first_free) and name.endswith("running_mean") for name in changed)
+
+
+def test_frozen_norm_keeps_statistics_but_trains_scales(make_settings) -> None:
+    model = build_model(make_settings(frozen_norm=True), 2).train()
+    norm = model.backbone.timm_model.bn1
+    model.extract_feat(torch.randn(2, 3, 64, 64) + 5)[1].sum().backward()
+    assert torch.equal(norm.running_mean, torch.zeros(32))
+    assert norm.weight.grad is not None
+    assert model.decode_head.training
+
+
+def test_weights_of_the_file_reach_the_backbone(make_settings, lite0_weights) -> None:
+    from mmseg.registry import MODELS
+
+    build_model(make_settings(), 2)  # sets mmengine's scope
+    model = MODELS.build(model_config(make_settings(), 2, weights=lite0_weights))
+    model.init_weights()  # as a Runner does; it must not undo them
+    for name, expected in load_file(lite0_weights).items():
+        if not name.startswith(("conv_head.", "bn2.", "classifier.")):
+            torch.testing.assert_close(model.backbone.timm_model.state_dict()[name], expected, rtol=0, atol=0)
+
+
+def test_loss_is_weighted_and_ignores_255(make_settings) -> None:
+    model = build_model(make_settings(background_weight=0.4), 2)
+    logits = torch.randn(2, 3, 8, 8, requires_grad=True)
+    labels = torch.randint(0, 3, (2, 8, 8))
+    labels[:, :3] = 255
+    loss = model.decode_head.loss_by_feat(logits, samples_of(labels))["loss_ce"]
+    expected = cross_entropy(logits, labels, weight=torch.tensor([0.4, 1.0, 1.0]), ignore_index=255)
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert torch.equal(logits.grad[:, :, :3], torch.zeros(2, 3, 3, 8))
+    assert (logits.grad[:, :, 3:] != 0).all()
+
+
+def test_loaded_segmenter_gives_the_same_logits(make_settings, tmp_path) -> None:
+    settings = make_settings(frozen_stages=1)
+    model = build_model(settings, 2).train()
+    model.extract_feat(torch.randn(2, 3, 64, 64))  # moves the batch norms from their start
+    save_segmenter(tmp_path / "s.safetensors", model, classes=("blue", "red"), settings=settings)
+    loaded = load_segmenter(tmp_path / "s.safetensors")
+    assert loaded.classes == ("blue", "red")
+    assert loaded.settings == settings
+    image = torch.randn(1, 3, 50, 70)
+    with torch.inference_mode():
+        logits = [m.encode_decode(image, [{"img_shape": image.shape[2:]}]) for m in (model.eval(), loaded.model)]
+    torch.testing.assert_close(*logits, rtol=0, atol=0)
+
+
+def test_broken_segmenter_file_is_an_error(tmp_path) -> None:
+    with pytest.raises(DataError, match=r"s\.safetensors"):
+        load_segmenter(tmp_path / "s.safetensors")
+    (tmp_path / "s.safetensors").write_bytes(np.zeros(20, dtype=np.uint8).tobytes())
+    with pytest.raises(DataError, match="not a whole segmenter"):
+        load_segmenter(tmp_path / "s.safetensors")

@@ -1,0 +1,171 @@
+# What the rules share: the checked config, and helpers that say which settings, code and files a rule depends on.
+import functools
+import re
+from pathlib import Path
+
+from snakemake.utils import validate
+
+from stages.errors import SettingsError
+from stages.experiment import read_experiment, section_json
+from stages.source_hash import hash_of_command
+
+
+def checked_experiment():
+    """The config as an Experiment, or one clear line for each setting that is wrong."""
+    source = ", ".join(str(relative(path)) for path in workflow.configfiles) or "config"
+    try:
+        checked = read_experiment(config, source=source)
+    except SettingsError as error:
+        raise WorkflowError(str(error))
+    validate(config, "../schemas/config.schema.yaml", set_default=False)
+    root = checked.data.root
+    if root is not None and not root.is_dir():
+        raise WorkflowError(f"{source}: data.root: no folder {root}; put the dataset there or name its folder")
+    return checked
+
+
+def relative(path):
+    """The path as the user would type it."""
+    path = Path(path)
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+experiment = checked_experiment()
+SHARDS = range(experiment.data.shards)
+# Every split that is used. Training waits for the indexes of all of them, so that an image that cannot be used is told
+# before the long work starts, not after it.
+SPLITS = sorted(
+    {"train", *experiment.evaluate.maps, *experiment.segment.predict, *experiment.evaluate.segmenter},
+    key=("train", "val", "test").index,
+)
+
+
+wildcard_constraints:
+    experiment=re.escape(experiment.experiment),
+    split="train|val|test",
+    shard="[0-9]+",
+    supervision="pseudo_masks|true_masks",
+
+
+# Threads that wait by spinning slow each other down fivefold when anything else runs on the machine.
+shell.prefix("export OMP_WAIT_POLICY=PASSIVE; ")
+
+
+def settings(section, only=(), without=()):
+    """A section of the config as JSON. A rule reruns when this text changes, so it names just what its command uses."""
+    return section_json(experiment, section, only=only, without=without)
+
+
+@functools.cache
+def code_of(command):
+    """Hash of a command's source code, so that a changed program reruns what it made."""
+    return hash_of_command(command, Path(workflow.basedir))
+
+
+def results(pattern, **wildcards):
+    """Files of this experiment."""
+    return expand(f"results/{{experiment}}/{pattern}", experiment=experiment.experiment, **wildcards)
+
+
+def shards(pattern):
+    """An input function: the pattern's files of all shards, its other wildcards left to the rule."""
+    return lambda wildcards: expand(pattern, shard=SHARDS, **wildcards)
+
+
+def dataset_root(wildcards):
+    """The folder to which the paths in an index are relative."""
+    return experiment.data.root or f"results/{wildcards.experiment}/data/set"
+
+
+def dataset():
+    """The composed set as an input of the rules that read images; a dataset of the user's own is no rule's output."""
+    return {"dataset": "results/{experiment}/data/set"} if experiment.data.format == "demo" else {}
+
+
+def split_list(wildcards):
+    """The file of a user's dataset that lists a split. Where it is missing, `make_index` says so in its own words."""
+    root, split = experiment.data.root, wildcards.split
+    if experiment.data.format == "csv":
+        lists = root / f"{split}.csv"
+    elif experiment.data.format == "voc":
+        lists = root / "ImageSets" / "Segmentation" / f"{getattr(experiment.data.voc, split)}.txt"
+    else:
+        return []
+    return [lists] if lists.is_file() else []
+
+
+def weights(model):
+    """The weights of a timm model, as `load_weights` leaves them."""
+    return f"results/{{experiment}}/encode/weights/{model}.safetensors"
+
+
+def weights_file(wildcards):
+    """The file that `encode.weights` names for a model, if it is one: a changed file is loaded again."""
+    source = Path(experiment.encode.weights[wildcards.model])
+    return [source] if source.suffix else []
+
+
+def clip_files():
+    """What the CLIP model is built from: a packaged tower and trained projections, or the user's own weights file."""
+    clip = experiment.encode.clip
+    if clip.kind == "towers":
+        return {"clip": "results/{experiment}/encode/clip.safetensors", "weights": weights(clip.image_tower)}
+    return {"pretrained": clip.pretrained} if Path(clip.pretrained).suffix else {}
+
+
+def clip_options(wildcards, input):
+    """The same as command line options."""
+    return f"--clip {input.clip} --weights {input.weights}" if experiment.encode.clip.kind == "towers" else ""
+
+
+def language_context():
+    """What the image-language context compares with, as the localizer's setting begins: image, caption or none."""
+    return experiment.localize.language_context.split("_")[0]
+
+
+def weights_setting(model):
+    """The `encode` section with this model's weights alone."""
+    one = experiment.encode.model_copy(update={"weights": {model: experiment.encode.weights[model]}})
+    return section_json(experiment.model_copy(update={"encode": one}), "encode", only=["weights"])
+
+
+def training_masks(wildcards):
+    """The pseudo masks of train; none where the index's true masks are the supervision."""
+    if wildcards.supervision == "true_masks":
+        return []
+    return expand("results/{experiment}/refine/masks/train/{shard}", experiment=wildcards.experiment, shard=SHARDS)
+
+
+def scored_masks(wildcards):
+    """The folders of masks that a score of `score_masks` is about."""
+    folders = {
+        "pseudo_masks": "refine/masks",
+        "segmenter": "segment/pseudo_masks/predictions",
+        "upper_bound": "segment/true_masks/predictions",
+    }
+    return results(f"{folders[wildcards.stage]}/{wildcards.split}/{{shard}}", shard=SHARDS)
+
+
+def mask_threshold(stage):
+    """The threshold that made the masks, as a command line option; predictions have none."""
+    return f"--threshold {experiment.refine.background_threshold}" if stage == "pseudo_masks" else ""
+
+
+def scores(*, bound):
+    """The score files of `all`, with those of the fully supervised bound where asked for."""
+    stages = ["segmenter", "upper_bound"] if bound else ["segmenter"]
+    return [
+        *results("evaluate/{stage}-{split}.json", stage=["maps", "pseudo_masks"], split=experiment.evaluate.maps),
+        *results("evaluate/{stage}-{split}.json", stage=stages, split=experiment.evaluate.segmenter),
+    ]
+
+
+def panel_files(wildcards):
+    """What the report's panels of val images show: maps, pseudo masks and predictions, where val has them."""
+    files = []
+    if "val" in experiment.evaluate.maps:
+        files += results("localize/maps/val/{shard}.safetensors", shard=SHARDS)
+        files += results("refine/masks/val/{shard}", shard=SHARDS)
+    if "val" in experiment.segment.predict:
+        files += results("segment/pseudo_masks/predictions/val/{shard}", shard=SHARDS)
+    return files

@@ -1,0 +1,108 @@
+# encode: frozen knowledge. Backbone weights, class text embeddings, and an embedding of each training image.
+
+
+rule load_weights:
+    input:
+        weights_file,
+    output:
+        weights="results/{experiment}/encode/weights/{model}.safetensors",
+    log:
+        "logs/{experiment}/encode/weights/{model}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/encode/weights/{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        # Only this model's entry: naming one more model must not load the others again.
+        settings=lambda wildcards: weights_setting(wildcards.model),
+        code=code_of("stages.encode.load_weights"),
+    shell:
+        "python -m stages.encode.load_weights --settings {params.settings:q} --model {wildcards.model}"
+        " --output {output.weights} &> {log}"
+
+
+rule train_clip:
+    input:
+        **dataset(),
+        weights=weights(experiment.encode.clip.image_tower) if experiment.encode.clip.kind == "towers" else [],
+    output:
+        clip="results/{experiment}/encode/clip.safetensors",
+    log:
+        "logs/{experiment}/encode/clip.log",
+    benchmark:
+        "results/{experiment}/benchmarks/encode/clip.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=60,
+    params:
+        settings=settings("encode", only=["clip", "templates"]),
+        root=dataset_root,
+        seed=experiment.seed,
+        code=code_of("stages.encode.train_clip"),
+    shell:
+        "python -m stages.encode.train_clip --settings {params.settings:q} --seed {params.seed} --root {params.root:q}"
+        " --weights {input.weights} --output {output.clip} &> {log}"
+
+
+rule embed_text:
+    input:
+        **clip_files(),
+        classes=rules.list_classes.output.classes,
+    output:
+        text="results/{experiment}/encode/text.safetensors",
+    log:
+        "logs/{experiment}/encode/text.log",
+    benchmark:
+        "results/{experiment}/benchmarks/encode/text.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        gpu=0,
+        mem_mb=6000,
+        runtime=30,
+    params:
+        settings=settings("encode", only=["clip", "templates", "synonyms"]),
+        clip=clip_options,
+        code=code_of("stages.encode.embed_text"),
+    shell:
+        "python -m stages.encode.embed_text --settings {params.settings:q} --classes {input.classes} {params.clip}"
+        " --output {output.text} &> {log}"
+
+
+rule embed_images:
+    input:
+        **dataset(),
+        **clip_files(),
+        index="results/{experiment}/data/train.csv",
+    output:
+        images="results/{experiment}/encode/images.safetensors",
+    log:
+        "logs/{experiment}/encode/images.log",
+    benchmark:
+        "results/{experiment}/benchmarks/encode/images.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=240,
+    params:
+        settings=settings("encode", only=["clip", "batch_size"]),
+        source=language_context(),
+        root=dataset_root,
+        clip=clip_options,
+        code=code_of("stages.encode.embed_images"),
+    shell:
+        "python -m stages.encode.embed_images --settings {params.settings:q} --source {params.source}"
+        " --index {input.index} --root {params.root:q} {params.clip} --output {output.images} &> {log}"

@@ -1,0 +1,105 @@
+# evaluate: every score, with its split, stage and threshold.
+
+
+rule score_maps:
+    input:
+        **dataset(),
+        index=rules.make_index.output.index,
+        classes=rules.list_classes.output.classes,
+        maps=shards(rules.make_maps.output.maps),
+    output:
+        score=report(
+            "results/{experiment}/evaluate/maps-{split}.json",
+            caption="../report/score.rst",
+            category="Scores",
+            labels={"stage": "maps", "split": "{split}"},
+        ),
+    log:
+        "logs/{experiment}/evaluate/maps-{split}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/evaluate/maps-{split}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("evaluate", only=["thresholds"]),
+        threshold=experiment.refine.background_threshold,
+        seed=experiment.seed,
+        root=dataset_root,
+        code=code_of("stages.evaluate.score_maps"),
+    shell:
+        "python -m stages.evaluate.score_maps --settings {params.settings:q} --split {wildcards.split}"
+        " --seed {params.seed} --threshold {params.threshold} --index {input.index} --root {params.root:q}"
+        " --classes {input.classes} --maps {input.maps} --output {output.score} &> {log}"
+
+
+rule score_masks:
+    input:
+        **dataset(),
+        index=rules.make_index.output.index,
+        classes=rules.list_classes.output.classes,
+        masks=lambda wildcards: scored_masks(wildcards),
+    output:
+        score=report(
+            "results/{experiment}/evaluate/{stage}-{split}.json",
+            caption="../report/score.rst",
+            category="Scores",
+            labels={"stage": "{stage}", "split": "{split}"},
+        ),
+    log:
+        "logs/{experiment}/evaluate/{stage}-{split}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/evaluate/{stage}-{split}.tsv"
+    wildcard_constraints:
+        stage="pseudo_masks|segmenter|upper_bound",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=settings("evaluate", only=["thresholds"]),
+        threshold=lambda wildcards: mask_threshold(wildcards.stage),
+        seed=experiment.seed,
+        root=dataset_root,
+        code=code_of("stages.evaluate.score_masks"),
+    shell:
+        "python -m stages.evaluate.score_masks --settings {params.settings:q} --stage {wildcards.stage}"
+        " --split {wildcards.split} --seed {params.seed} {params.threshold} --index {input.index}"
+        " --root {params.root:q} --classes {input.classes} --masks {input.masks} --output {output.score} &> {log}"
+
+
+# summary.csv is the table of `all`; upper_bound.csv has the fully supervised bound in it and the share reached of it.
+rule summarize:
+    input:
+        scores=lambda wildcards: scores(bound=wildcards.table == "upper_bound"),
+    output:
+        table=report(
+            "results/{experiment}/evaluate/{table}.csv",
+            caption="../report/summary.rst",
+            category="Scores",
+            labels={"stage": "all", "split": "{table}"},
+        ),
+    log:
+        "logs/{experiment}/evaluate/{table}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/evaluate/{table}.tsv"
+    wildcard_constraints:
+        table="summary|upper_bound",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code_of("stages.evaluate.summarize"),
+    shell:
+        "python -m stages.evaluate.summarize --scores {input.scores} --output {output.table} &> {log}"

@@ -1,0 +1,48 @@
+# report: one page that opens without a network. index.html is the page of `all`; upper_bound.html is the same page with
+# the fully supervised bound in it, so that asking for the bound never makes `all` train it.
+
+
+rule make_page:
+    input:
+        **dataset(),
+        scores=lambda wildcards: scores(bound=wildcards.page == "upper_bound"),
+        index="results/{experiment}/data/val.csv",
+        classes=rules.list_classes.output.classes,
+        curves=[
+            rules.train_localizer.output.curves,
+            "results/{experiment}/segment/pseudo_masks/training.csv",
+        ],
+        panels=lambda wildcards: panel_files(wildcards),
+    output:
+        page=report(
+            "results/{experiment}/report/{page}.html",
+            caption="../report/page.rst",
+            category="Page",
+            labels={"page": "{page}"},
+        ),
+    log:
+        "logs/{experiment}/report/{page}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/report/{page}.tsv"
+    wildcard_constraints:
+        page="index|upper_bound",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=settings("report"),
+        code=code_of("stages.report.make_page"),
+        results=lambda wildcards: f"results/{wildcards.experiment}",
+    shell:
+        "python -m stages.report.make_page --settings {params.settings:q} --experiment {wildcards.experiment}"
+        " --results {params.results} --output {output.page} &> {log}"
+
+
+rule upper_bound:
+    input:
+        results("evaluate/upper_bound.csv"),
+        results("report/upper_bound.html"),
