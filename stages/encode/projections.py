@@ -49,13 +49,13 @@ def compose_views(
         with Image.open(cutout.path) as stored:
             source = stored.convert("RGBA")
         for _ in range(views):
-            background = backgrounds[random.integers(len(backgrounds))]
+            background = backgrounds[int(random.integers(len(backgrounds)))]
             scale = side / min(background.size) * random.uniform(1.0, 2.0)
             columns, rows = (max(side, round(length * scale)) for length in background.size)
-            left, top = random.integers(columns - side + 1), random.integers(rows - side + 1)
+            left, top = (int(random.integers(length - side + 1)) for length in (columns, rows))
             view = background.resize((columns, rows)).crop((left, top, left + side, top + side))
             factor = side * random.uniform(0.4, 0.95) / max(source.size)
-            pasted = source.resize([max(1, round(length * factor)) for length in source.size])  # type: ignore[arg-type]
+            pasted = source.resize([max(1, round(length * factor)) for length in source.size])
             if random.random() < 0.5:
                 pasted = ImageOps.mirror(pasted)
             place = [int(random.integers(side - length + 1)) for length in pasted.size]

@@ -30,7 +30,8 @@ def load_weights(model: str, source: str) -> StateDict:
     reference = timm.create_model(model, pretrained=False).state_dict()
     wrong = sorted(name for name in reference if name not in state or state[name].shape != reference[name].shape)
     # The classifier is never used, so a backbone's file may come without it.
-    classifier = timm.get_pretrained_cfg(model).classifier
+    config = timm.get_pretrained_cfg(model)
+    classifier = config.classifier if config else None
     wrong = [name for name in wrong if not (classifier and name.startswith(f"{classifier}."))]
     if wrong:
         raise SettingsError(

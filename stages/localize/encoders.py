@@ -5,7 +5,8 @@ are frozen run without gradient and stay in evaluation mode.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import timm
 import torch
@@ -21,12 +22,34 @@ from stages.settings import HybridBackbone, VitBackbone
 Grid = tuple[int, int]
 
 
-class VitEncoder(nn.Module):
+class Encoder(nn.Module):
+    """What the localizer asks of an image encoder.
+
+    width: D of the tokens.  stride: pixels a patch.  statistics: mean and deviation of the pretraining's inputs, RGB in
+    [0, 1].  blocks: timm blocks through which class tokens and patches run together.  norm: the last norm.
+    """
+
+    width: int
+    stride: int
+    statistics: tuple[Sequence[float], Sequence[float]]
+    blocks: nn.ModuleList
+    norm: nn.Module
+
+    def start_token(self) -> Tensor:
+        """The start of every visual class token, [D]."""
+        raise TypeError(f"{type(self).__name__} must say how class tokens start")
+
+    def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
+        """Patch tokens [B, N, D] and the grid (rows, columns) of normalised images [B, 3, H, W]."""
+        raise TypeError(f"{type(self).__name__} must make patch tokens")
+
+
+class VitEncoder(Encoder):
     """A timm ViT. Class tokens enter at block `tokens_from_block`; everything before that block is frozen."""
 
     def __init__(self, settings: VitBackbone, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        vit = timm.create_model(settings.model, pretrained=False, num_classes=0, dynamic_img_size=True)
+        vit: Any = timm.create_model(settings.model, pretrained=False, num_classes=0, dynamic_img_size=True)
         if not hasattr(vit, "blocks") or not hasattr(vit, "pos_embed"):
             raise SettingsError(f"localize.backbone.model: {settings.model} is no plain ViT of timm")
         if settings.tokens_from_block >= len(vit.blocks):
@@ -58,10 +81,10 @@ class VitEncoder(nn.Module):
         position = self.position[0, 0] if self.positions_of_prefix else torch.zeros(self.width)
         return (self.prefix[0][0, 0] + position).detach().clone()
 
-    def patches(self, images: Tensor) -> tuple[Tensor, Grid]:
+    def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
         """Images [B, 3, H, W], normalised, -> patch tokens [B, N, D] and the grid (rows, columns)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            embedded = self.patch_embed(images)  # [B, rows, columns, D]
+            embedded = self.patch_embed(inputs)  # [B, rows, columns, D]
             grid = (embedded.shape[1], embedded.shape[2])
             position = resample_abs_pos_embed(
                 self.position, new_size=list(grid), old_size=list(self.grid), num_prefix_tokens=self.positions_of_prefix
@@ -85,24 +108,24 @@ class VitEncoder(nn.Module):
         return tokens[:, prefix.shape[1] :]
 
 
-class HybridEncoder(nn.Module):
+class HybridEncoder(Encoder):
     """New transformer blocks over feature maps of a frozen timm CNN, all brought to the grid of the first stride."""
 
     def __init__(self, settings: HybridBackbone, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.cnn = timm.create_model(settings.model, pretrained=False, features_only=True)
-        reductions = self.cnn.feature_info.reduction()
+        cnn: Any = timm.create_model(settings.model, pretrained=False, features_only=True)
+        reductions = cnn.feature_info.reduction()
         unknown = [stride for stride in settings.strides if stride not in reductions]
         if unknown:
             raise SettingsError(f"localize.backbone.strides: {settings.model} has {reductions}, not {unknown}")
         # features_only drops the classifier's layers, whose weights the file still holds.
-        own = self.cnn.state_dict()
-        self.cnn.load_state_dict({name: weights[_plain_name(name, weights)] for name in own})
-        self.cnn.requires_grad_(False)
+        own = cnn.state_dict()
+        cnn.load_state_dict({name: weights[_plain_name(name, weights)] for name in own})
+        self.cnn = cnn.requires_grad_(False)
         self.levels = [reductions.index(stride) for stride in settings.strides]
-        channels = [self.cnn.feature_info.channels()[level] for level in self.levels]
-        config = timm.get_pretrained_cfg(settings.model)
-        self.statistics = (config.mean, config.std)
+        channels = [cnn.feature_info.channels()[level] for level in self.levels]
+        config = cnn.default_cfg
+        self.statistics = (config["mean"], config["std"])
         self.width = settings.width
         self.stride = settings.strides[0]
         self.norms = nn.ModuleList(nn.GroupNorm(1, count) for count in channels)
@@ -129,9 +152,9 @@ class HybridEncoder(nn.Module):
         levels = self.cnn(images)
         return [levels[level] for level in self.levels]
 
-    def patches(self, images: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
+    def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
         """Images [B, 3, H, W], or the frozen `features` of such, -> patch tokens [B, N, D] and the grid."""
-        features = self.features(images) if isinstance(images, Tensor) else images
+        features = self.features(inputs) if isinstance(inputs, Tensor) else inputs
         grid = (features[0].shape[-2], features[0].shape[-1])
         same = [
             F.interpolate(norm(feature), size=grid, mode="bilinear", align_corners=False)
@@ -140,9 +163,6 @@ class HybridEncoder(nn.Module):
         reduced = self.reduce(self.dropout(torch.cat(same, dim=1)))
         position = build_sincos2d_pos_embed(list(grid), dim=self.width, device=reduced.device)
         return rearrange(reduced, "b d rows columns -> b (rows columns) d") + position, grid
-
-
-Encoder = VitEncoder | HybridEncoder
 
 
 def build_encoder(settings: VitBackbone | HybridBackbone, weights: Mapping[str, Tensor]) -> Encoder:
@@ -157,7 +177,7 @@ def _plain_name(name: str, weights: Mapping[str, Tensor]) -> str:
     return name if name in weights else name.replace("_", ".", 1)
 
 
-def attention_weights(block: nn.Module, tokens: Tensor) -> Tensor:
+def attention_weights(block: Any, tokens: Tensor) -> Tensor:
     """Attention of a timm block, averaged over heads: tokens [B, M, D] -> [B, M, M]."""
     attention = block.attn
     qkv = rearrange(

@@ -83,7 +83,7 @@ def select_maps(output: Localization, settings: MapSettings) -> Tensor:
     attention = {}
     if settings.class_attention and output.class_attention is not None:
         attention = dict(zip(kinds, output.class_attention.chunk(len(kinds), dim=1), strict=True))
-    maps = [torch.relu(kinds[name].maps) * attention.get(name, 1.0) for name in chosen]  # type: ignore[union-attr]
+    maps = [torch.relu(kinds[name].maps) * attention.get(name, 1.0) for name in chosen]
     return torch.stack(maps).sum(dim=0)
 
 

@@ -35,9 +35,7 @@ class LocalizerObjective(BaseModel):
             raise ValueError(f"mode {mode!r}: the objective only knows 'loss'")
         settings = self.localizer.settings
         output = self.localizer(inputs)
-        names = ("loss_class_tokens", "loss_text_maps", "loss_visual_maps")
-        if output.text is None:
-            names = ("loss_class_tokens", "loss_visual_maps")
+        names = ["loss_class_tokens", *(["loss_text_maps"] if output.text is not None else []), "loss_visual_maps"]
         losses = {
             name: F.multilabel_soft_margin_loss(scores.float(), labels)
             for name, scores in zip(names, output.classifiers, strict=True)

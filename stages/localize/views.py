@@ -25,7 +25,7 @@ Statistics = tuple[Sequence[float], Sequence[float]]
 
 
 def training_transform(settings: LocalizerTraining, statistics: Statistics) -> v2.Compose:
-    """A random crop of the settings' share of the image, mirrored half the time, normalised; [3, crop, crop] float32."""
+    """A random crop, mirrored half the time, normalised: [3, crop, crop] float32."""
     return v2.Compose(
         [
             v2.RandomResizedCrop(settings.crop, scale=settings.crop_area, antialias=True),
@@ -119,7 +119,7 @@ def _compute_features(
     images: ImageViews, encoder: HybridEncoder, *, views: int, paths: Sequence[Path], seed: int, batch_size: int
 ) -> None:
     device = pick_device()
-    encoder = encoder.to(device, memory_format=torch.channels_last).eval()
+    encoder = encoder.to(device).to(memory_format=torch.channels_last).eval()
     torch.manual_seed(seed)
     # All views of one image stand side by side, so an image is decoded for each view but kept in memory for none.
     wanted = [(image, view) for image in range(len(images)) for view in range(views)]

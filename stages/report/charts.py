@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from markupsafe import Markup
@@ -15,7 +16,7 @@ from stages.report.gather import Curve
 # Matplotlib knows no "colour of the surrounding text": drawn in this one, replaced in the SVG.
 TEXT = "#010203"
 COLOURS = ("#3b82f6", "#f59e0b", "#10b981", "#ef4444", "#a855f7", "#06b6d4", "#84cc16", "#ec4899")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -40,11 +41,11 @@ def threshold_chart(scores: Sequence[Score]) -> Markup:
         figure, axes = _axes("background threshold", "mIoU of the maps, %")
         for score, colour in zip(swept, COLOURS, strict=False):
             thresholds, mious = zip(*(score.sweep or ()), strict=True)
-            label = f"{score.split}: best {score.miou:.1f} at {score.threshold:.2f}"
-            axes.plot(thresholds, mious, color=colour, label=label)
-            axes.plot([score.threshold], [score.miou], "o", color=colour)
+            best = thresholds[mious.index(max(mious))]
+            axes.plot(thresholds, mious, color=colour, label=f"{score.split}: best {max(mious):.1f} at {best:.2f}")
+            axes.plot(best, max(mious), "o", color=colour)
             if score.fixed:
-                axes.plot([score.fixed.threshold], [score.fixed.miou], "s", color=colour, markersize=5)
+                axes.plot(score.fixed.threshold, score.fixed.miou, "s", color=colour, markersize=5)
         fixed = sorted({score.fixed.threshold for score in swept if score.fixed})
         for threshold in fixed:
             axes.axvline(

@@ -2,6 +2,7 @@
 
 import csv
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +33,17 @@ class Timing:
     peak_mb: float | None
 
 
-def read_scores(folder: Path) -> list[Score]:
-    """All scores of an experiment in the order of the stages. Raises DataError when there is none."""
-    scores = [read_score(path) for path in sorted(folder.glob("*.json"))]
-    if not scores:
+def read_scores(paths: Sequence[Path]) -> list[Score]:
+    """Scores in the order of the stages. Raises DataError for a file that is missing or is no score."""
+    return sort_scores(read_score(path) for path in paths)
+
+
+def find_scores(folder: Path) -> list[Path]:
+    """All score files of an experiment. Raises DataError when there is none."""
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
         raise DataError(f"{folder}: no scores (*.json); run the stage `evaluate`")
-    return sort_scores(scores)
+    return paths
 
 
 def read_curves(path: Path) -> dict[str, Curve]:
@@ -87,7 +93,7 @@ def step_of(path: Path) -> tuple[str, str]:
     return stage, " / ".join(parts)
 
 
-def sum_by_stage(timings: list[Timing]) -> list[Timing]:
+def sum_by_stage(timings: Sequence[Timing]) -> list[Timing]:
     """One Timing a stage: jobs and seconds summed, the largest peak."""
     stages = dict.fromkeys(timing.stage for timing in timings)
     sums = []

@@ -8,7 +8,7 @@ from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
 from stages.files import write_text
 from stages.index import read_classes, read_index
-from stages.report.gather import read_curves, read_scores, read_timings
+from stages.report.gather import find_scores, read_curves, read_scores, read_timings
 from stages.report.page import render_page
 from stages.report.panels import read_panels
 from stages.report.picture import draw_picture, write_picture
@@ -22,6 +22,9 @@ PICTURE_ROWS = 4
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "results", "root", "output")
     command.add_argument("--experiment", required=True, help="name of the experiment")
+    command.add_argument(
+        "--scores", type=Path, nargs="+", help="score files to show; without: all that the results hold"
+    )
     command.add_argument("--config", default="{}", help="all settings of the experiment, as JSON, to be shown")
     command.add_argument("--picture", type=Path, help="also write a strip of panels, as JPEG")
     args = command.parse_args(arguments)
@@ -37,7 +40,7 @@ def run(arguments: list[str] | None = None) -> None:
     page = render_page(
         experiment=args.experiment,
         classes=classes,
-        scores=read_scores(args.results / "evaluate"),
+        scores=read_scores(args.scores or find_scores(args.results / "evaluate")),
         localizer=read_curves(args.results / "localize/training.csv"),
         segmenter=read_curves(args.results / "segment/pseudo_masks/training.csv"),
         timings=read_timings(args.results / "benchmarks"),

@@ -96,7 +96,7 @@ def chart_cards(
 def timing_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
     """Each stage's steps and, where it has several, its sum; then the sum of all."""
     rows = []
-    for total in sum_by_stage(list(timings)):
+    for total in sum_by_stage(timings):
         steps = [timing for timing in timings if timing.stage == total.stage]
         rows += [_timing_row(step, step.stage, is_sum=False) for step in steps]
         if len(steps) > 1:
@@ -143,7 +143,10 @@ def data_uri(picture: Image.Image) -> str:
         size = (round(picture.width * factor), round(picture.height * factor))
         picture = picture.resize(size, Image.Resampling.NEAREST if indexed else Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, **({"format": "PNG", "optimize": True} if indexed else {"format": "JPEG", "quality": 82}))
+    if indexed:
+        picture.save(buffer, "PNG", optimize=True)
+    else:
+        picture.save(buffer, "JPEG", quality=82)
     kind = "png" if indexed else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 

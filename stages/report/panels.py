@@ -79,8 +79,8 @@ def read_panels(
     if not records or not all(record.mask for record in records):
         raise DataError("the val split has no true masks; the report needs them to choose and show its images")
     ids = [record.id for record in records]
-    predictions = find_masks(sorted((results / "segment/pseudo_masks/predictions/val").glob("*")), ids)
-    pseudo_masks = find_masks(sorted((results / "refine/masks/val").glob("*")), ids)
+    predictions = find_masks(_folders(results / "segment/pseudo_masks/predictions/val", "segment.predict"), ids)
+    pseudo_masks = find_masks(_folders(results / "refine/masks/val", "evaluate.maps"), ids)
     ious = image_ious(records, root, predictions, len(classes))
     chosen = choose(ious, count)
     maps = read_maps(sorted((results / "localize/maps/val").glob("*.safetensors")), chosen)
@@ -116,6 +116,13 @@ def colour_of(value: int) -> str:
     """A mask value's palette colour as CSS."""
     red, green, blue = voc_palette()[3 * value : 3 * value + 3]
     return f"rgb({red}, {green}, {blue})"
+
+
+def _folders(parent: Path, setting: str) -> list[Path]:
+    folders = sorted(path for path in parent.glob("*") if path.is_dir() and not path.name.startswith("."))
+    if not folders:
+        raise DataError(f"{parent}: no masks of val, which the report shows; add val to `{setting}` and run that stage")
+    return folders
 
 
 def _named_maps(image_maps: ImageMaps, classes: Sequence[str]) -> dict[str, NDArray[np.float32]]:

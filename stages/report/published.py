@@ -1,4 +1,4 @@
-"""Published figures (mIoU in percent) that the report shows beside its own, from Xu et al., CVPR 2023, tables 1 to 5.
+"""Published figures (mIoU in percent) that the report shows beside its own, as Xu et al., CVPR 2023, give them.
 
 MMCST is that paper's method, the one implemented here.
 """

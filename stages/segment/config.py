@@ -25,52 +25,64 @@ LOG_EVERY = 10
 
 
 @dataclass(frozen=True)
-class Features:
-    """The two feature maps of a timm CNN that DeepLabV3+ uses: positions in timm's list, and channels."""
+class BackboneFacts:
+    """What DeepLabV3+ must know of a timm CNN.
+
+    low, high: positions, among its feature maps, of the two that are used; low_channels, high_channels: their channels.
+    mean, std: [3] of the RGB values 0..1 that it was trained on.
+    """
 
     low: int
     high: int
     low_channels: int
     high_channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
-def stride_option(settings: SegmentSettings) -> dict[str, int]:
+def stride_option(settings: SegmentSettings) -> dict[str, Any]:
     """The option that dilates a timm model; none for 32, its usual stride, which not every model lets one name."""
     return {} if settings.output_stride == USUAL_STRIDE else {"output_stride": settings.output_stride}
 
 
-def choose_features(settings: SegmentSettings) -> Features:
-    """The backbone's last feature map and the first with stride 4 or more.
+def describe_backbone(settings: SegmentSettings) -> BackboneFacts:
+    """The facts of the setting's backbone: its last feature map is used, and the first with stride 4 or more.
 
     Raises SettingsError when timm has no such model, it cannot reach the output stride, or has too few stages.
     """
     name = settings.backbone
     try:
-        info = timm.create_model(name, features_only=True, **stride_option(settings)).feature_info
+        model: Any = timm.create_model(name, features_only=True, **stride_option(settings))
     except RuntimeError as error:
         raise SettingsError(f"segment.backbone: {error}; give the name of a timm CNN") from error
     except (TypeError, AssertionError, NotImplementedError) as error:
         raise SettingsError(
             f"segment.output_stride: timm's {name} cannot be built with {settings.output_stride}; set {USUAL_STRIDE}"
         ) from error
-    strides, channels = info.reduction(), info.channels()
+    strides, channels = model.feature_info.reduction(), model.feature_info.channels()
     if settings.frozen_stages > len(strides):
         raise SettingsError(f"segment.frozen_stages: {settings.frozen_stages}, but {name} has {len(strides)} stages")
     low = next(place for place, reduction in enumerate(strides) if reduction >= LOW_LEVEL_STRIDE)
-    return Features(low, len(strides) - 1, channels[low], channels[-1])
+    return BackboneFacts(
+        low=low,
+        high=len(strides) - 1,
+        low_channels=channels[low],
+        high_channels=channels[-1],
+        mean=model.pretrained_cfg["mean"],
+        std=model.pretrained_cfg["std"],
+    )
 
 
 def model_config(settings: SegmentSettings, classes: int, *, weights: Path | None) -> dict[str, Any]:
     """DeepLabV3+ for `classes` classes and background; `weights`: a timm state dict for the backbone (safetensors)."""
-    features = choose_features(settings)
-    pretrained = timm.get_pretrained_cfg(settings.backbone)
+    facts = describe_backbone(settings)
     norm = {"type": "BN"}
     return {
         "type": "ChannelsLastEncoderDecoder",
         "data_preprocessor": {
             "type": "SegDataPreProcessor",
-            "mean": [255 * value for value in pretrained.mean],
-            "std": [255 * value for value in pretrained.std],
+            "mean": [255 * value for value in facts.mean],
+            "std": [255 * value for value in facts.std],
             "bgr_to_rgb": True,
             "size": (settings.crop, settings.crop),
             "pad_val": 0,
@@ -80,7 +92,7 @@ def model_config(settings: SegmentSettings, classes: int, *, weights: Path | Non
             "type": "FreezableTimmBackbone",
             "model_name": settings.backbone,
             **stride_option(settings),
-            "features": (features.low, features.high),
+            "features": (facts.low, facts.high),
             "frozen_stages": settings.frozen_stages,
             "frozen_norm": settings.frozen_norm,
             "pretrained": weights is not None,
@@ -89,11 +101,11 @@ def model_config(settings: SegmentSettings, classes: int, *, weights: Path | Non
         },
         "decode_head": {
             "type": "DepthwiseSeparableASPPHead",
-            "in_channels": features.high_channels,
+            "in_channels": facts.high_channels,
             "in_index": 1,
             "channels": settings.decoder_channels,
             "dilations": (1, *(rate * RATES_STRIDE // settings.output_stride for rate in ATROUS_RATES)),
-            "c1_in_channels": features.low_channels,
+            "c1_in_channels": facts.low_channels,
             "c1_channels": LOW_LEVEL_CHANNELS,
             "num_classes": classes + 1,
             "dropout_ratio": 0.1,
@@ -125,12 +137,13 @@ def train_pipeline(settings: SegmentSettings, classes: int) -> list[dict[str, An
 
 
 def schedule(settings: SegmentSettings) -> list[dict[str, Any]]:
-    """Linear warm-up, then polynomial decay to zero (Chen et al., TPAMI 2018: power 0.9)."""
+    """Linear warm-up, then polynomial decay to zero at the last step (Chen et al., TPAMI 2018: power 0.9)."""
     warmup, steps = settings.warmup_iterations, settings.iterations
     if warmup >= steps:
         raise SettingsError(f"segment.warmup_iterations: {warmup}, must be below segment.iterations ({steps})")
     decay = {"type": "PolyLR", "power": POLY_POWER, "eta_min": 0.0, "begin": warmup, "end": steps, "by_epoch": False}
-    if not warmup:
+    # mmengine's linear warm-up reaches the full rate one step before its end, so over a single step it never does.
+    if warmup < 2:
         return [decay]
     return [{"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": warmup, "by_epoch": False}, decay]
 

@@ -15,18 +15,23 @@ from stages.shards import ImageMaps, write_shard
 CLASSES = ("cat", "<b>dog</b>")
 
 
-def make_score(stage, split, miou, **more):
-    """A score of two classes, the second of which is nowhere."""
-    fields = {"threshold": None, "threshold_source": None, "seed": 3, "images": 3} | more
-    return Score(
-        stage=stage,
-        split=split,
-        miou=miou,
-        per_class={"background": miou, CLASSES[0]: miou, CLASSES[1]: None},
-        false_positives=(100 - miou) / 2,
-        false_negatives=(100 - miou) / 2,
-        **fields,
-    )
+@pytest.fixture
+def make_score():
+    """Makes a score of two classes, the second of which is nowhere."""
+
+    def make(stage, split, miou, **more):
+        fields = {"threshold": None, "threshold_source": None, "seed": 3, "images": 3} | more
+        return Score(
+            stage=stage,
+            split=split,
+            miou=miou,
+            per_class={"background": miou, CLASSES[0]: miou, CLASSES[1]: None},
+            false_positives=(100 - miou) / 2,
+            false_negatives=(100 - miou) / 2,
+            **fields,
+        )
+
+    return make
 
 
 def write_benchmark(path: Path, seconds: float, peak: str) -> None:
@@ -35,7 +40,7 @@ def write_benchmark(path: Path, seconds: float, peak: str) -> None:
 
 
 @pytest.fixture
-def results(tmp_path):
+def results(tmp_path, make_score):
     """results/<experiment> below tmp_path, the dataset in tmp_path itself. Predictions get worse from a to c."""
     folder = tmp_path / "results"
     truth = np.zeros((30, 40), dtype=np.uint8)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.errors import DataError
-from stages.report.gather import Curve, Timing, read_curves, read_scores, read_timings, step_of, sum_by_stage
+from stages.report.gather import Curve, Timing, find_scores, read_curves, read_timings, step_of, sum_by_stage
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_what_is_missing_or_broken_is_named(tmp_path):
     with pytest.raises(DataError, match=r"training\.csv: no training curves"):
         read_curves(tmp_path / "training.csv")
     with pytest.raises(DataError, match="evaluate: no scores"):
-        read_scores(tmp_path / "evaluate")
+        find_scores(tmp_path / "evaluate")
     (tmp_path / "training.csv").write_text("step,name,value\nten,loss,1\n")
     with pytest.raises(DataError, match=r"training\.csv: not a table"):
         read_curves(tmp_path / "training.csv")

@@ -4,7 +4,6 @@ import json
 from html.parser import HTMLParser
 
 import pytest
-from conftest import make_score
 
 from stages.errors import DataError, SettingsError
 from stages.evaluate.scores import write_score
@@ -74,7 +73,7 @@ def test_class_names_are_escaped(results):
     assert "&lt;b&gt;dog" in page
 
 
-def test_upper_bound_is_shown_or_its_command_named(results):
+def test_upper_bound_is_shown_or_its_command_named(results, make_score):
     page = make_page(results)
     assert "No upper bound yet" in page
     assert "upper_bound</code>" in page
@@ -82,6 +81,8 @@ def test_upper_bound_is_shown_or_its_command_named(results):
     page = make_page(results)
     assert "No upper bound yet" not in page
     assert "50 % of the upper bound" in page
+    shown = [str(results / f"evaluate/{name}-val.json") for name in ("segmenter", "maps")]
+    assert "No upper bound yet" in make_page(results, None, "--scores", *shown)
 
 
 def test_picture_is_written_on_demand(results):

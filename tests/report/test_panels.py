@@ -1,14 +1,17 @@
 """Which images are shown, and how they are coloured."""
 
+import shutil
+
 import numpy as np
 import pytest
-from conftest import CLASSES
 from PIL import Image
 
 from stages.errors import DataError
 from stages.index import read_index
 from stages.report.panels import choose, colour_mask, colour_of, overlay, read_panels
 from stages.report.picture import MOST_BYTES, draw_picture, write_picture
+
+CLASSES = ("cat", "dog")
 
 
 def test_the_middle_of_each_part_of_the_ranking():
@@ -34,6 +37,12 @@ def test_panels_of_an_experiment(results):
 def test_images_without_maps_are_named(results):
     (results / "localize/maps/val/0.safetensors").unlink()
     with pytest.raises(DataError, match="no maps of val image 'a'"):
+        read_panels(results, results.parent, read_index(results / "data/val.csv"), CLASSES, count=3)
+
+
+def test_a_split_without_pseudo_masks_names_its_setting(results):
+    shutil.rmtree(results / "refine/masks/val")
+    with pytest.raises(DataError, match=r"refine/masks/val: no masks of val.*`evaluate\.maps`"):
         read_panels(results, results.parent, read_index(results / "data/val.csv"), CLASSES, count=3)
 
 

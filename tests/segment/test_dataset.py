@@ -15,9 +15,8 @@ from stages.segment.transforms import LoadImageAndMask, RandomScale
 
 
 def make_dataset(tiny_set, masks: list[Path]) -> IndexedMasks:
-    return IndexedMasks(
-        index=str(tiny_set.index), root=str(tiny_set.root), classes=tiny_set.names, masks=[str(folder) for folder in masks]
-    )
+    paths = [str(folder) for folder in masks]
+    return IndexedMasks(index=str(tiny_set.index), root=str(tiny_set.root), classes=tiny_set.names, masks=paths)
 
 
 def test_true_masks_classes_and_palette(tiny_set) -> None:

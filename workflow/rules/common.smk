@@ -32,10 +32,10 @@ def relative(path):
 
 experiment = checked_experiment()
 SHARDS = range(experiment.data.shards)
-# Every split that is used. Training waits for the indexes of all of them, so that an image that cannot be used is told
-# before the long work starts, not after it.
+# Every split that is used; val is the one that the report shows. Training waits for the indexes of all of them, so that
+# an image that cannot be used is told before the long work starts, not after it.
 SPLITS = sorted(
-    {"train", *experiment.evaluate.maps, *experiment.segment.predict, *experiment.evaluate.segmenter},
+    {"train", "val", *experiment.evaluate.maps, *experiment.segment.predict, *experiment.evaluate.segmenter},
     key=("train", "val", "test").index,
 )
 

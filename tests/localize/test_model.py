@@ -1,0 +1,155 @@
+"""The localizer as a whole: shapes, gradients, symmetries, and every switch."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from stages.errors import SettingsError
+from stages.localize.objective import LocalizerObjective
+from stages.localize.tokens import contrastive_loss, global_weighted_ranking_pooling, mean_of_own_classes
+from tests.localize.conftest import CLASSES
+
+LABELS = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("kind", ["vit", "hybrid"])
+def test_shapes(make_localizer, images: torch.Tensor, kind: str) -> None:
+    output = make_localizer(kind)(images, attention_blocks=2)
+    assert output.grid == (4, 6)
+    for tokens in (output.visual, output.text):
+        assert tokens.maps.shape == (2, 3, 24)
+        assert tokens.scores.shape == (2, 3)
+    assert output.class_scores.shape == (2, 3)
+    assert output.class_attention.shape == (2, 6, 24)
+    assert output.patch_attention.shape == (2, 24, 24)
+
+
+@pytest.mark.parametrize("kind", ["vit", "hybrid"])
+def test_classes_are_exchangeable(make_localizer, images: torch.Tensor, kind: str) -> None:
+    localizer = make_localizer(kind)
+    before = localizer(images)
+    order = torch.tensor([2, 0, 1])
+    with torch.no_grad():
+        for name in ("visual_tokens", "visual_position", "text_embeddings"):
+            parameter = getattr(localizer, name)
+            parameter.copy_(parameter[order])
+    after = localizer(images)
+    torch.testing.assert_close(after.text.maps, before.text.maps[:, order], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after.visual.scores, before.visual.scores[:, order], atol=1e-4, rtol=1e-4)
+
+
+def test_scores_are_the_pooled_maps_with_a_learned_bias(make_localizer, images: torch.Tensor) -> None:
+    output = make_localizer(pooling_decay=0.9)(images)
+    expected = global_weighted_ranking_pooling(output.text.maps, 0.9) - 1.5
+    torch.testing.assert_close(output.text.scores, expected)
+
+
+def test_dot_correlation_is_the_unscaled_product_of_tokens(make_localizer, images: torch.Tensor) -> None:
+    scaled = make_localizer(correlation="dot", correlation_scale=0.25)(images)
+    plain = make_localizer(correlation="dot")(images)
+    torch.testing.assert_close(scaled.visual.maps, 0.25 * plain.visual.maps)
+
+
+def test_visual_class_scores_are_the_mean_of_the_token(make_localizer, images: torch.Tensor) -> None:
+    output = make_localizer(representation="global")(images)
+    torch.testing.assert_close(output.class_scores, output.visual.tokens.mean(dim=-1))
+
+
+@pytest.mark.parametrize("kind", ["vit", "hybrid"])
+def test_gradients_reach_what_is_learned_and_nothing_frozen(make_localizer, images: torch.Tensor, kind: str) -> None:
+    localizer = make_localizer(kind).train()
+    losses = LocalizerObjective(localizer)(images, LABELS, torch.randn(2, 16))
+    sum(losses.values()).backward()
+    learned = ["visual_tokens", "visual_position", "text_embeddings", "text_mlp.fc1.weight", "language_projection.weight"]
+    parameters = dict(localizer.named_parameters())
+    for name in learned:
+        assert parameters[name].grad.abs().sum() > 0, name
+    frozen = [name for name in parameters if ".cnn." in name or ".frozen." in name or "patch_embed" in name]
+    assert frozen
+    assert all(parameters[name].grad is None for name in frozen)
+
+
+def test_vit_from_the_first_block_trains_its_patch_embedding(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer("vit", backbone={"tokens_from_block": 0}).train()
+    sum(LocalizerObjective(localizer)(images, LABELS, torch.randn(2, 16)).values()).backward()
+    assert localizer.encoder.patch_embed.proj.weight.grad.abs().sum() > 0
+    assert localizer.encoder.position.grad.abs().sum() > 0
+
+
+def test_vit_patches_equal_timms_own_at_the_pretraining_size(make_localizer) -> None:
+    """All blocks frozen but the last: what enters it is what timm's forward gives, position embedding unchanged."""
+    encoder = make_localizer("vit", backbone={"tokens_from_block": 11}).encoder
+    import timm
+
+    reference = timm.create_model("vit_tiny_patch16_224", pretrained=False).eval()
+    names = {f"blocks.{position}.": block for position, block in enumerate([*encoder.frozen, *encoder.blocks])}
+    for prefix, block in names.items():
+        reference.get_submodule(prefix.rstrip(".")).load_state_dict(block.state_dict())
+    reference.patch_embed.load_state_dict(encoder.patch_embed.state_dict(), strict=False)
+    reference.cls_token.data, reference.pos_embed.data = encoder.prefix[0].data, encoder.position.data
+    images = torch.randn(1, 3, 224, 224)
+    expected = reference.forward_intermediates(images, indices=[10], output_fmt="NLC", intermediates_only=True)[0]
+    patches, grid = encoder.patches(images)
+    assert grid == (14, 14)
+    torch.testing.assert_close(patches, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_loss_is_the_sum_of_its_parts_from_the_outputs(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer(language_weight=0.3, temperature=0.2)
+    embedding = torch.randn(2, 16)
+    losses = LocalizerObjective(localizer)(images, LABELS, embedding)
+    output = localizer(images)
+    torch.testing.assert_close(losses["loss_text_maps"], binary_by_hand(output.text.scores))
+    torch.testing.assert_close(losses["loss_visual_maps"], binary_by_hand(output.visual.scores))
+    torch.testing.assert_close(losses["loss_class_tokens"], binary_by_hand(output.class_scores))
+    predicted = localizer.language_projection(mean_of_own_classes(output.text.tokens, LABELS))
+    torch.testing.assert_close(losses["loss_language"], 0.3 * contrastive_loss(predicted, embedding, 0.2))
+
+
+def binary_by_hand(scores: torch.Tensor) -> torch.Tensor:
+    """Multi-label soft margin: the mean over classes and images of binary cross-entropies."""
+    return F.binary_cross_entropy_with_logits(scores, LABELS)
+
+
+@pytest.mark.parametrize("tokens", ["visual", "multimodal"])
+@pytest.mark.parametrize("representation", ["global", "local", "global_local"])
+@pytest.mark.parametrize("correlation", ["cosine", "dot"])
+def test_every_variant_trains(make_localizer, images, tokens: str, representation: str, correlation: str) -> None:
+    context = "none" if tokens == "visual" else "image_contrastive"
+    localizer = make_localizer(
+        tokens=tokens, representation=representation, correlation=correlation, language_context=context
+    )
+    losses = LocalizerObjective(localizer)(images, LABELS, torch.randn(2, 16))
+    assert set(losses) == {"loss_class_tokens", "loss_visual_maps"} | (
+        set() if tokens == "visual" else {"loss_text_maps", "loss_language"}
+    )
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def test_caption_l1_is_the_mean_distance_of_unit_vectors(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer(language_context="caption_l1")
+    embedding = torch.randn(2, 16)
+    losses = LocalizerObjective(localizer)(images, LABELS, embedding)
+    predicted = localizer.language_projection(mean_of_own_classes(localizer(images).text.tokens, LABELS))
+    expected = (F.normalize(predicted, dim=1) - F.normalize(embedding, dim=1)).abs().mean()
+    torch.testing.assert_close(losses["loss_language"], expected)
+
+
+def test_frozen_features_give_what_the_images_give(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer("hybrid")
+    torch.testing.assert_close(
+        localizer(localizer.encoder.features(images)).text.maps, localizer(images).text.maps
+    )
+
+
+def test_wrong_backbone_settings_are_named(make_localizer) -> None:
+    with pytest.raises(SettingsError, match="tokens_from_block: 12"):
+        make_localizer("vit", backbone={"tokens_from_block": 12})
+    with pytest.raises(SettingsError, match="strides"):
+        make_localizer("hybrid", backbone={"strides": (16, 64)})
+    assert len(CLASSES) == 3

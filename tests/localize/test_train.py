@@ -1,0 +1,134 @@
+"""Training by commands: files in, files out, resumption, and starting afresh."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from stages.errors import DataError
+from stages.index import Record, write_classes, write_index
+from stages.localize import make_maps, train
+from stages.localize.checkpoint import load_localizer, save_localizer
+from stages.localize.views import ImageViews, embeddings_of, multi_hot, precompute_features, training_transform
+from stages.settings import LocalizerTraining
+from stages.shards import read_shard
+from tests.localize.conftest import CLASSES, HYBRID
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Six noise images, each tagged with one class, with text and image embeddings."""
+    random = np.random.default_rng(0)
+    records = []
+    for number in range(6):
+        Image.fromarray(random.integers(0, 255, (80, 100, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+        records.append(Record(f"im{number}", f"{number}.png", "", (CLASSES[number % 3],), "train"))
+    write_index(tmp_path / "train.csv", records)
+    write_classes(tmp_path / "classes.txt", CLASSES)
+    torch.manual_seed(0)
+    save_file({"text": torch.randn(3, 16)}, tmp_path / "text.safetensors")
+    save_file({record.id: torch.randn(16) for record in records}, tmp_path / "images.safetensors")
+    return tmp_path
+
+
+def arguments(dataset: Path, weights: Path, *, epochs: int = 2, views: int = 0, seed: int = 0) -> list[str]:
+    settings = {
+        "backbone": HYBRID | {"views": views},
+        "training": {"crop": 64, "epochs": epochs, "batch_size": 3, "warmup_epochs": 0},
+    }
+    paths = {name: dataset / f"{name}.safetensors" for name in ("text", "images")}
+    paths |= {"index": dataset / "train.csv", "classes": dataset / "classes.txt", "root": dataset, "weights": weights}
+    paths |= {"work": dataset / "work", "curves": dataset / "curves.csv", "output": dataset / "localizer.safetensors"}
+    named = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+    return ["--settings", json.dumps(settings), "--seed", str(seed), *named]
+
+
+def test_trains_and_makes_maps_from_files(dataset: Path, weight_files: dict[str, Path]) -> None:
+    train.run(arguments(dataset, weight_files["hybrid"]))
+    assert "loss_language" in (dataset / "curves.csv").read_text()
+    localizer, classes = load_localizer(dataset / "localizer.safetensors", weights=weight_files["hybrid"])
+    assert classes == CLASSES
+    maps = dataset / "0.safetensors"
+    make_maps.run(
+        ["--settings", json.dumps({"backbone": HYBRID, "maps": {"size": 64}}), "--index", str(dataset / "train.csv")]
+        + ["--root", str(dataset), "--localizer", str(dataset / "localizer.safetensors"), "--output", str(maps)]
+        + ["--weights", str(weight_files["hybrid"]), "--shard", "1", "--shards", "2"]
+    )
+    assert [image.id for image in read_shard(maps)] == ["im1", "im3", "im5"]
+
+
+def test_a_killed_training_resumes_to_the_same_weights(dataset: Path, weight_files, monkeypatch) -> None:
+    train.run(arguments(dataset, weight_files["hybrid"], epochs=3, views=2))
+    unbroken = load_file(dataset / "localizer.safetensors")
+    import shutil
+
+    from mmengine.hooks import LoggerHook
+
+    shutil.rmtree(dataset / "work")
+    (dataset / "localizer.safetensors").unlink()
+    original = LoggerHook.after_train_epoch
+
+    def killed(self, runner) -> None:
+        original(self, runner)
+        if runner.epoch == 1:  # the second epoch ends; its checkpoint is not yet written
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(LoggerHook, "after_train_epoch", killed, raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        train.run(arguments(dataset, weight_files["hybrid"], epochs=3, views=2))
+    assert not (dataset / "localizer.safetensors").exists()
+    monkeypatch.undo()
+    train.run(arguments(dataset, weight_files["hybrid"], epochs=3, views=2))
+    resumed = load_file(dataset / "localizer.safetensors")
+    for name, value in unbroken.items():
+        torch.testing.assert_close(resumed[name], value, atol=1e-6, rtol=1e-5, msg=name)
+    logs = "".join(path.read_text() for path in (dataset / "work").glob("*/*.log"))
+    assert "resumed epoch: 1" in logs
+
+
+def test_other_settings_start_afresh(dataset: Path, weight_files: dict[str, Path]) -> None:
+    train.run(arguments(dataset, weight_files["hybrid"], epochs=1))
+    first = set((dataset / "work").glob("2*"))
+    train.run(arguments(dataset, weight_files["hybrid"], epochs=1, seed=1))
+    assert not any(path.exists() for path in first)
+
+
+def test_precomputed_features_are_those_of_their_views(dataset: Path, make_localizer) -> None:
+    from stages.index import read_index
+
+    encoder = make_localizer("hybrid").encoder
+    records = read_index(dataset / "train.csv")
+    settings = LocalizerTraining(crop=64)
+    images = ImageViews(
+        records,
+        dataset,
+        transform=training_transform(settings, encoder.statistics),
+        labels=multi_hot(records, CLASSES),
+        embeddings=embeddings_of(records, {}),
+    )
+    features = precompute_features(images, encoder, views=2, folder=dataset, seed=5, batch_size=4)
+    assert [level.shape[:2] for level in features] == [(6, 2), (6, 2)]
+    torch.manual_seed(5)
+    first = encoder.features(images[0]["inputs"][None])
+    for stored, direct in zip(features, first, strict=True):
+        np.testing.assert_allclose(stored[0, 0], direct[0], atol=5e-3, rtol=5e-3)
+
+
+def test_unknown_tag_and_missing_embedding_are_named() -> None:
+    record = Record("photo7", "photo7.jpg", "", ("cat",), "train")
+    with pytest.raises(DataError, match="photo7: tag 'cat' is not in `data.classes`"):
+        multi_hot([record], CLASSES)
+    with pytest.raises(DataError, match="photo7"):
+        embeddings_of([record], {"other": torch.zeros(2)})
+
+
+def test_a_truncated_localizer_is_refused(dataset: Path, make_localizer, weight_files: dict[str, Path]) -> None:
+    path = dataset / "localizer.safetensors"
+    save_localizer(path, make_localizer("hybrid"), CLASSES)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DataError, match="no whole localizer"):
+        load_localizer(path, weights=weight_files["hybrid"])
