@@ -20,10 +20,15 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 
 
+# What each stage leaves, not the page alone: Snakemake makes a deleted file again only where a target asks for it.
 rule all:
     default_target: True
     input:
         results("data/sheets/{split}.jpg", split=SPLITS),
+        results("localize/localizer.safetensors"),
+        results("localize/maps/{split}/{shard}.safetensors", split=MAP_SPLITS, shard=SHARDS),
+        results("refine/masks/{split}/{shard}", split=MAP_SPLITS, shard=SHARDS),
+        results("segment/pseudo_masks/segmenter.safetensors"),
         results("segment/pseudo_masks/predictions/{split}/{shard}", split=experiment.segment.predict, shard=SHARDS),
         results("evaluate/summary.csv"),
         results("report/index.html"),

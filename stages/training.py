@@ -105,7 +105,10 @@ def write_curves(path: Path, work: Path) -> None:
     """
     values: dict[tuple[int, str], float] = {}
     for scalars in sorted(work.glob("*/vis_data/scalars.json")):
-        for line in scalars.read_text(encoding="utf-8").splitlines():
+        # A line without its end is one that a killed run was writing.
+        for line in scalars.read_text(encoding="utf-8").splitlines(keepends=True):
+            if not line.endswith("\n"):
+                continue
             row = json.loads(line)
             step = int(row["step"])
             for name, value in row.items():

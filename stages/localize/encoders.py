@@ -135,6 +135,9 @@ class HybridEncoder(Encoder):
             Block(settings.width, settings.heads, qkv_bias=True) for _ in range(settings.blocks)
         )
         self.norm = nn.LayerNorm(settings.width)
+        # With equal weights the mean over D of a normalised token is 0 whatever the token, and the scores of class
+        # tokens would hardly start to learn. (A pretrained ViT's norm has unequal weights.)
+        nn.init.normal_(self.norm.weight, mean=1.0, std=0.2)
         self.start = nn.Parameter(nn.init.trunc_normal_(torch.zeros(settings.width), std=0.02), requires_grad=False)
 
     def train(self, mode: bool = True) -> "HybridEncoder":

@@ -38,9 +38,7 @@ def cutout_root(tmp_path: Path) -> Path:
     (tmp_path / "Backgrounds" / "train").mkdir(parents=True)
     Image.new("RGB", (90, 70), (90, 120, 90)).save(tmp_path / "Backgrounds" / "train" / "meadow.jpg")
     rows = [("image", "class", "caption")]
-    for number, (name, colour) in enumerate(
-        [("rose", "red"), ("rose", "pink"), ("coin", "gold"), ("coin", "silver")]
-    ):
+    for number, (name, colour) in enumerate([("rose", "red"), ("rose", "pink"), ("coin", "gold"), ("coin", "silver")]):
         image = f"Cutouts/train/{number}.png"
         Image.new("RGBA", (40, 30), colour).save(tmp_path / image)
         rows.append((image, name, f"A {colour} {name}."))
@@ -89,9 +87,7 @@ def test_views_are_of_the_wanted_size_and_show_the_cutout(cutout_root: Path) -> 
 def test_training_projections_lowers_the_loss_and_leaves_the_towers(cutout_root: Path, image_weights: Path) -> None:
     clip = build_towers(TOWERS, image_weights)
     before = {name: value.clone() for name, value in clip.model.state_dict().items()}
-    state = train_projections(
-        clip, cutout_root, settings=TOWERS, templates=("a photo of a {}.",), seed=0, device=CPU
-    )
+    state = train_projections(clip, cutout_root, settings=TOWERS, templates=("a photo of a {}.",), seed=0, device=CPU)
     assert set(state) == {"visual.head.proj.weight", "text.proj.weight", "logit_scale"}
     for name, value in clip.model.state_dict().items():
         if name in state:

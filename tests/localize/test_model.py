@@ -65,7 +65,13 @@ def test_gradients_reach_what_is_learned_and_nothing_frozen(make_localizer, imag
     localizer = make_localizer(kind).train()
     losses = LocalizerObjective(localizer)(images, LABELS, torch.randn(2, 16))
     sum(losses.values()).backward()
-    learned = ["visual_tokens", "visual_position", "text_embeddings", "text_mlp.fc1.weight", "language_projection.weight"]
+    learned = [
+        "visual_tokens",
+        "visual_position",
+        "text_embeddings",
+        "text_mlp.fc1.weight",
+        "language_projection.weight",
+    ]
     parameters = dict(localizer.named_parameters())
     for name in learned:
         assert parameters[name].grad.abs().sum() > 0, name
@@ -142,9 +148,7 @@ def test_caption_l1_is_the_mean_distance_of_unit_vectors(make_localizer, images:
 
 def test_frozen_features_give_what_the_images_give(make_localizer, images: torch.Tensor) -> None:
     localizer = make_localizer("hybrid")
-    torch.testing.assert_close(
-        localizer(localizer.encoder.features(images)).text.maps, localizer(images).text.maps
-    )
+    torch.testing.assert_close(localizer(localizer.encoder.features(images)).text.maps, localizer(images).text.maps)
 
 
 def test_wrong_backbone_settings_are_named(make_localizer) -> None:

@@ -50,14 +50,14 @@ def arguments(dataset: Path, weights: Path, *, epochs: int = 2, views: int = 0, 
 def test_trains_and_makes_maps_from_files(dataset: Path, weight_files: dict[str, Path]) -> None:
     train.run(arguments(dataset, weight_files["hybrid"]))
     assert "loss_language" in (dataset / "curves.csv").read_text()
-    localizer, classes = load_localizer(dataset / "localizer.safetensors", weights=weight_files["hybrid"])
+    _, classes = load_localizer(dataset / "localizer.safetensors", weights=weight_files["hybrid"])
     assert classes == CLASSES
     maps = dataset / "0.safetensors"
-    make_maps.run(
-        ["--settings", json.dumps({"backbone": HYBRID, "maps": {"size": 64}}), "--index", str(dataset / "train.csv")]
-        + ["--root", str(dataset), "--localizer", str(dataset / "localizer.safetensors"), "--output", str(maps)]
-        + ["--weights", str(weight_files["hybrid"]), "--shard", "1", "--shards", "2"]
-    )
+    settings = json.dumps({"backbone": HYBRID, "maps": {"size": 64}})
+    paths = {"index": dataset / "train.csv", "root": dataset, "localizer": dataset / "localizer.safetensors"}
+    paths |= {"weights": weight_files["hybrid"], "output": maps}
+    named = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+    make_maps.run(["--settings", settings, "--shard", "1", "--shards", "2", *named])
     assert [image.id for image in read_shard(maps)] == ["im1", "im3", "im5"]
 
 

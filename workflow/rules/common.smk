@@ -38,6 +38,8 @@ SPLITS = sorted(
     {"train", "val", *experiment.evaluate.maps, *experiment.segment.predict, *experiment.evaluate.segmenter},
     key=("train", "val", "test").index,
 )
+# The splits that get maps and pseudo masks: one to train the segmenter on, others to be scored.
+MAP_SPLITS = sorted({"train", *experiment.evaluate.maps}, key=SPLITS.index)
 
 
 wildcard_constraints:
@@ -99,10 +101,15 @@ def weights(model):
     return f"results/{{experiment}}/encode/weights/{model}.safetensors"
 
 
+def names_file(source):
+    """Whether a source of weights is a file of the user's, not the name of a place to fetch them from."""
+    return Path(source).suffix in (".safetensors", ".pth", ".pt")
+
+
 def weights_file(wildcards):
     """The file that `encode.weights` names for a model, if it is one: a changed file is loaded again."""
-    source = Path(experiment.encode.weights[wildcards.model])
-    return [source] if source.suffix else []
+    source = experiment.encode.weights[wildcards.model]
+    return [source] if names_file(source) else []
 
 
 def clip_files():
@@ -110,7 +117,7 @@ def clip_files():
     clip = experiment.encode.clip
     if clip.kind == "towers":
         return {"clip": "results/{experiment}/encode/clip.safetensors", "weights": weights(clip.image_tower)}
-    return {"pretrained": clip.pretrained} if Path(clip.pretrained).suffix else {}
+    return {"pretrained": clip.pretrained} if names_file(clip.pretrained) else {}
 
 
 def clip_options(wildcards, input):

@@ -1,0 +1,148 @@
+"""Configs as experiments: what is refused, and in which words."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages.errors import SettingsError
+from stages.experiment import read_experiment, section_json
+from stages.settings import DataSettings, EncodeSettings, LocalizeSettings
+
+CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
+
+
+def demo_config() -> dict[str, Any]:
+    return {
+        "experiment": "few",
+        "data": {"format": "demo", "classes": ["cat", "dog"]},
+        "encode": {"weights": {"resnet18": "timm"}},
+        "localize": {"backbone": {"kind": "hybrid", "model": "resnet18"}},
+        "segment": {"backbone": "resnet18"},
+    }
+
+
+def change(config: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    """The config with one more setting, `path` dotted."""
+    *parents, last = path.split(".")
+    branch = config
+    for parent in parents:
+        branch = branch.setdefault(parent, {})
+    branch[last] = value
+    return config
+
+
+def message_of(config: dict[str, Any]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read_experiment(config, source="few.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_an_experiment(path: Path) -> None:
+    experiment = read_experiment(yaml.safe_load(path.read_text()), source=path.name)
+    assert experiment.experiment == path.stem
+
+
+def test_the_configs_are_found() -> None:
+    assert {"demo", "voc12", "custom"} <= {path.stem for path in CONFIGS}
+
+
+def test_voc12_has_the_classes_of_voc_in_mask_order() -> None:
+    voc = yaml.safe_load((Path(__file__).parents[1] / "configs/voc12.yaml").read_text())
+    assert len(voc["data"]["classes"]) == 20
+    assert voc["data"]["classes"] == sorted(voc["data"]["classes"])  # VOC's order is the alphabet's
+    assert set(voc["encode"]["synonyms"]) <= set(voc["data"]["classes"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "suggested"),
+    [
+        ("refine.crf.iteratoins", "refine.crf.iterations"),  # two letters swapped
+        ("refine.iterations", "refine.crf.iterations"),  # right name, wrong section
+        ("localize.backbone.head", "localize.backbone.heads"),  # in the section that `kind` chooses
+        ("lokalize", "localize"),
+    ],
+)
+def test_a_misspelt_setting_is_named_with_the_right_one(wrong: str, suggested: str) -> None:
+    message = message_of(change(demo_config(), wrong, 3))
+    assert message == f"few.yaml: {wrong}: no such setting (given: 3); did you mean `{suggested}`?"
+
+
+def test_a_setting_like_no_other_is_answered_with_the_section() -> None:
+    message = message_of(change(demo_config(), "report.xyzzy", 3))
+    assert message == "few.yaml: report.xyzzy: no such setting (given: 3); `report` knows panels"
+
+
+def test_one_line_for_each_wrong_value() -> None:
+    config = change(change(demo_config(), "localize.training.epochs", "many"), "refine.background_threshold", 1.5)
+    lines = message_of(config).splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("few.yaml: localize.training.epochs: ")
+    assert lines[0].endswith("(given: 'many')")
+    assert lines[1] == "few.yaml: refine.background_threshold: Input should be less than or equal to 1 (given: 1.5)"
+
+
+def test_the_kind_of_a_section_is_checked() -> None:
+    assert message_of(change(demo_config(), "localize.backbone.kind", "hybird")) == (
+        "few.yaml: localize.backbone.kind: must be one of 'vit', 'hybrid' (given: 'hybird')"
+    )
+    config = demo_config()
+    del config["localize"]["backbone"]["kind"]
+    assert message_of(config).startswith("few.yaml: localize.backbone.kind: must be given")
+
+
+def test_what_must_be_given() -> None:
+    config = demo_config()
+    del config["data"]["classes"]
+    assert message_of(config) == "few.yaml: data.classes: must be given"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("data.classes", ["cat", "cat"], "twice in `classes`"),
+        ("data.format", "voc", "needs `root`"),
+        ("segment.backbone", "resnet50", "weights of resnet50"),
+        ("encode.synonyms.bird", ["bird"], "synonyms names bird"),
+        ("evaluate.segmenter", ["train"], "segment.predict leaves out"),
+    ],
+)
+def test_settings_that_do_not_fit_each_other(path: str, value: object, words: str) -> None:
+    assert words in message_of(change(demo_config(), path, value))
+
+
+def test_towers_need_the_demo_set() -> None:
+    config = change(demo_config(), "encode.clip", {"kind": "towers", "image_tower": "resnet18"})
+    assert read_experiment(config, source="few.yaml").encode.clip.kind == "towers"
+    config["data"] |= {"format": "csv", "root": "somewhere"}
+    assert "use `pretrained`" in message_of(config)
+
+
+def test_a_section_as_json_is_read_back_as_it_was() -> None:
+    experiment = read_experiment(demo_config(), source="few.yaml")
+    assert LocalizeSettings.model_validate_json(section_json(experiment, "localize")) == experiment.localize
+
+
+def test_without_leaves_the_default() -> None:
+    experiment = read_experiment(change(demo_config(), "localize.maps.scales", [0.5, 2.0]), source="few.yaml")
+    text = section_json(experiment, "localize", without=["maps", "training.crop"])
+    assert "maps" not in json.loads(text)
+    assert LocalizeSettings.model_validate_json(text).maps.scales == (1.0,)
+    assert "crop" not in json.loads(text)["training"]
+
+
+def test_only_keeps_what_has_no_default() -> None:
+    experiment = read_experiment(change(demo_config(), "data.demo.train", 7), source="few.yaml")
+    values = json.loads(section_json(experiment, "data", only=["demo.cache"]))
+    assert set(values) == {"format", "classes", "demo"}
+    assert set(values["demo"]) == {"cache"}
+    assert DataSettings.model_validate(values).demo.train == DataSettings.model_fields["demo"].default.train
+
+
+def test_only_follows_names_with_dots_whole() -> None:
+    config = change(demo_config(), "encode.weights", {"resnet18": "timm", "vit_b.dino": "timm"})
+    text = section_json(read_experiment(config, source="few.yaml"), "encode", only=["weights"])
+    assert EncodeSettings.model_validate_json(text).weights == {"resnet18": "timm", "vit_b.dino": "timm"}

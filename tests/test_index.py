@@ -1,0 +1,61 @@
+"""The index: read back as written, and refused where it is not one."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.errors import DataError
+from stages.index import Record, read_classes, read_index, shard_of, write_classes, write_index
+
+RECORDS = [
+    Record("a", "images/a.jpg", "masks/a.png", ("traffic light", "dog"), "train", 'a "dog", waiting'),
+    Record("b", "images/b.jpg", "", (), "train"),
+]
+
+
+def test_an_index_is_read_back(tmp_path: Path) -> None:
+    write_index(tmp_path / "train.csv", RECORDS)
+    assert read_index(tmp_path / "train.csv") == RECORDS
+
+
+def test_the_file_is_plain_csv(tmp_path: Path) -> None:
+    write_index(tmp_path / "train.csv", RECORDS)
+    assert (tmp_path / "train.csv").read_text().splitlines() == [
+        "id,image,mask,labels,split,caption",
+        'a,images/a.jpg,masks/a.png,traffic light;dog,train,"a ""dog"", waiting"',
+        "b,images/b.jpg,,,train,",
+    ]
+
+
+def test_a_missing_index_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.csv: no such index"):
+        read_index(tmp_path / "train.csv")
+
+
+def test_other_columns_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("id,image\na,a.jpg\n")
+    with pytest.raises(DataError, match=r"columns are \['id', 'image'\]"):
+        read_index(tmp_path / "train.csv")
+
+
+def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    write_index(tmp_path / "train.csv", [RECORDS[0], RECORDS[0]])
+    with pytest.raises(DataError, match="'a' stands twice"):
+        read_index(tmp_path / "train.csv")
+
+
+def test_classes_are_read_back_in_order(tmp_path: Path) -> None:
+    write_classes(tmp_path / "classes.txt", ("road sign", "bird"))
+    assert read_classes(tmp_path / "classes.txt") == ("road sign", "bird")
+
+
+def test_missing_classes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"classes\.txt: no such class list"):
+        read_classes(tmp_path / "classes.txt")
+
+
+def test_shards_hold_every_image_once_and_differ_by_one_at_most() -> None:
+    records = [Record(str(number), "", "", (), "val") for number in range(11)]
+    shards = [shard_of(records, shard, 4) for shard in range(4)]
+    assert sorted((record for shard in shards for record in shard), key=lambda record: int(record.id)) == records
+    assert [len(shard) for shard in shards] == [3, 3, 3, 2]

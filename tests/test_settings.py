@@ -1,0 +1,50 @@
+"""Settings are strict, frozen and described."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from stages.settings import CrfSettings, Experiment, RefineSettings
+
+
+def models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """A settings model and every one that it holds."""
+    yield model
+    for field in model.model_fields.values():
+        yield from held(field.annotation)
+
+
+def held(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from models_below(annotation)
+    for part in getattr(annotation, "__args__", ()):
+        yield from held(part)
+
+
+ALL = sorted(set(models_below(Experiment)), key=lambda model: model.__name__)
+
+
+@pytest.mark.parametrize("model", ALL, ids=lambda model: model.__name__)
+def test_every_setting_is_described(model: type[BaseModel]) -> None:
+    assert model.__doc__
+    for name, field in model.model_fields.items():
+        # A section is described by its model, a choice between models by its name.
+        assert field.description or name == "kind" or list(held(field.annotation)), name
+
+
+@pytest.mark.parametrize("model", ALL, ids=lambda model: model.__name__)
+def test_every_model_is_strict_and_frozen(model: type[BaseModel]) -> None:
+    assert model.model_config["extra"] == "forbid"
+    assert model.model_config["frozen"]
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        RefineSettings.model_validate({"crf": {"steps": 3}})
+
+
+def test_a_value_does_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        CrfSettings().iterations = 3

@@ -1,0 +1,55 @@
+"""Shards of maps: small on disk, exact to half a step of 1/255."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from stages.errors import DataError
+from stages.shards import ImageMaps, read_shard, write_shard
+
+
+def make_maps(image_id: str, classes: int) -> ImageMaps:
+    random = np.random.default_rng(classes)
+    maps = random.random((classes, 5, 7), dtype=np.float32)
+    return ImageMaps(image_id, maps, np.arange(classes, dtype=np.int64) * 3, (20, 28))
+
+
+def test_maps_are_read_back_in_order(tmp_path: Path) -> None:
+    written = [make_maps("z", 2), make_maps("a/b.c", 1), make_maps("m", 0)]
+    assert write_shard(tmp_path / "0.safetensors", written) == 3
+    for before, after in zip(written, read_shard(tmp_path / "0.safetensors"), strict=True):
+        assert after.id == before.id
+        assert after.size == (20, 28)
+        assert np.array_equal(after.classes, before.classes)
+        assert after.maps.dtype == np.float32
+        assert np.abs(after.maps - before.maps).max(initial=0) <= 0.5 / 255 + 1e-6
+
+
+def test_zero_and_one_are_exact(tmp_path: Path) -> None:
+    maps = np.array([[[0, 1]]], dtype=np.float32)
+    write_shard(tmp_path / "0.safetensors", [ImageMaps("a", maps, np.array([4]), (1, 2))])
+    (read,) = read_shard(tmp_path / "0.safetensors")
+    assert read.maps == pytest.approx(maps, abs=1e-7)
+
+
+def test_a_map_takes_a_byte_a_value(tmp_path: Path) -> None:
+    write_shard(tmp_path / "0.safetensors", [make_maps("a", 2)])
+    with safe_open(tmp_path / "0.safetensors", framework="numpy") as shard:
+        assert shard.get_tensor("a/maps").dtype == np.uint8
+
+
+def test_an_empty_shard_is_a_shard(tmp_path: Path) -> None:
+    assert write_shard(tmp_path / "0.safetensors", []) == 0
+    assert list(read_shard(tmp_path / "0.safetensors")) == []
+
+
+def test_a_broken_shard_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "0.safetensors"
+    with pytest.raises(DataError, match="not a whole shard"):
+        list(read_shard(path))
+    write_shard(path, [make_maps("a", 2)])
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError, match="rerun `localize`"):
+        list(read_shard(path))

@@ -1,0 +1,93 @@
+"""What Snakemake would run, and what it says to a wrong config. Nothing runs here."""
+
+from pathlib import Path
+
+from tests.workflow.conftest import Snakemake
+from tests.workflow.tiny import REPOSITORY, TINY, jobs_of
+
+DEMO = REPOSITORY / "configs/demo.yaml"
+
+
+def changed(config: Path, folder: Path, old: str, new: str) -> Path:
+    """A copy of a config with one text replaced."""
+    text = config.read_text()
+    assert old in text
+    copy = folder / "changed.yaml"
+    copy.write_text(text.replace(old, new))
+    return copy
+
+
+def test_the_demo_is_planned_from_data_to_report(snakemake: Snakemake, tmp_path: Path) -> None:
+    result = snakemake(tmp_path, "--dry-run", config=DEMO)
+    assert result.returncode == 0, result.stdout
+    jobs = jobs_of(result.stdout)
+    assert jobs == {
+        **dict.fromkeys(("fetch", "compose", "list_classes", "train_clip", "embed_text", "embed_images"), 1),
+        **dict.fromkeys(("train_localizer", "train_segmenter", "summarize", "make_page", "all"), 1),
+        "load_weights": 1,  # one CNN serves CLIP's tower, the localizer and the segmenter
+        **dict.fromkeys(("make_index", "draw_sheet"), 3),
+        **dict.fromkeys(("make_maps", "make_masks", "predict"), 2 * 4),  # two splits in four shards
+        "score_maps": 2,
+        "score_masks": 4,
+    }
+
+
+def test_the_upper_bound_adds_one_training_and_its_scores(snakemake: Snakemake, tmp_path: Path) -> None:
+    plain = jobs_of(snakemake(tmp_path, "--dry-run", config=DEMO).stdout)
+    bound = jobs_of(snakemake(tmp_path, "--dry-run", "upper_bound", config=DEMO).stdout)
+    assert bound["train_segmenter"] == plain["train_segmenter"] + 1
+    assert bound["predict"] == 2 * plain["predict"]
+    assert bound["score_masks"] == plain["score_masks"] + 2
+
+
+def test_voc_is_planned_without_the_demo_set(snakemake: Snakemake, tmp_path: Path) -> None:
+    (tmp_path / "datasets/VOC2012").mkdir(parents=True)
+    result = snakemake(tmp_path, "--dry-run", config=REPOSITORY / "configs/voc12.yaml")
+    assert result.returncode == 0, result.stdout
+    jobs = jobs_of(result.stdout)
+    assert not {"fetch", "compose", "train_clip"} & set(jobs)
+    assert jobs["load_weights"] == 2
+    assert jobs["make_maps"] == 2 * 32
+    assert jobs["score_masks"] == 3  # pseudo masks of train and val, predictions of val: test's truth is not public
+
+
+def test_a_config_replaces_the_default_one(snakemake: Snakemake, tmp_path: Path) -> None:
+    (tmp_path / "datasets/custom").mkdir(parents=True)
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=REPOSITORY / "configs/custom.yaml")
+    assert result.returncode == 0, result.stdout
+    assert "background_weight: 0.4" in DEMO.read_text()
+    assert '"background_weight":1.0' in result.stdout  # left out there, so the model's default, not the demo's
+
+
+def test_a_misspelt_setting_is_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
+    config = changed(DEMO, tmp_path, "background_threshold", "backgroud_threshold")
+    result = snakemake(tmp_path, "--dry-run", config=config)
+    assert result.returncode != 0
+    assert (
+        "changed.yaml: refine.backgroud_threshold: no such setting (given: 0.4); "
+        "did you mean `refine.background_threshold`?"
+    ) in result.stdout
+    assert "Traceback" not in result.stdout
+    assert "ValidationError" not in result.stdout
+
+
+def test_a_missing_dataset_folder_is_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
+    result = snakemake(tmp_path, "--dry-run", config=REPOSITORY / "configs/voc12.yaml")
+    assert result.returncode != 0
+    assert "voc12.yaml: data.root: no folder datasets/VOC2012; put the dataset there" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_captions_and_no_context_are_planned(snakemake: Snakemake, tmp_path: Path) -> None:
+    config = changed(DEMO, tmp_path, "image_contrastive", "caption_l1")
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=config)
+    assert "--source caption" in result.stdout
+    config = changed(DEMO, tmp_path, "image_contrastive", "none")
+    assert "embed_images" not in jobs_of(snakemake(tmp_path, "--dry-run", config=config).stdout)
+
+
+def test_a_users_csv_and_weights_are_inputs(snakemake: Snakemake, tiny_folder: Path) -> None:
+    result = snakemake(tiny_folder, "--dry-run", config=TINY)
+    assert result.returncode == 0, result.stdout
+    assert "input: set/train.csv" in result.stdout
+    assert "input: weights/cnn.safetensors" in result.stdout

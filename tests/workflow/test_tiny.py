@@ -1,0 +1,178 @@
+"""The tiny experiment through real Snakemake: every stage, then what reruns, and what survives a kill."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from stages.shards import read_shard
+from tests.workflow.conftest import Snakemake
+from tests.workflow.tiny import SIZES, TINY, command, environment, jobs_of
+
+pytestmark = pytest.mark.workflow
+
+AFTER_MASKS = {"train_segmenter": 1, "predict": 4, "summarize": 1, "make_page": 1, "all": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(snakemake: Snakemake, tiny_folder: Path) -> Path:
+    """The folder after a whole run."""
+    result = snakemake(tiny_folder)
+    assert result.returncode == 0, result.stdout
+    return tiny_folder
+
+
+def plan(snakemake: Snakemake, folder: Path, old: str, new: str) -> dict[str, int]:
+    """The jobs after a change of the config."""
+    text = TINY.read_text()
+    assert text.count(old) == 1
+    config = folder / "changed.yaml"
+    config.write_text(text.replace(old, new))
+    return jobs_of(snakemake(folder, "--dry-run", config=config).stdout)
+
+
+def test_every_stage_leaves_its_files(finished: Path) -> None:
+    results = finished / "results/tiny"
+    for split, count in SIZES.items():
+        assert len((results / f"data/{split}.csv").read_text().splitlines()) == count + 1
+    for split in ("train", "val"):
+        maps = [
+            image.id for shard in "01" for image in read_shard(results / f"localize/maps/{split}/{shard}.safetensors")
+        ]
+        masks = [path.stem for path in (results / f"refine/masks/{split}").glob("*/*.png")]
+        assert sorted(maps) == sorted(masks) == [f"{split}-{number:02d}" for number in range(SIZES[split])]
+    for split in ("val", "test"):
+        predictions = list((results / f"segment/pseudo_masks/predictions/{split}").glob("*/*.png"))
+        assert len(predictions) == SIZES[split]
+    assert (results / "report/index.html").stat().st_size > 10_000
+
+
+def test_every_score_says_what_it_is(finished: Path) -> None:
+    scores = {path.stem: json.loads(path.read_text()) for path in (finished / "results/tiny/evaluate").glob("*.json")}
+    assert set(scores) == {
+        "maps-train", "maps-val", "pseudo_masks-train", "pseudo_masks-val", "segmenter-val", "segmenter-test",
+    }  # fmt: skip
+    for name, score in scores.items():
+        assert f"{score['stage']}-{score['split']}" == name
+        assert score["images"] == SIZES[score["split"]]
+        assert score["seed"] == 3
+        assert 0 <= score["miou"] <= 100
+        assert set(score["per_class"]) == {"background", "red disc", "blue square"}
+
+
+def test_the_second_run_has_nothing_to_do(snakemake: Snakemake, finished: Path) -> None:
+    result = snakemake(finished)
+    assert result.returncode == 0
+    assert "Nothing to be done" in result.stdout
+    assert jobs_of(result.stdout) == {}
+
+
+def test_a_crf_setting_reruns_refine_and_what_follows(snakemake: Snakemake, finished: Path) -> None:
+    jobs = plan(snakemake, finished, "crf:\n    iterations: 2", "crf:\n    iterations: 5")
+    assert jobs == {"make_masks": 4, "score_masks": 4, **AFTER_MASKS}
+
+
+def test_a_setting_of_the_maps_trains_no_localizer(snakemake: Snakemake, finished: Path) -> None:
+    jobs = plan(snakemake, finished, "flip: false", "flip: true")
+    assert jobs == {"make_maps": 4, "make_masks": 4, "score_maps": 2, "score_masks": 4, **AFTER_MASKS}
+
+
+def test_a_setting_of_prediction_trains_no_segmenter(snakemake: Snakemake, finished: Path) -> None:
+    jobs = plan(snakemake, finished, "decoder_channels: 8", "decoder_channels: 8\n  test_flip: true")
+    assert jobs == {"predict": 4, "score_masks": 2, "summarize": 1, "make_page": 1, "all": 1}
+
+
+def test_a_setting_of_the_scores_scores_again(snakemake: Snakemake, finished: Path) -> None:
+    jobs = plan(snakemake, finished, "report:\n", "evaluate:\n  thresholds: 50\n\nreport:\n")
+    assert jobs == {"score_maps": 2, "score_masks": 4, "summarize": 1, "make_page": 1, "all": 1}
+
+
+def test_a_setting_of_the_report_makes_the_page(snakemake: Snakemake, finished: Path) -> None:
+    assert plan(snakemake, finished, "panels: 2", "panels: 1") == {"make_page": 1, "all": 1}
+
+
+def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakemake, finished: Path) -> None:
+    shard = finished / "results/tiny/localize/maps/val/1.safetensors"
+    before = shard.read_bytes()
+    shard.unlink()
+    result = snakemake(finished)
+    assert result.returncode == 0, result.stdout
+    assert jobs_of(result.stdout) == {
+        "make_maps": 1,
+        "make_masks": 1,
+        "score_maps": 1,
+        "score_masks": 1,
+        "summarize": 1,
+        "make_page": 1,
+        "all": 1,
+    }
+    assert shard.read_bytes() == before
+
+
+def test_snakemakes_own_report_is_written(snakemake: Snakemake, finished: Path) -> None:
+    result = snakemake(finished, "--report", "report.html")
+    assert result.returncode == 0, result.stdout
+    page = (finished / "report.html").read_text()
+    assert "Score of" in page  # a caption
+    assert "evaluate/summary.csv" in page
+
+
+def test_an_image_that_cannot_be_read_is_told_before_training(
+    snakemake: Snakemake, tiny_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_folder / "set", tmp_path / "set")
+    (tmp_path / "weights").symlink_to(tiny_folder / "weights")
+    image = tmp_path / "set/images/test-03.jpg"
+    image.write_bytes(image.read_bytes()[:500])
+    result = snakemake(tmp_path, "results/tiny/localize/localizer.safetensors")
+    assert result.returncode != 0
+    assert "set/images/test-03.jpg: cannot be read as an image" in result.stdout
+    assert not (tmp_path / "logs/tiny/localize/train.log").exists()
+
+
+EPOCHS = 20
+
+
+def last_epoch(work: Path) -> int:
+    """The epoch of the last checkpoint in a work folder, 0 where there is none yet."""
+    pointer = work / "last_checkpoint"
+    found = re.search(r"epoch_(\d+)\.pth$", pointer.read_text().strip()) if pointer.is_file() else None
+    return int(found[1]) if found else 0
+
+
+def test_a_killed_training_is_resumed_by_the_same_command(snakemake: Snakemake, finished: Path) -> None:
+    config = finished / "long.yaml"
+    config.write_text(TINY.read_text().replace("epochs: 1\n", f"epochs: {EPOCHS}\n"))
+    target = "results/tiny/localize/localizer.safetensors"
+    work = finished / "results/tiny/work/localize"
+    run = subprocess.Popen(
+        command(target, config=config),
+        cwd=finished,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    patience = time.monotonic() + 180
+    while last_epoch(work) < 2:  # the finished run's own checkpoint is of epoch 1
+        assert run.poll() is None, "the training ended before it could be killed"
+        assert time.monotonic() < patience, "no checkpoint after three minutes"
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    epoch = last_epoch(work)
+    assert epoch < EPOCHS
+
+    result = snakemake(finished, target, config=config)
+    assert result.returncode == 0, result.stdout
+    log = (finished / "logs/tiny/localize/train.log").read_text()
+    assert "resuming from its last checkpoint" in log
+    trained = {int(number) for number in re.findall(r"Epoch\(train\) +\[(\d+)\]", log)}
+    assert trained == set(range(epoch + 1, EPOCHS + 1))
+    assert last_epoch(work) == EPOCHS
