@@ -135,7 +135,8 @@ class HybridBackbone(Strict):
     width: Count = Field(192, description="width D of the tokens")
     blocks: Count = Field(4, description="new transformer blocks")
     heads: Count = Field(6, description="attention heads a block")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout on the frozen features")
+    layer_scale: Positive = Field(0.1, description="start of the learned factor of each new block's branches")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout of whole frozen feature channels")
     views: Annotated[int, Field(ge=0)] = Field(
         0, description="random views of each image whose frozen features are computed once; 0 computes them every step"
     )

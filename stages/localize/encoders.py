@@ -131,8 +131,10 @@ class HybridEncoder(Encoder):
         self.norms = nn.ModuleList(nn.GroupNorm(1, count) for count in channels)
         self.dropout = nn.Dropout2d(settings.dropout)
         self.reduce = nn.Conv2d(sum(channels), settings.width, kernel_size=1)
+        # New blocks at full strength soon spread an image's classes over all its patches; small steps keep patches local.
         self.blocks = nn.ModuleList(
-            Block(settings.width, settings.heads, qkv_bias=True) for _ in range(settings.blocks)
+            Block(settings.width, settings.heads, qkv_bias=True, init_values=settings.layer_scale)
+            for _ in range(settings.blocks)
         )
         self.norm = nn.LayerNorm(settings.width)
         # With equal weights the mean over D of a normalised token is 0 whatever the token, and the scores of class

@@ -43,8 +43,8 @@ rule make_page:
         root=dataset_root,
     shell:
         "python -m stages.report.make_page --settings {params.settings:q} --experiment {wildcards.experiment}"
-        " --config {params.config:q} --results {params.results} --root {params.root:q} --picture {output.picture}"
-        " --output {output.page} &> {log}"
+        " --config {params.config:q} --results {params.results} --root {params.root:q} --scores {input.scores}"
+        " --picture {output.picture} --output {output.page} &> {log}"
 
 
 rule upper_bound:
