@@ -21,6 +21,8 @@ from stages.settings import HybridBackbone, VitBackbone
 
 Grid = tuple[int, int]
 
+POSITION_GRID: Grid = (14, 14)  # patches of a 224 px image at stride 16, the usual size of pretraining
+
 
 class Encoder(nn.Module):
     """What the localizer asks of an image encoder.
@@ -140,6 +142,9 @@ class HybridEncoder(Encoder):
         # With equal weights the mean over D of a normalised token is 0 whatever the token, and the scores of class
         # tokens would hardly start to learn. (A pretrained ViT's norm has unequal weights.)
         nn.init.normal_(self.norm.weight, mean=1.0, std=0.2)
+        # One embedding for all sizes, interpolated as a ViT's: positions counted anew would be unknown beyond the crop.
+        self.position: Tensor
+        self.register_buffer("position", build_sincos2d_pos_embed(list(POSITION_GRID), dim=settings.width)[None])
         self.start = nn.Parameter(nn.init.trunc_normal_(torch.zeros(settings.width), std=0.02), requires_grad=False)
 
     def train(self, mode: bool = True) -> "HybridEncoder":
@@ -166,7 +171,9 @@ class HybridEncoder(Encoder):
             for norm, feature in zip(self.norms, features, strict=True)
         ]
         reduced = self.reduce(self.dropout(torch.cat(same, dim=1)))
-        position = build_sincos2d_pos_embed(list(grid), dim=self.width, device=reduced.device)
+        position = resample_abs_pos_embed(
+            self.position, new_size=list(grid), old_size=list(POSITION_GRID), num_prefix_tokens=0
+        )
         return rearrange(reduced, "b d rows columns -> b (rows columns) d") + position, grid
 
 

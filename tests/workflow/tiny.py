@@ -30,8 +30,9 @@ def environment() -> dict[str, str]:
 def command(*options: str | Path, config: Path = TINY) -> list[str]:
     """Snakemake's command line with two cores, from any folder."""
     snakefile = REPOSITORY / "Snakefile"
-    settings = ["--cores", "2", "--configfile", str(config), *map(str, options)]
-    return [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *settings]
+    # The config comes last: --configfile takes every word up to the next option.
+    settings = ["--cores", "2", "--snakefile", str(snakefile), "--configfile", str(config)]
+    return [sys.executable, "-m", "snakemake", *map(str, options), *settings]
 
 
 def jobs_of(output: str) -> dict[str, int]:
