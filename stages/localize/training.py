@@ -61,6 +61,7 @@ def _schedule(settings: LocalizerTraining, steps: int, warmup: int) -> list[dict
         "type": "CosineAnnealingLR", "by_epoch": False, "begin": warmup, "end": total,
         "T_max": max(1, total - warmup), "eta_min_ratio": 0.01,
     }  # fmt: skip
-    if not warmup:
+    # mmengine's linear warm-up reaches the full rate one step before its end, so over a single step it never does.
+    if warmup < 2:
         return [cosine]
     return [{"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warmup}, cosine]

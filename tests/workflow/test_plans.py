@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from tests.workflow.conftest import Snakemake
 from tests.workflow.tiny import REPOSITORY, TINY, jobs_of
 
@@ -21,12 +23,13 @@ def test_the_demo_is_planned_from_data_to_report(snakemake: Snakemake, tmp_path:
     result = snakemake(tmp_path, "--dry-run", config=DEMO)
     assert result.returncode == 0, result.stdout
     jobs = jobs_of(result.stdout)
+    shards = yaml.safe_load(DEMO.read_text())["data"]["shards"]
     assert jobs == {
         **dict.fromkeys(("fetch", "compose", "list_classes", "train_clip", "embed_text", "embed_images"), 1),
         **dict.fromkeys(("train_localizer", "train_segmenter", "summarize", "make_page", "all"), 1),
         "load_weights": 1,  # one CNN serves CLIP's tower, the localizer and the segmenter
         **dict.fromkeys(("make_index", "draw_sheet"), 3),
-        **dict.fromkeys(("make_maps", "make_masks", "predict"), 2 * 4),  # two splits in four shards
+        **dict.fromkeys(("make_maps", "make_masks", "predict"), 2 * shards),  # for two splits
         "score_maps": 2,
         "score_masks": 4,
     }
@@ -55,7 +58,7 @@ def test_a_config_replaces_the_default_one(snakemake: Snakemake, tmp_path: Path)
     (tmp_path / "datasets/custom").mkdir(parents=True)
     result = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=REPOSITORY / "configs/custom.yaml")
     assert result.returncode == 0, result.stdout
-    assert "background_weight: 0.4" in DEMO.read_text()
+    assert yaml.safe_load(DEMO.read_text())["segment"]["background_weight"] != 1
     assert '"background_weight":1.0' in result.stdout  # left out there, so the model's default, not the demo's
 
 
@@ -63,10 +66,8 @@ def test_a_misspelt_setting_is_one_clear_error(snakemake: Snakemake, tmp_path: P
     config = changed(DEMO, tmp_path, "background_threshold", "backgroud_threshold")
     result = snakemake(tmp_path, "--dry-run", config=config)
     assert result.returncode != 0
-    assert (
-        "changed.yaml: refine.backgroud_threshold: no such setting (given: 0.4); "
-        "did you mean `refine.background_threshold`?"
-    ) in result.stdout
+    assert "changed.yaml: refine.backgroud_threshold: no such setting (given: " in result.stdout
+    assert "); did you mean `refine.background_threshold`?" in result.stdout
     assert "Traceback" not in result.stdout
     assert "ValidationError" not in result.stdout
 
