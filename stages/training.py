@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,8 @@ def runner_defaults(*, seed: int, log_every: int, checkpoint_every: int, by_epoc
         },
         "randomness": {"seed": seed},
         "default_scope": "mmengine",
+        # mmengine keeps one visualizer a name in a process, and its own names have a resolution of a second.
+        "experiment_name": f"tagmask-{time.time_ns()}",
     }
 
 

@@ -133,7 +133,7 @@ class HybridEncoder(Encoder):
         self.norms = nn.ModuleList(nn.GroupNorm(1, count) for count in channels)
         self.dropout = nn.Dropout2d(settings.dropout)
         self.reduce = nn.Conv2d(sum(channels), settings.width, kernel_size=1)
-        # New blocks at full strength soon spread an image's classes over all its patches; small steps keep patches local.
+        # At full strength new blocks soon spread an image's classes over all patches; small steps keep patches local.
         self.blocks = nn.ModuleList(
             Block(settings.width, settings.heads, qkv_bias=True, init_values=settings.layer_scale)
             for _ in range(settings.blocks)

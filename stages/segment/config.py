@@ -1,6 +1,5 @@
 """The whole mmengine config of a DeepLabV3+ training, built in Python from the settings."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,8 +194,6 @@ def train_config(
         {
             **shared,
             "default_scope": "mmseg",
-            # mmengine keeps one visualizer a name in a process, and its own names have a resolution of a second.
-            "experiment_name": f"segment-{time.time_ns()}",
             "work_dir": str(files.work),
             "model": model_config(settings, len(classes), weights=files.weights),
             "train_dataloader": {
