@@ -1,6 +1,5 @@
 """Where and how precisely to compute: chosen when asked, never at import."""
 
-import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -21,10 +20,3 @@ def bfloat16_is_fast(device: torch.device) -> bool:
 def autocast(device: torch.device) -> AbstractContextManager:
     """bfloat16 autocast where the hardware has it, else full precision."""
     return torch.autocast(device.type, torch.bfloat16) if bfloat16_is_fast(device) else nullcontext()
-
-
-def limit_threads(threads: int | None) -> None:
-    """Uses `threads` CPU threads in torch; None keeps what the environment says."""
-    if threads:
-        torch.set_num_threads(threads)
-        os.environ["OMP_NUM_THREADS"] = str(threads)
