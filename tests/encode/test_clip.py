@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
 
-from stages.encode.clip import Clip, build_towers, load_clip, text_embeddings
+from stages.encode.clip import PROJECTIONS, Clip, build_towers, load_clip, text_embeddings
 from stages.encode.embeddings import caption_embeddings, image_embeddings
-from stages.encode.projections import Cutout, compose_views, positives_loss, read_cutouts, train_projections
+from stages.encode.projections import compose_views, positives_loss, read_cutouts, train_projections
 from stages.errors import DataError, SettingsError
 from stages.index import Record
 from stages.settings import EncodeSettings, TowerClip
@@ -98,7 +98,8 @@ def test_training_projections_lowers_the_loss_and_leaves_the_towers(cutout_root:
 
 def test_embeddings_have_unit_length_one_a_record(cutout_root: Path, image_weights: Path, tmp_path: Path) -> None:
     clip = build_towers(TOWERS, image_weights)
-    save_file({"text.proj.weight": clip.model.text.proj.weight.detach().clone()}, tmp_path / "clip.safetensors")
+    trained = {name: value for name, value in clip.model.state_dict().items() if name.startswith(PROJECTIONS)}
+    save_file(trained, tmp_path / "clip.safetensors")
     settings = EncodeSettings(weights={}, clip=TOWERS)
     clip = load_clip(settings, projections=tmp_path / "clip.safetensors", weights=image_weights)
     records = [Record(f"{n}", f"Cutouts/train/{n}.png", "", ("rose",), "train", f"Rose {n}.") for n in range(3)]
@@ -142,4 +143,14 @@ def test_unknown_clip_and_missing_projections_are_named() -> None:
 def test_cutouts_of_another_dataset_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such list"):
         read_cutouts(tmp_path)
-    assert Cutout(tmp_path, "rose", "A rose.").name == "rose"
+
+
+def test_projections_that_do_not_fit_are_refused(image_weights: Path, tmp_path: Path) -> None:
+    path, settings = tmp_path / "clip.safetensors", EncodeSettings(weights={}, clip=TOWERS)
+    # The image projection is missing: without the check it would silently stay random.
+    save_file({"text.proj.weight": torch.zeros(32, 384), "logit_scale": torch.zeros(())}, path)
+    with pytest.raises(DataError, match="not the projections of these towers"):
+        load_clip(settings, projections=path, weights=image_weights)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(DataError, match="no whole projections"):
+        load_clip(settings, projections=path, weights=image_weights)

@@ -1,16 +1,18 @@
 """Training by commands: files in, files out, resumption, and starting afresh."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import LoggerHook
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from stages.errors import DataError
-from stages.index import Record, write_classes, write_index
+from stages.index import Record, read_index, write_classes, write_index
 from stages.localize import make_maps, train
 from stages.localize.checkpoint import load_localizer, save_localizer
 from stages.localize.views import ImageViews, embeddings_of, multi_hot, precompute_features, training_transform
@@ -64,10 +66,6 @@ def test_trains_and_makes_maps_from_files(dataset: Path, weight_files: dict[str,
 def test_a_killed_training_resumes_to_the_same_weights(dataset: Path, weight_files, monkeypatch) -> None:
     train.run(arguments(dataset, weight_files["hybrid"], epochs=3, views=2))
     unbroken = load_file(dataset / "localizer.safetensors")
-    import shutil
-
-    from mmengine.hooks import LoggerHook
-
     shutil.rmtree(dataset / "work")
     (dataset / "localizer.safetensors").unlink()
     original = LoggerHook.after_train_epoch
@@ -98,8 +96,6 @@ def test_other_settings_start_afresh(dataset: Path, weight_files: dict[str, Path
 
 
 def test_precomputed_features_are_those_of_their_views(dataset: Path, make_localizer) -> None:
-    from stages.index import read_index
-
     encoder = make_localizer("hybrid").encoder
     records = read_index(dataset / "train.csv")
     settings = LocalizerTraining(crop=64)
