@@ -40,8 +40,10 @@ def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:
         tensors[f"{image.id}/maps"] = np.round(image.maps * 255).astype(np.uint8)
         tensors[f"{image.id}/classes"] = image.classes.astype(np.int64)
         sizes[image.id] = image.size
+    # One entry: safetensors writes several in an order that changes from run to run, and equal maps are equal files.
+    metadata = {"maps": json.dumps({"scale": 1 / 255, "sizes": sizes})}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"scale": repr(1 / 255), "sizes": json.dumps(sizes)})
+        save_file(tensors, temporary, metadata=metadata)
     return len(sizes)
 
 
@@ -52,9 +54,9 @@ def read_shard(path: Path) -> Iterator[ImageMaps]:
     """
     try:
         with safe_open(path, framework="numpy") as shard:
-            metadata = shard.metadata() or {}
+            metadata = json.loads((shard.metadata() or {})["maps"])
             scale = np.float32(metadata["scale"])
-            for image_id, (rows, columns) in json.loads(metadata["sizes"]).items():
+            for image_id, (rows, columns) in metadata["sizes"].items():
                 yield ImageMaps(
                     id=image_id,
                     maps=shard.get_tensor(f"{image_id}/maps").astype(np.float32) * scale,
