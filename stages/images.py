@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from stages.errors import DataError
 from stages.files import atomic_path
@@ -31,6 +31,18 @@ def read_image(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such image; check the dataset folder (`data.root`)") from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(rows, columns) of an image as `read_image` gives it, from its header alone. Raises DataError as that does."""
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            return (image.width, image.height) if turned else (image.height, image.width)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such image; check the dataset folder (`data.root`)") from error
     except (UnidentifiedImageError, OSError, SyntaxError) as error:

@@ -21,12 +21,14 @@ class ImageMaps:
     maps: [tagged classes, rows, columns] float32 in [0, 1], at a fraction of the image's size.
     classes: [tagged classes] int64, positions in the class list from 0 (mask value is one more).
     size: (rows, columns) of the image itself.
+    probabilities: [C] float32 in [0, 1], of every class by the localizer's classifier; None where it has none.
     """
 
     id: str
     maps: NDArray[np.float32]
     classes: NDArray[np.int64]
     size: tuple[int, int]
+    probabilities: NDArray[np.float32] | None = None
 
 
 def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:
@@ -39,6 +41,8 @@ def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:
     for image in images:
         tensors[f"{image.id}/maps"] = np.round(image.maps * 255).astype(np.uint8)
         tensors[f"{image.id}/classes"] = image.classes.astype(np.int64)
+        if image.probabilities is not None:
+            tensors[f"{image.id}/probabilities"] = image.probabilities
         sizes[image.id] = image.size
     # One entry: safetensors writes several in an order that changes from run to run, and equal maps are equal files.
     metadata = {"maps": json.dumps({"scale": 1 / 255, "sizes": sizes})}
@@ -56,12 +60,16 @@ def read_shard(path: Path) -> Iterator[ImageMaps]:
         with safe_open(path, framework="numpy") as shard:
             metadata = json.loads((shard.metadata() or {})["maps"])
             scale = np.float32(metadata["scale"])
+            names = frozenset(shard.keys())
             for image_id, (rows, columns) in metadata["sizes"].items():
                 yield ImageMaps(
                     id=image_id,
                     maps=shard.get_tensor(f"{image_id}/maps").astype(np.float32) * scale,
                     classes=shard.get_tensor(f"{image_id}/classes"),
                     size=(rows, columns),
+                    probabilities=(
+                        shard.get_tensor(f"{image_id}/probabilities") if f"{image_id}/probabilities" in names else None
+                    ),
                 )
     except (SafetensorError, FileNotFoundError, KeyError) as error:
         raise DataError(f"{path}: not a whole shard of maps ({error}); delete it and rerun `localize`") from error

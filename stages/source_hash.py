@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = "stages"
 
 # Settings reach a command by value (`--settings`), so a new field or description changes nothing that was made.
-BY_VALUE = frozenset({f"{PACKAGE}.settings"})
+BY_VALUE = f"{PACKAGE}.settings"
 
 
 def hash_of_command(module: str, root: Path) -> str:
@@ -29,7 +29,7 @@ def _files(module: str, root: Path) -> set[Path]:
     files: set[Path] = set()
     while waiting:
         name = waiting.pop()
-        if name in seen or name in BY_VALUE:
+        if name in seen or name == BY_VALUE or name.startswith(f"{BY_VALUE}."):
             continue
         seen.add(name)
         path = _find(name, root)

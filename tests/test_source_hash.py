@@ -11,7 +11,7 @@ from stages.source_hash import hash_of_command
 def project(tmp_path: Path) -> Path:
     files = {
         "stages/__init__.py": "",
-        "stages/settings.py": "SIZE = 1\n",
+        "stages/settings/__init__.py": "SIZE = 1\n",
         "stages/shared.py": "import json\n\n\ndef share():\n    return 1\n",
         "stages/cook/__init__.py": "",
         "stages/cook/boil.py": "from stages.cook.pot import fill\nfrom stages.settings import SIZE\nfill(SIZE)\n",
@@ -45,7 +45,7 @@ def test_what_counts(project: Path, file: str, text: str) -> None:
     ("file", "text"),
     [
         ("stages/cook/fry.py", "print(2)\n"),  # not imported
-        ("stages/settings.py", "SIZE = 2\n"),  # its values reach the command as --settings
+        ("stages/settings/__init__.py", "SIZE = 2\n"),  # its values reach the command as --settings
         ("stages/cook/pot.py", "# a pot\nfrom stages import shared\ndef fill(size): return shared.share()\n"),
     ],
 )

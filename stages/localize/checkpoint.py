@@ -10,35 +10,44 @@ from safetensors.torch import load_file, save_file
 
 from stages.errors import DataError
 from stages.files import atomic_path
-from stages.localize.encoders import build_encoder
-from stages.localize.model import Localizer
+from stages.localize.localizer import Localizer
+from stages.localize.registry import LOCALIZERS
 from stages.settings import LocalizeSettings
 
 
-def build_localizer(settings: LocalizeSettings, *, weights: Path, text: torch.Tensor) -> Localizer:
-    """A localizer at the start of its training: pretrained encoder weights, text embeddings [C, E]."""
-    return Localizer(settings, build_encoder(settings.backbone, load_file(weights)), text)
+def build_localizer(settings: LocalizeSettings, *, weights: Path | None, text: torch.Tensor) -> Localizer:
+    """A localizer at the start of its training: pretrained weights of its backbone, text embeddings [C, E]."""
+    return LOCALIZERS[settings.method](settings, text, load_file(weights) if weights else None)
 
 
 def save_localizer(path: Path, localizer: Localizer, classes: Sequence[str]) -> None:
     """Writes the weights, with the settings and class names that they go with, atomically."""
     state = {name: value.detach().cpu().contiguous() for name, value in localizer.state_dict().items()}
-    metadata = {"settings": localizer.settings.model_dump_json(), "classes": json.dumps(list(classes))}
+    # One entry: safetensors writes several in an order that changes from run to run, and equal weights are equal files.
+    metadata = {
+        "localizer": json.dumps(
+            {
+                "settings": localizer.settings.model_dump(mode="json"),
+                "classes": list(classes),
+                "language_width": localizer.language_width,
+            }
+        )
+    }
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata=metadata)
 
 
-def load_localizer(path: Path, *, weights: Path) -> tuple[Localizer, tuple[str, ...]]:
+def load_localizer(path: Path) -> tuple[Localizer, tuple[str, ...]]:
     """The trained localizer, in evaluation mode, and its class names. Raises DataError when it cannot be read."""
     try:
         with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata()
+            metadata = json.loads(stored.metadata()["localizer"])
         state = load_file(path)
-        settings = LocalizeSettings.model_validate_json(metadata["settings"])
-        classes = tuple(json.loads(metadata["classes"]))
+        settings = LocalizeSettings.model_validate(metadata["settings"])
     except (SafetensorError, FileNotFoundError, KeyError, TypeError) as error:
         raise DataError(f"{path}: no whole localizer ({error}); delete it and rerun `localize`") from error
-    language_width = state["text_embeddings"].shape[1] if "text_embeddings" in state else 1
-    localizer = build_localizer(settings, weights=weights, text=torch.zeros(len(classes), language_width))
+    classes = tuple(metadata["classes"])
+    text = torch.zeros(len(classes), metadata["language_width"])
+    localizer = build_localizer(settings, weights=None, text=text)
     localizer.load_state_dict(state)
     return localizer.eval(), classes

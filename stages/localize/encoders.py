@@ -4,20 +4,19 @@ An encoder gives patch tokens with `patches`, and the blocks through which class
 are frozen run without gradient and stay in evaluation mode.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import timm
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from timm.layers import build_sincos2d_pos_embed, resample_abs_pos_embed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from stages.errors import SettingsError
-from stages.settings import HybridBackbone, VitBackbone
+from stages.localize.pyramid import Pyramid, build_pyramid
+from stages.settings import HybridBackbone, LocalizeSettings, VitBackbone
 
 Grid = tuple[int, int]
 
@@ -28,7 +27,8 @@ class Encoder(nn.Module):
     """What the localizer asks of an image encoder.
 
     width: D of the tokens.  stride: pixels a patch.  statistics: mean and deviation of the pretraining's inputs, RGB in
-    [0, 1].  blocks: timm blocks through which class tokens and patches run together.  norm: the last norm.
+    [0, 1].  blocks: timm blocks through which class tokens and patches run together.  norm: the last norm.  pyramid: the
+    frozen CNN under the blocks, where there is one.
     """
 
     width: int
@@ -36,6 +36,7 @@ class Encoder(nn.Module):
     statistics: tuple[Sequence[float], Sequence[float]]
     blocks: nn.ModuleList
     norm: nn.Module
+    pyramid: Pyramid | None
 
     def start_token(self) -> Tensor:
         """The start of every visual class token, [D]."""
@@ -49,7 +50,7 @@ class Encoder(nn.Module):
 class VitEncoder(Encoder):
     """A timm ViT. Class tokens enter at block `tokens_from_block`; everything before that block is frozen."""
 
-    def __init__(self, settings: VitBackbone, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, settings: VitBackbone, weights: Mapping[str, Tensor] | None) -> None:
         super().__init__()
         vit: Any = timm.create_model(settings.model, pretrained=False, num_classes=0, dynamic_img_size=True)
         if not hasattr(vit, "blocks") or not hasattr(vit, "pos_embed"):
@@ -59,7 +60,9 @@ class VitEncoder(Encoder):
                 f"localize.backbone.tokens_from_block: {settings.tokens_from_block}, but {settings.model} has"
                 f" {len(vit.blocks)} blocks, counted from 0"
             )
-        vit.load_state_dict({name: weights[name] for name in vit.state_dict()})
+        if weights is not None:
+            vit.load_state_dict({name: weights[name] for name in vit.state_dict()})
+        self.pyramid = None
         self.width = vit.embed_dim
         self.stride = vit.patch_embed.patch_size[0]
         # Data statistics the weights were trained with, RGB in [0, 1].
@@ -113,26 +116,15 @@ class VitEncoder(Encoder):
 class HybridEncoder(Encoder):
     """New transformer blocks over feature maps of a frozen timm CNN, all brought to the grid of the first stride."""
 
-    def __init__(self, settings: HybridBackbone, weights: Mapping[str, Tensor]) -> None:
+    pyramid: Pyramid
+
+    def __init__(self, settings: HybridBackbone, weights: Mapping[str, Tensor] | None) -> None:
         super().__init__()
-        cnn: Any = timm.create_model(settings.model, pretrained=False, features_only=True)
-        reductions = cnn.feature_info.reduction()
-        unknown = [stride for stride in settings.strides if stride not in reductions]
-        if unknown:
-            raise SettingsError(f"localize.backbone.strides: {settings.model} has {reductions}, not {unknown}")
-        # features_only drops the classifier's layers, whose weights the file still holds.
-        own = cnn.state_dict()
-        cnn.load_state_dict({name: weights[_plain_name(name, weights)] for name in own})
-        self.cnn = cnn.requires_grad_(False)
-        self.levels = [reductions.index(stride) for stride in settings.strides]
-        channels = [cnn.feature_info.channels()[level] for level in self.levels]
-        config = cnn.default_cfg
-        self.statistics = (config["mean"], config["std"])
+        self.pyramid = build_pyramid(settings, weights)
+        self.statistics = self.pyramid.statistics
         self.width = settings.width
-        self.stride = settings.strides[0]
-        self.norms = nn.ModuleList(nn.GroupNorm(1, count) for count in channels)
-        self.dropout = nn.Dropout2d(settings.dropout)
-        self.reduce = nn.Conv2d(sum(channels), settings.width, kernel_size=1)
+        self.stride = self.pyramid.stride
+        self.reduce = nn.Conv2d(self.pyramid.channels, settings.width, kernel_size=1)
         # At full strength new blocks soon spread an image's classes over all patches; small steps keep patches local.
         self.blocks = nn.ModuleList(
             Block(settings.width, settings.heads, qkv_bias=True, init_values=settings.layer_scale)
@@ -147,53 +139,25 @@ class HybridEncoder(Encoder):
         self.register_buffer("position", build_sincos2d_pos_embed(list(POSITION_GRID), dim=settings.width)[None])
         self.start = nn.Parameter(nn.init.trunc_normal_(torch.zeros(settings.width), std=0.02), requires_grad=False)
 
-    def train(self, mode: bool = True) -> "HybridEncoder":
-        super().train(mode)
-        self.cnn.eval()  # frozen: its batch statistics stay those of the pretraining
-        return self
-
     def start_token(self) -> Tensor:
         """A random start, [D]: new blocks have no pretrained [CLS]."""
         return self.start.detach().clone()
 
-    @torch.no_grad()
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Frozen feature maps of normalised images [B, 3, H, W], one [B, channels, H/stride, W/stride] a stride."""
-        levels = self.cnn(images)
-        return [levels[level] for level in self.levels]
-
     def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
-        """Images [B, 3, H, W], or the frozen `features` of such, -> patch tokens [B, N, D] and the grid."""
-        features = self.features(inputs) if isinstance(inputs, Tensor) else inputs
-        grid = (features[0].shape[-2], features[0].shape[-1])
-        same = [
-            F.interpolate(norm(feature), size=grid, mode="bilinear", align_corners=False)
-            for norm, feature in zip(self.norms, features, strict=True)
-        ]
-        reduced = self.reduce(self.dropout(torch.cat(same, dim=1)))
+        """Images [B, 3, H, W], or the pyramid's features of such, -> patch tokens [B, N, D] and the grid."""
+        reduced = self.reduce(self.pyramid(inputs))
+        grid = (reduced.shape[-2], reduced.shape[-1])
         position = resample_abs_pos_embed(
             self.position, new_size=list(grid), old_size=list(POSITION_GRID), num_prefix_tokens=0
         )
         return rearrange(reduced, "b d rows columns -> b (rows columns) d") + position, grid
 
 
-def build_encoder(settings: VitBackbone | HybridBackbone, weights: Mapping[str, Tensor]) -> Encoder:
-    """The encoder that the settings name, with pretrained weights (a timm state dict)."""
-    if isinstance(settings, VitBackbone):
-        return VitEncoder(settings, weights)
-    return HybridEncoder(settings, weights)
-
-
-def _plain_name(name: str, weights: Mapping[str, Tensor]) -> str:
-    """features_only renames `layers.0.x` to `layers_0.x` where it flattens a model; the file has the plain name."""
-    return name if name in weights else name.replace("_", ".", 1)
-
-
-def attention_weights(block: Any, tokens: Tensor) -> Tensor:
-    """Attention of a timm block, averaged over heads: tokens [B, M, D] -> [B, M, M]."""
-    attention = block.attn
-    qkv = rearrange(
-        attention.qkv(block.norm1(tokens)), "b m (three h d) -> three b h m d", three=3, h=attention.num_heads
-    )
-    query, key = attention.q_norm(qkv[0]), attention.k_norm(qkv[1])
-    return torch.softmax(query @ key.mT / math.sqrt(query.shape[-1]), dim=-1).mean(dim=1)
+def build_encoder(settings: LocalizeSettings, weights: Mapping[str, Tensor] | None) -> Encoder:
+    """The transformer that the settings name, with pretrained weights (a timm state dict), or without (None)."""
+    backbone = settings.backbone
+    if isinstance(backbone, VitBackbone):
+        return VitEncoder(backbone, weights)
+    if isinstance(backbone, HybridBackbone):
+        return HybridEncoder(backbone, weights)
+    raise SettingsError(f"localize.method {settings.method!r} wants backbone.kind `vit` or `hybrid`")

@@ -1,24 +1,44 @@
-"""From images to localization maps: scales and flips summed at one size, each tagged class scaled to [0, 1]."""
+"""From images to localization maps: scales and flips summed at one size, each present class scaled to [0, 1].
 
+Images of like size run at once, each with its mirrored copy. One thread reads the next batch and another finishes the
+last one while this one computes.
+"""
+
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 from tqdm import tqdm
 
 from stages.devices import autocast
-from stages.images import read_image
+from stages.images import image_size, read_image
 from stages.index import Record
-from stages.localize.model import Localization, Localizer
+from stages.localize.localizer import Localizer
 from stages.localize.views import multi_hot
-from stages.settings import MapSettings
+from stages.settings import LocalizeSettings, MapSettings
 from stages.shards import ImageMaps
+
+Size = tuple[int, int]  # rows, columns
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one size on the patch grid at every scale.
+
+    positions: rows of the index.  sizes: of the images themselves.  scaled: uint8 [B, 3, H, W], one tensor a scale.
+    """
+
+    positions: list[int]
+    sizes: list[Size]
+    scaled: list[Tensor]
 
 
 def make_maps(
@@ -27,70 +47,136 @@ def make_maps(
     *,
     localizer: Localizer,
     classes: Sequence[str],
-    settings: MapSettings,
+    settings: LocalizeSettings,
     device: torch.device,
 ) -> Iterator[ImageMaps]:
-    """Yields the maps of each image for the classes that it is tagged with; an image without tags has none."""
+    """Yields each image's maps of the classes that it is tagged with, batch by batch (not in the index's order).
+
+    With `classes: predicted` an image without tags gets maps of the classes that the classifier finds in it.
+    """
     localizer = localizer.to(device).eval()
     labels = multi_hot(records, classes)
-    for record, own in zip(tqdm(records, desc="maps", unit="image"), labels, strict=True):
-        image = read_image(root / record.image)
-        present = own.nonzero().flatten()
-        size = (image.height, image.width)
-        stored = (-(-image.height // settings.stride), -(-image.width // settings.stride))
-        with torch.inference_mode(), autocast(device):
-            maps = image_maps(image, localizer, settings=settings, size=stored, device=device)[present]
-        yield ImageMaps(record.id, scale_to_one(maps).cpu().numpy(), present.numpy().astype(np.int64), size)
+    batches = group_by_size(records, root, localizer.stride, settings.maps)
+    with (
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(1) as finisher,
+        tqdm(total=len(records), desc="maps", unit="image", mininterval=1) as progress,
+    ):
+        coming: Future[Batch] | None = None
+        finishing: Future[list[ImageMaps]] | None = None
+        for number, positions in enumerate(batches):
+            batch = (
+                coming or reader.submit(read_batch, positions, records, root, localizer.stride, settings.maps)
+            ).result()
+            if number + 1 < len(batches):
+                coming = reader.submit(read_batch, batches[number + 1], records, root, localizer.stride, settings.maps)
+            with torch.inference_mode(), autocast(device):
+                maps, scores = locate_batch(batch, localizer, settings.maps, device)
+            if finishing is not None:
+                yield from finishing.result()
+            finishing = finisher.submit(finish_batch, batch, maps, scores, records, labels, settings)
+            progress.update(len(positions))
+        if finishing is not None:
+            yield from finishing.result()
 
 
-def image_maps(
-    image: Image.Image, localizer: Localizer, *, settings: MapSettings, size: tuple[int, int], device: torch.device
-) -> Tensor:
-    """Maps of all classes, summed over scales and flips: [C, *size] float32, not yet scaled."""
-    total = torch.zeros(len(localizer.visual_tokens), *size, device=device)
-    for scale in settings.scales:
-        resized = resize_to_stride(image, round(settings.size * scale), localizer.encoder.stride)
-        batch = transforms.normalize(
-            transforms.to_dtype(transforms.pil_to_tensor(resized), torch.float32, scale=True),
-            *map(list, localizer.encoder.statistics),
-        )[None].to(device)
+def group_by_size(records: Sequence[Record], root: Path, stride: int, settings: MapSettings) -> list[list[int]]:
+    """Rows of the index in batches whose images have one size on the patch grid at every scale."""
+    groups: defaultdict[tuple[Size, ...], list[int]] = defaultdict(list)
+    for position, record in enumerate(records):
+        size = image_size(root / record.image)
+        groups[tuple(size_on_grid(size, round(settings.size * scale), stride) for scale in settings.scales)].append(
+            position
+        )
+    length = settings.batch_size
+    return [group[start : start + length] for group in groups.values() for start in range(0, len(group), length)]
+
+
+def read_batch(
+    positions: Sequence[int], records: Sequence[Record], root: Path, stride: int, settings: MapSettings
+) -> Batch:
+    """Decodes the images and resizes them to every scale."""
+    images = [read_image(root / records[position].image) for position in positions]
+    scaled = [
+        torch.stack(
+            [transforms.pil_to_tensor(resize_to_grid(image, round(settings.size * scale), stride)) for image in images]
+        )
+        for scale in settings.scales
+    ]
+    return Batch(list(positions), [(image.height, image.width) for image in images], scaled)
+
+
+def locate_batch(
+    batch: Batch, localizer: Localizer, settings: MapSettings, device: torch.device
+) -> tuple[list[Tensor], Tensor]:
+    """Maps of all classes summed over scales and flips, each image's [C, rows, columns] at its stored size, and the
+    mean of the image scores over them, logits [B, C]."""
+    stored = [stored_size(size, settings.stride) for size in batch.sizes]
+    totals: list[Tensor] = []
+    scores: list[Tensor] = []
+    for scaled in batch.scaled:
+        images = transforms.to_dtype(scaled.to(device), torch.float32, scale=True)
+        images = transforms.normalize(images, *map(list, localizer.statistics))
         if settings.flip:
-            batch = torch.cat((batch, batch.flip(-1)))
-        maps = variant_maps(localizer, batch, settings)
+            images = torch.cat((images, images.flip(-1)))
+        located = localizer.locate(images, settings)
+        count = len(batch.positions)
+        maps = located.maps.float()
         if settings.flip:
-            maps = torch.stack((maps[0], maps[1].flip(-1)))
-        total += F.interpolate(maps, size=size, mode="bilinear", align_corners=False).sum(dim=0)
-    return total
+            maps = maps[:count] + maps[count:].flip(-1)
+        scores.append(located.scores.float().unflatten(0, (-1, count)).mean(dim=0))
+        enlarged = [
+            F.interpolate(own[None], size=size, mode="bilinear", align_corners=False)[0]
+            for own, size in zip(maps, stored, strict=True)
+        ]
+        totals = [total + more for total, more in zip(totals, enlarged, strict=True)] if totals else enlarged
+    return totals, torch.stack(scores).mean(dim=0)
 
 
-def variant_maps(localizer: Localizer, images: Tensor, settings: MapSettings) -> Tensor:
-    """The maps that the settings choose, for normalised images [B, 3, H, W]: [B, C, rows, columns] float32, >= 0."""
-    wants_attention = settings.class_attention or settings.patch_affinity
-    output = localizer(images, attention_blocks=settings.attention_blocks if wants_attention else 0)
-    maps = select_maps(output, settings).float()
-    if settings.patch_affinity:
-        assert output.patch_attention is not None  # asked for above
-        maps = maps @ output.patch_attention.float().mT
-    rows, columns = output.grid
-    return rearrange(maps, "b c (rows columns) -> b c rows columns", rows=rows, columns=columns)
+def finish_batch(
+    batch: Batch,
+    maps: Sequence[Tensor],
+    scores: Tensor,
+    records: Sequence[Record],
+    labels: Tensor,
+    settings: LocalizeSettings,
+) -> list[ImageMaps]:
+    """The maps that are kept, scaled to [0, 1], with the probability of every class."""
+    finished = []
+    for position, size, own, probabilities in zip(
+        batch.positions, batch.sizes, maps, torch.sigmoid(scores).cpu(), strict=True
+    ):
+        present = labels[position] > 0
+        if settings.classes == "predicted" and not present.any():
+            present = probabilities >= settings.class_threshold
+        kept = present.nonzero().flatten()
+        finished.append(
+            ImageMaps(
+                records[position].id,
+                scale_to_one(own[kept.to(own.device)]).cpu().numpy(),
+                kept.numpy().astype(np.int64),
+                size,
+                probabilities.numpy(),
+            )
+        )
+    return finished
 
 
-def select_maps(output: Localization, settings: MapSettings) -> Tensor:
-    """ReLU of the text, visual or summed maps, each times its class-to-patch attention where asked: [B, C, N]."""
-    kinds = {"visual": output.visual} | ({"text": output.text} if output.text is not None else {})
-    # Without textual tokens the visual maps are all there is, whatever the setting's default says.
-    chosen = kinds if settings.source == "sum" or settings.source not in kinds else [settings.source]
-    attention = {}
-    if settings.class_attention and output.class_attention is not None:
-        attention = dict(zip(kinds, output.class_attention.chunk(len(kinds), dim=1), strict=True))
-    maps = [torch.relu(kinds[name].maps) * attention.get(name, 1.0) for name in chosen]
-    return torch.stack(maps).sum(dim=0)
+def stored_size(size: Size, stride: int) -> Size:
+    """The size at which maps of an image are stored."""
+    return -(-size[0] // stride), -(-size[1] // stride)
 
 
-def resize_to_stride(image: Image.Image, shorter: int, stride: int) -> Image.Image:
-    """The image with its shorter side near `shorter`, both sides multiples of `stride`, its shape kept."""
-    factor = shorter / min(image.size)
-    columns, rows = (max(stride, round(side * factor / stride) * stride) for side in image.size)
+def size_on_grid(size: Size, shorter: int, stride: int) -> Size:
+    """The size with its shorter side near `shorter`, both sides multiples of `stride`, its shape kept."""
+    factor = shorter / min(size)
+    rows, columns = (max(stride, round(side * factor / stride) * stride) for side in size)
+    return rows, columns
+
+
+def resize_to_grid(image: Image.Image, shorter: int, stride: int) -> Image.Image:
+    """The image at its `size_on_grid`."""
+    rows, columns = size_on_grid((image.height, image.width), shorter, stride)
     return image.resize((columns, rows), Image.Resampling.BILINEAR)
 
 

@@ -10,16 +10,14 @@ from stages.shards import write_shard
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "index", "root", "localizer", "weights", "output")
+    options = parser(__doc__, "index", "root", "localizer", "output")
     options.add_argument("--shard", type=int, required=True)
     options.add_argument("--shards", type=int, required=True)
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)
-    localizer, classes = load_localizer(args.localizer, weights=args.weights)
+    localizer, classes = load_localizer(args.localizer)
     records = shard_of(read_index(args.index), args.shard, args.shards)
-    maps = make_maps(
-        records, args.root, localizer=localizer, classes=classes, settings=settings.maps, device=pick_device()
-    )
+    maps = make_maps(records, args.root, localizer=localizer, classes=classes, settings=settings, device=pick_device())
     write_shard(args.output, maps)
 
 

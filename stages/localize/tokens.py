@@ -72,3 +72,20 @@ def contrastive_loss(predicted: Tensor, embeddings: Tensor, temperature: float) 
     """
     similarity = F.normalize(predicted, dim=-1) @ F.normalize(embeddings, dim=-1).mT / temperature
     return F.cross_entropy(similarity, torch.arange(len(similarity), device=similarity.device))
+
+
+def class_token_contrast(tokens: Tensor) -> Tensor:
+    """Keeps class tokens apart: cross-entropy of their cosines with each other against the identity.
+
+    Source: Xu et al., MCTformer+, the contrastive-class-token loss.
+
+    Args:
+        tokens: class tokens after each block, [blocks, B, C, D].
+
+    Returns:
+        The mean over blocks, images and classes, a scalar.
+    """
+    directions = F.normalize(tokens, dim=-1).flatten(0, 1)
+    cosines = directions @ directions.mT  # [blocks * B, C, C]
+    classes = torch.arange(cosines.shape[-1], device=cosines.device).expand(len(cosines), -1)
+    return F.cross_entropy(cosines, classes)

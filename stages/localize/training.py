@@ -8,11 +8,14 @@ import torch
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from stages.launch import batch_share, ranks
 from stages.localize.objective import LocalizerObjective
 from stages.settings import LocalizerTraining
 from stages.training import runner_defaults
 
 log = logging.getLogger(__name__)
+
+CPU_WRAPPER = {"type": "MMDistributedDataParallel", "device_ids": None}
 
 
 def train_localizer(
@@ -22,10 +25,9 @@ def train_localizer(
 
     resume: go on from the last checkpoint in `work`.
     """
-    world = int(torch.distributed.get_world_size()) if torch.distributed.is_initialized() else 1
     loader: dict[str, Any] = {
         "dataset": dataset,
-        "batch_size": max(1, settings.batch_size // world),
+        "batch_size": batch_share(settings.batch_size, "localize.training.batch_size"),
         "num_workers": settings.workers,
         "persistent_workers": settings.workers > 0,
         "sampler": {"type": "DefaultSampler", "shuffle": True},
@@ -42,11 +44,21 @@ def train_localizer(
         optim_wrapper={
             "type": "Bfloat16OptimWrapper",
             "optimizer": {"type": "AdamW", "lr": settings.learning_rate, "weight_decay": settings.weight_decay},
-            "paramwise_cfg": {"norm_decay_mult": 0.0, "bias_decay_mult": 0.0},
+            "paramwise_cfg": {
+                "norm_decay_mult": 0.0,
+                "bias_decay_mult": 0.0,
+                "custom_keys": {
+                    f"localizer.{part}": {"lr_mult": factor}
+                    for part, factor in objective.localizer.learning_rates().items()
+                },
+            },
             "clip_grad": {"max_norm": 1.0},
         },
         param_scheduler=_schedule(settings, steps, warmup),
         resume=resume,
+        launcher="pytorch" if ranks() > 1 else "none",
+        # mmengine gives each process a GPU by name; on CPUs there is none to name.
+        cfg={} if torch.cuda.is_available() else {"model_wrapper_cfg": CPU_WRAPPER},
         **runner_defaults(
             seed=seed, log_every=max(1, steps // 2), checkpoint_every=settings.checkpoint_every, by_epoch=True
         ),

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from stages.localize.checkpoint import build_localizer
-from stages.localize.model import Localizer
+from stages.localize.localizer import Localizer
 from stages.settings import LocalizeSettings
 
 CLASSES = ("bird", "road sign", "coin")

@@ -1,4 +1,4 @@
-"""From images to maps: scaling, flips, attention, and what is stored."""
+"""From images to maps: grids, scales, flips, batches, classes, and what is stored."""
 
 from pathlib import Path
 
@@ -8,17 +8,38 @@ import torch
 from PIL import Image
 
 from stages.index import Record
-from stages.localize.encoders import attention_weights
-from stages.localize.inference import image_maps, make_maps, resize_to_stride, scale_to_one, variant_maps
-from stages.settings import MapSettings
+from stages.localize.inference import (
+    group_by_size,
+    make_maps,
+    resize_to_grid,
+    scale_to_one,
+    size_on_grid,
+)
+from stages.localize.localizer import Localizer
+from stages.settings import LocalizeSettings, MapSettings
+from stages.shards import ImageMaps
 from tests.localize.conftest import CLASSES
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def photo() -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (70, 100, 3), dtype=np.uint8))
+def photos(tmp_path: Path) -> Path:
+    """Five noise images: three of one size, two of another."""
+    random = np.random.default_rng(0)
+    for number, size in enumerate([(70, 100), (70, 100), (100, 70), (70, 100), (100, 70)]):
+        Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+def records_of(*tags: tuple[str, ...]) -> list[Record]:
+    return [Record(f"im{number}", f"{number}.png", "", own, "val") for number, own in enumerate(tags)]
+
+
+def maps_of(localizer: Localizer, records: list[Record], root: Path, **settings) -> dict[str, ImageMaps]:
+    whole = LocalizeSettings.model_validate({"backbone": {"kind": "vit"}, **settings})
+    found = make_maps(records, root, localizer=localizer, classes=CLASSES, settings=whole, device=CPU)
+    return {image.id: image for image in found}
 
 
 def test_scale_to_one_by_hand() -> None:
@@ -29,67 +50,58 @@ def test_scale_to_one_by_hand() -> None:
 
 def test_resize_keeps_the_shape_on_the_grid() -> None:
     # 300 x 200 to a shorter side of 64 is 96 x 64, both multiples of 16.
-    assert resize_to_stride(Image.new("RGB", (300, 200)), 64, 16).size == (96, 64)
+    assert size_on_grid((200, 300), 64, 16) == (64, 96)
+    assert resize_to_grid(Image.new("RGB", (300, 200)), 64, 16).size == (96, 64)
 
 
-def test_attention_weights_are_timms_own(make_localizer) -> None:
-    """The block's output, computed from our weights head by head, equals the block's own."""
-    block = make_localizer("vit").encoder.blocks[0]
-    tokens = torch.randn(1, 7, 192)
-    weights = attention_weights(block, tokens)
-    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 7))
-    block.attn.fused_attn = False
-    seen: list[torch.Tensor] = []
-    block.attn.attn_drop.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    block(tokens)
-    torch.testing.assert_close(weights, seen[0].mean(dim=1))
+def test_images_run_with_those_of_their_size(photos: Path) -> None:
+    settings = MapSettings(size=64, batch_size=2)
+    assert group_by_size(records_of(*[()] * 5), photos, 16, settings) == [[0, 1], [3], [2, 4]]
 
 
-def test_flip_makes_maps_of_a_mirrored_image_mirrored(make_localizer, photo: Image.Image) -> None:
+@pytest.mark.parametrize("scales", [(1.0,), (1.0, 1.5)])
+def test_a_batch_gives_what_each_image_gives_alone(make_localizer, photos: Path, scales: tuple[float, ...]) -> None:
+    localizer, records = make_localizer(), records_of(*[CLASSES] * 5)
+    alone = maps_of(localizer, records, photos, maps={"size": 64, "scales": scales, "batch_size": 1})
+    together = maps_of(localizer, records, photos, maps={"size": 64, "scales": scales, "batch_size": 4})
+    assert set(alone) == set(together) == {record.id for record in records}
+    for name, image in alone.items():
+        np.testing.assert_allclose(together[name].maps, image.maps, atol=1e-3)
+        np.testing.assert_allclose(together[name].probabilities, image.probabilities, atol=1e-4)
+
+
+def test_flip_makes_maps_of_a_mirrored_image_mirrored(make_localizer, photos: Path) -> None:
+    Image.open(photos / "0.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photos / "1.png")
+    maps = maps_of(make_localizer(), records_of(CLASSES, CLASSES), photos, maps={"size": 64, "scales": (1.0, 1.5)})
+    np.testing.assert_allclose(maps["im1"].maps, maps["im0"].maps[..., ::-1], atol=1e-3)
+
+
+def test_only_tagged_classes_are_kept_at_a_quarter_of_the_size(make_localizer, photos: Path) -> None:
+    maps = maps_of(make_localizer(), records_of(("coin", "bird"), ()), photos, maps={"size": 64})
+    assert maps["im0"].classes.tolist() == [0, 2]
+    assert maps["im0"].maps.shape == (2, 18, 25)
+    assert maps["im0"].size == (70, 100)
+    assert maps["im0"].maps.max() == 1
+    assert maps["im1"].maps.shape == (0, 18, 25)
+
+
+def test_probabilities_are_those_of_the_mean_logit(make_localizer, photos: Path) -> None:
     localizer = make_localizer()
-    settings = MapSettings(size=64, flip=True, scales=(1.0, 1.5))
+    found = maps_of(localizer, records_of(()), photos, maps={"size": 64, "flip": False})["im0"]
+    image = resize_to_grid(Image.open(photos / "0.png"), 64, localizer.stride)
+    pixels = torch.from_numpy(np.asarray(image)).permute(2, 0, 1)[None] / 255
+    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in localizer.statistics)
     with torch.inference_mode():
-        maps = image_maps(photo, localizer, settings=settings, size=(18, 25), device=CPU)
-        mirrored = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        other = image_maps(mirrored, localizer, settings=settings, size=(18, 25), device=CPU)
-    torch.testing.assert_close(maps, other.flip(-1), atol=1e-4, rtol=1e-3)
+        logits = torch.stack(localizer((pixels - mean) / deviation).classifiers).mean(dim=0)[0]
+    np.testing.assert_allclose(found.probabilities, torch.sigmoid(logits), atol=1e-5)
 
 
-def test_sum_is_text_plus_visual(make_localizer) -> None:
-    localizer, images = make_localizer(), torch.randn(1, 3, 64, 64)
-    maps = {source: variant_maps(localizer, images, MapSettings(source=source)) for source in ("text", "visual", "sum")}
-    torch.testing.assert_close(maps["sum"], maps["text"] + maps["visual"])
-    assert (maps["sum"] >= 0).all()
-
-
-def test_attention_options_follow_their_definition(make_localizer) -> None:
-    localizer, images = make_localizer("vit"), torch.randn(1, 3, 64, 64)
-    output = localizer(images, attention_blocks=2)
-    plain = torch.relu(output.text.maps) * output.class_attention[:, len(CLASSES) :]
-    smooth = torch.einsum("bcn,bmn->bcm", plain, output.patch_attention)
-    settings = MapSettings(source="text", class_attention=True, patch_affinity=True, attention_blocks=2)
-    torch.testing.assert_close(variant_maps(localizer, images, settings).flatten(2), smooth)
-
-
-def test_visual_only_localizer_gives_its_visual_maps(make_localizer) -> None:
-    localizer = make_localizer(tokens="visual", language_context="none")
-    images = torch.randn(1, 3, 64, 64)
-    expected = torch.relu(localizer(images).visual.maps)
-    torch.testing.assert_close(variant_maps(localizer, images, MapSettings(source="sum")).flatten(2), expected)
-
-
-def test_only_tagged_classes_are_kept_at_a_quarter_of_the_size(make_localizer, photo, tmp_path: Path) -> None:
-    photo.save(tmp_path / "a.png")
-    records = [
-        Record("a", "a.png", "", ("coin", "bird"), "val"),
-        Record("b", "a.png", "", (), "val"),
-    ]
-    settings = MapSettings(size=64)
-    maps = list(
-        make_maps(records, tmp_path, localizer=make_localizer(), classes=CLASSES, settings=settings, device=CPU)
-    )
-    assert maps[0].classes.tolist() == [0, 2]
-    assert maps[0].maps.shape == (2, 18, 25)
-    assert maps[0].size == (70, 100)
-    assert maps[0].maps.max() == 1
-    assert maps[1].maps.shape == (0, 18, 25)
+def test_predicted_classes_stand_in_for_missing_tags_alone(make_localizer, photos: Path) -> None:
+    localizer, records = make_localizer(), records_of(("coin",), ())
+    found = maps_of(localizer, records, photos, maps={"size": 64})["im1"].probabilities
+    assert found is not None
+    between = float(np.sort(found)[:2].mean())  # two of the three classes lie above
+    maps = maps_of(localizer, records, photos, maps={"size": 64}, classes="predicted", class_threshold=between)
+    assert maps["im0"].classes.tolist() == [2]
+    assert maps["im1"].classes.tolist() == sorted(np.argsort(found)[1:].tolist())
+    assert maps["im1"].maps.shape == (2, 18, 25)

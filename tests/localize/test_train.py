@@ -12,10 +12,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from stages.errors import DataError
-from stages.index import Record, read_index, write_classes, write_index
-from stages.localize import make_maps, train
+from stages.index import Record, write_classes, write_index
+from stages.localize import freeze_features, make_maps, train
 from stages.localize.checkpoint import load_localizer, save_localizer
-from stages.localize.views import ImageViews, embeddings_of, multi_hot, precompute_features, training_transform
+from stages.localize.frozen import read_features
+from stages.localize.views import embeddings_of, multi_hot, training_transform
 from stages.settings import LocalizerTraining
 from stages.shards import read_shard
 from tests.localize.conftest import CLASSES, HYBRID
@@ -45,6 +46,8 @@ def arguments(dataset: Path, weights: Path, *, epochs: int = 2, views: int = 0, 
     paths = {name: dataset / f"{name}.safetensors" for name in ("text", "images")}
     paths |= {"index": dataset / "train.csv", "classes": dataset / "classes.txt", "root": dataset, "weights": weights}
     paths |= {"work": dataset / "work", "curves": dataset / "curves.csv", "output": dataset / "localizer.safetensors"}
+    if views:
+        paths["features"] = freeze(dataset, weights, views, seed)
     named = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
     return ["--settings", json.dumps(settings), "--seed", str(seed), *named]
 
@@ -52,12 +55,12 @@ def arguments(dataset: Path, weights: Path, *, epochs: int = 2, views: int = 0, 
 def test_trains_and_makes_maps_from_files(dataset: Path, weight_files: dict[str, Path]) -> None:
     train.run(arguments(dataset, weight_files["hybrid"]))
     assert "loss_language" in (dataset / "curves.csv").read_text()
-    _, classes = load_localizer(dataset / "localizer.safetensors", weights=weight_files["hybrid"])
+    _, classes = load_localizer(dataset / "localizer.safetensors")
     assert classes == CLASSES
     maps = dataset / "0.safetensors"
     settings = json.dumps({"backbone": HYBRID, "maps": {"size": 64}})
     paths = {"index": dataset / "train.csv", "root": dataset, "localizer": dataset / "localizer.safetensors"}
-    paths |= {"weights": weight_files["hybrid"], "output": maps}
+    paths |= {"output": maps}
     named = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
     make_maps.run(["--settings", settings, "--shard", "1", "--shards", "2", *named])
     assert [image.id for image in read_shard(maps)] == ["im1", "im3", "im5"]
@@ -96,23 +99,33 @@ def test_other_settings_start_afresh(dataset: Path, weight_files: dict[str, Path
     assert not mark.exists()
 
 
-def test_precomputed_features_are_those_of_their_views(dataset: Path, make_localizer) -> None:
-    encoder = make_localizer("hybrid").encoder
-    records = read_index(dataset / "train.csv")
-    settings = LocalizerTraining(crop=64)
-    images = ImageViews(
-        records,
-        dataset,
-        transform=training_transform(settings, encoder.statistics),
-        labels=multi_hot(records, CLASSES),
-        embeddings=embeddings_of(records, {}),
-    )
-    features = precompute_features(images, encoder, views=2, folder=dataset, seed=5, batch_size=4)
+def freeze(dataset: Path, weights: Path, views: int, seed: int) -> Path:
+    settings = json.dumps({"backbone": HYBRID | {"views": views}, "training": {"crop": 64}})
+    paths = {"index": dataset / "train.csv", "root": dataset, "weights": weights, "output": dataset / "features"}
+    named = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+    freeze_features.run(["--settings", settings, "--seed", str(seed), *named])
+    return dataset / "features"
+
+
+def test_frozen_features_are_those_of_their_views(dataset: Path, weight_files, make_localizer) -> None:
+    folder = freeze(dataset, weight_files["hybrid"], views=2, seed=5)
+    features = read_features(folder, images=6)
     assert [level.shape[:2] for level in features] == [(6, 2), (6, 2)]
+    pyramid = make_localizer("hybrid").encoder.pyramid
+    transform = training_transform(LocalizerTraining(crop=64), pyramid.statistics)
     torch.manual_seed(5)
-    first = encoder.features(images[0]["inputs"][None])
+    first = pyramid.features(transform(Image.open(dataset / "0.png"))[None])
     for stored, direct in zip(features, first, strict=True):
         np.testing.assert_allclose(stored[0, 0], direct[0], atol=5e-3, rtol=5e-3)
+
+
+def test_features_of_other_images_are_refused(dataset: Path, weight_files) -> None:
+    folder = freeze(dataset, weight_files["hybrid"], views=1, seed=0)
+    with pytest.raises(DataError, match="not the features of 7 images"):
+        read_features(folder, images=7)
+    (folder / "level-1.npy").write_bytes((folder / "level-1.npy").read_bytes()[:200])
+    with pytest.raises(DataError, match="no whole features"):
+        read_features(folder, images=6)
 
 
 def test_unknown_tag_and_missing_embedding_are_named() -> None:
@@ -128,4 +141,4 @@ def test_a_truncated_localizer_is_refused(dataset: Path, make_localizer, weight_
     save_localizer(path, make_localizer("hybrid"), CLASSES)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(DataError, match="no whole localizer"):
-        load_localizer(path, weights=weight_files["hybrid"])
+        load_localizer(path)

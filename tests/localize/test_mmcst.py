@@ -1,4 +1,4 @@
-"""The localizer as a whole: shapes, gradients, symmetries, and every switch."""
+"""The localization transformer as a whole: shapes, gradients, symmetries, and every switch."""
 
 import pytest
 import timm
@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from stages.errors import SettingsError
+from stages.localize.attention import Attention
 from stages.localize.objective import LocalizerObjective
 from stages.localize.tokens import contrastive_loss, global_weighted_ranking_pooling, mean_of_own_classes
+from stages.settings import MapSettings
 
 LABELS = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 
@@ -19,7 +21,7 @@ def images() -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", ["vit", "hybrid"])
 def test_shapes(make_localizer, images: torch.Tensor, kind: str) -> None:
-    output = make_localizer(kind)(images, attention_blocks=2)
+    output = make_localizer(kind)(images, attention=Attention(2, patches=True))
     assert output.grid == (4, 6)
     for tokens in (output.visual, output.text):
         assert tokens.maps.shape == (2, 3, 24)
@@ -146,7 +148,9 @@ def test_caption_l1_is_the_mean_distance_of_unit_vectors(make_localizer, images:
 
 def test_frozen_features_give_what_the_images_give(make_localizer, images: torch.Tensor) -> None:
     localizer = make_localizer("hybrid")
-    torch.testing.assert_close(localizer(localizer.encoder.features(images)).text.maps, localizer(images).text.maps)
+    torch.testing.assert_close(
+        localizer(localizer.encoder.pyramid.features(images)).text.maps, localizer(images).text.maps
+    )
 
 
 def test_wrong_backbone_settings_are_named(make_localizer) -> None:
@@ -154,3 +158,25 @@ def test_wrong_backbone_settings_are_named(make_localizer) -> None:
         make_localizer("vit", backbone={"tokens_from_block": 12})
     with pytest.raises(SettingsError, match="strides"):
         make_localizer("hybrid", backbone={"strides": (16, 64)})
+
+
+def test_sum_is_text_plus_visual(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer()
+    maps = {source: localizer.locate(images, MapSettings(source=source)).maps for source in ("text", "visual", "sum")}
+    torch.testing.assert_close(maps["sum"], maps["text"] + maps["visual"])
+    assert (maps["sum"] >= 0).all()
+
+
+def test_attention_options_follow_their_definition(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer("vit")
+    output = localizer(images, attention=Attention(2, patches=True))
+    plain = torch.relu(output.text.maps) * output.class_attention[:, 3:]
+    smooth = torch.einsum("bcn,bmn->bcm", plain, output.patch_attention)
+    settings = MapSettings(source="text", class_attention=True, patch_affinity=True, attention_blocks=2)
+    torch.testing.assert_close(localizer.locate(images, settings).maps.flatten(2), smooth)
+
+
+def test_visual_only_localizer_gives_its_visual_maps(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer(tokens="visual", language_context="none")
+    expected = torch.relu(localizer(images).visual.maps)
+    torch.testing.assert_close(localizer.locate(images, MapSettings(source="sum")).maps.flatten(2), expected)

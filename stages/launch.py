@@ -1,0 +1,58 @@
+"""One training over several GPUs: a command starts itself again under torchrun, one process a GPU."""
+
+import os
+import sys
+
+import torch
+import torch.distributed
+from torch.distributed.run import main as torchrun
+
+from stages.errors import SettingsError
+
+
+def relaunch(module: str, processes: int, arguments: list[str] | None) -> bool:
+    """Runs `python -m module` once a process under torchrun and tells whether it did.
+
+    False: there is one process to be had, or this is one of them already; the caller does the work.
+    """
+    if processes <= 1 or "LOCAL_RANK" in os.environ:
+        return False
+    given = sys.argv[1:] if arguments is None else arguments
+    torchrun(["--standalone", f"--nproc-per-node={processes}", "--module", module, *given])
+    return True
+
+
+def join_ranks() -> None:
+    """Joins the process group that torchrun announces, nccl on GPUs and gloo on CPUs; alone there is none to join."""
+    if "LOCAL_RANK" not in os.environ or torch.distributed.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def ranks() -> int:
+    """Number of processes of this training."""
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def is_first_rank() -> bool:
+    """Whether this process writes the files."""
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+
+
+def batch_share(batch_size: int, setting: str) -> int:
+    """Images a step of this process, so that all of them together make `batch_size`. Raises SettingsError."""
+    if batch_size % ranks():
+        raise SettingsError(f"{setting}: {batch_size} images do not divide among {ranks()} GPUs; choose a multiple")
+    return batch_size // ranks()
+
+
+def from_first_rank(value: bool) -> bool:
+    """A decision of the first process, told to all."""
+    if not torch.distributed.is_initialized():
+        return value
+    told = [value]
+    device = torch.device("cuda") if torch.cuda.is_available() else None
+    torch.distributed.broadcast_object_list(told, device=device)
+    return told[0]

@@ -1,0 +1,37 @@
+"""Writes the frozen features of the training images' random crops, for trainings that use `views`."""
+
+from safetensors.torch import load_file
+
+from stages.command import main, parse_settings, parser
+from stages.errors import SettingsError
+from stages.files import atomic_folder
+from stages.index import read_index
+from stages.localize.frozen import write_features
+from stages.localize.pyramid import build_pyramid
+from stages.localize.views import training_transform
+from stages.settings import LocalizeSettings, VitBackbone
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = parser(__doc__, "index", "root", "weights", "output")
+    options.add_argument("--seed", type=int, required=True)
+    args = options.parse_args(arguments)
+    settings = parse_settings(LocalizeSettings, args.settings)
+    backbone = settings.backbone
+    if isinstance(backbone, VitBackbone):
+        raise SettingsError("localize.backbone.kind: `vit` has no frozen CNN whose features could be computed once")
+    pyramid = build_pyramid(backbone, load_file(args.weights))
+    with atomic_folder(args.output) as folder:
+        write_features(
+            folder,
+            read_index(args.index),
+            args.root,
+            pyramid=pyramid,
+            transform=training_transform(settings.training, pyramid.statistics),
+            views=backbone.views,
+            seed=args.seed,
+        )
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,71 @@
+"""What training and inference ask of a localizer, whatever its method."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from stages.localize.pyramid import Pyramid
+from stages.settings import LocalizeSettings, MapSettings
+
+StateDict = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Located:
+    """What a localizer finds in a batch.
+
+    maps: the method's localization maps, [B, C, rows, columns] >= 0.
+    kinds: the maps that they are put together from, by name, of the same shape.
+    scores: image scores as logits, [B, C].
+    """
+
+    maps: Tensor
+    kinds: Mapping[str, Tensor]
+    scores: Tensor
+
+
+class Localizer(nn.Module):
+    """A localizer: one subclass a method, one line in `stages.localize.registry`.
+
+    stride: pixels a patch.  statistics: mean and deviation that images are normalised with, RGB in [0, 1].  trained:
+    whether the method learns at all.
+
+    Args:
+        settings: the section `localize`.
+        text: CLIP text embedding of each class, [C, E].
+        weights: pretrained weights of the backbone, a timm state dict; None where a trained state is loaded afterwards.
+    """
+
+    trained: ClassVar[bool] = True
+    stride: int
+    statistics: tuple[Sequence[float], Sequence[float]]
+
+    def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
+        super().__init__()
+        self.settings = settings
+        self.classes, self.language_width = text.shape
+
+    def losses(self, inputs: Tensor | list[Tensor], labels: Tensor, embedding: Tensor) -> dict[str, Tensor]:
+        """Losses by name, which are summed.
+
+        Args:
+            inputs: normalised images [B, 3, H, W], or the frozen `pyramid`'s features of them.
+            labels: tags, [B, C] in {0, 1}.
+            embedding: frozen CLIP embedding of each image or caption, [B, E]; [B, 0] where the settings use none.
+        """
+        raise TypeError(f"{type(self).__name__} must say what it learns from")
+
+    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+        """Maps and scores of normalised images [B, 3, H, W]."""
+        raise TypeError(f"{type(self).__name__} must make maps")
+
+    @property
+    def frozen_pyramid(self) -> Pyramid | None:
+        """The frozen CNN whose features of the training images may be computed once; None where there is none."""
+        return None
+
+    def learning_rates(self) -> dict[str, float]:
+        """Parts (prefixes of parameter names) that learn at another rate, with the factor."""
+        return {}

@@ -1,0 +1,89 @@
+"""MCTformer: one class token a class, whose attention to patches is multiplied with the patches' own class maps.
+
+Sources: Xu et al., Multi-class Token Transformer for Weakly Supervised Semantic Segmentation, CVPR 2022 (V2); Xu et al.,
+MCTformer+: Multi-Class Token Transformer for Weakly Supervised Semantic Segmentation, TPAMI 2024 (plus).
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from stages.localize.attention import Attended, Attention, run_blocks
+from stages.localize.encoders import build_encoder
+from stages.localize.localizer import Localizer, Located, StateDict
+from stages.localize.pyramid import Pyramid
+from stages.localize.tokens import class_token_contrast, global_weighted_ranking_pooling
+from stages.settings import LocalizeSettings, MapSettings
+
+
+class Mctformer(Localizer):
+    """A transformer with a class token for each class, and a 3 x 3 convolution from patch tokens to class maps.
+
+    V2 pools these maps by their mean. Plus pools them by ranking and keeps the class tokens of an image apart.
+    """
+
+    def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
+        super().__init__(settings, text, weights)
+        self.encoder = build_encoder(settings, weights)
+        self.stride, self.statistics = self.encoder.stride, self.encoder.statistics
+        shape = (self.classes, self.encoder.width)
+        self.class_tokens = nn.Parameter(self.encoder.start_token().repeat(self.classes, 1))  # [C, D]
+        self.class_position = nn.Parameter(nn.init.trunc_normal_(torch.zeros(shape), std=0.02))
+        self.patch_classifier = nn.Conv2d(self.encoder.width, self.classes, kernel_size=3, padding=1)
+        self.plus = settings.mctformer.version == "plus"
+
+    @property
+    def frozen_pyramid(self) -> Pyramid | None:
+        return self.encoder.pyramid
+
+    def forward(
+        self, inputs: Tensor | list[Tensor], *, attention: Attention = Attention()
+    ) -> tuple[Tensor, Tensor, Attended]:
+        """Patch maps [B, C, rows, columns] of normalised images (or frozen features), the class tokens' scores [B, C]
+        and all tokens."""
+        patches, (rows, columns) = self.encoder.patches(inputs)
+        attended = run_blocks(
+            self.encoder.blocks,
+            self.encoder.norm,
+            self.class_tokens + self.class_position,
+            patches,
+            attention=attention,
+            each_block=self.plus and self.training,
+        )
+        tokens = rearrange(attended.patches, "b (rows columns) d -> b d rows columns", rows=rows, columns=columns)
+        return self.patch_classifier(tokens), attended.class_tokens.mean(dim=-1), attended
+
+    def losses(self, inputs: Tensor | list[Tensor], labels: Tensor, embedding: Tensor) -> dict[str, Tensor]:
+        """MLSM of the class tokens' means and of the pooled patch maps; plus adds the contrast of class tokens."""
+        maps, class_scores, attended = self(inputs)
+        losses = {
+            "loss_class_tokens": F.multilabel_soft_margin_loss(class_scores.float(), labels),
+            "loss_patch_maps": F.multilabel_soft_margin_loss(self._pool(maps), labels),
+        }
+        if attended.each_block is not None:
+            contrast = class_token_contrast(attended.each_block.float())
+            losses["loss_contrast"] = self.settings.mctformer.contrast_weight * contrast
+        return losses
+
+    def _pool(self, maps: Tensor) -> Tensor:
+        values = maps.float().flatten(2)
+        if self.plus:
+            return global_weighted_ranking_pooling(values, self.settings.pooling_decay)
+        return values.mean(dim=-1)
+
+    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+        """ReLU of the patch maps times class-to-patch attention of the last blocks, smoothed by patch attention where
+        `patch_affinity` asks for it."""
+        attention = Attention(settings.attention_blocks, patches=settings.patch_affinity)
+        maps, class_scores, attended = self(images, attention=attention)
+        assert attended.class_attention is not None  # asked for
+        rows, columns = maps.shape[-2:]
+        patch_maps = torch.relu(maps.float())
+        class_attention = attended.class_attention.float()
+        fused = patch_maps.flatten(2) * class_attention
+        if attended.patch_attention is not None:
+            fused = fused @ attended.patch_attention.float().mT
+        kinds = {"patch maps": patch_maps, "class attention": class_attention.unflatten(-1, (rows, columns))}
+        scores = (class_scores.float() + self._pool(maps)) / 2
+        return Located(fused.unflatten(-1, (rows, columns)), kinds, scores)

@@ -1,0 +1,56 @@
+"""Token semantic coupled attention map: what patches mean times where the class token looks.
+
+Source: Gao et al., TS-CAM: Token Semantic Coupled Attention Map for Weakly Supervised Object Localization, ICCV 2021.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from stages.localize.attention import Attended, Attention, run_blocks
+from stages.localize.encoders import Grid, build_encoder
+from stages.localize.localizer import Localizer, Located, StateDict
+from stages.localize.pyramid import Pyramid
+from stages.settings import LocalizeSettings, MapSettings
+
+
+class TsCam(Localizer):
+    """A transformer with one class token; a 3 x 3 convolution gives its patch tokens the meaning of classes."""
+
+    def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
+        super().__init__(settings, text, weights)
+        self.encoder = build_encoder(settings, weights)
+        self.stride, self.statistics = self.encoder.stride, self.encoder.statistics
+        self.class_token = nn.Parameter(self.encoder.start_token()[None])  # [1, D]
+        self.semantic = nn.Conv2d(self.encoder.width, self.classes, kernel_size=3, padding=1)
+
+    @property
+    def frozen_pyramid(self) -> Pyramid | None:
+        return self.encoder.pyramid
+
+    def forward(
+        self, inputs: Tensor | list[Tensor], *, attention: Attention = Attention()
+    ) -> tuple[Tensor, Attended, Grid]:
+        """Semantic maps [B, C, rows, columns] of normalised images (or frozen features), tokens and the patch grid."""
+        patches, grid = self.encoder.patches(inputs)
+        attended = run_blocks(self.encoder.blocks, self.encoder.norm, self.class_token, patches, attention=attention)
+        rows, columns = grid
+        tokens = rearrange(attended.patches, "b (rows columns) d -> b d rows columns", rows=rows, columns=columns)
+        return self.semantic(tokens), attended, grid
+
+    def losses(self, inputs: Tensor | list[Tensor], labels: Tensor, embedding: Tensor) -> dict[str, Tensor]:
+        """Multi-label soft margin of the mean of each semantic map (the paper's loss is its single-label kin)."""
+        semantic, _, _ = self(inputs)
+        return {"loss_maps": F.multilabel_soft_margin_loss(semantic.float().mean(dim=(-2, -1)), labels)}
+
+    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+        """ReLU of the semantic maps times the class token's attention, the mean over all heads and blocks."""
+        semantic, attended, (rows, columns) = self(images, attention=Attention(len(self.encoder.blocks)))
+        assert attended.class_attention is not None  # asked for
+        attention = rearrange(
+            attended.class_attention.float(), "b one (rows columns) -> b one rows columns", rows=rows, columns=columns
+        )
+        meaning = torch.relu(semantic.float())
+        kinds = {"semantic": meaning, "attention": attention.expand_as(meaning)}
+        return Located(meaning * attention, kinds, semantic.float().mean(dim=(-2, -1)))

@@ -1,0 +1,44 @@
+"""Every setting of tagmask: one strict model a stage. `workflow/schemas/config.schema.yaml` is generated from here."""
+
+from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
+from stages.settings.base import SplitName, Strict
+from stages.settings.compare import CompareSettings
+from stages.settings.data import DataSettings, DemoSettings, VocSettings
+from stages.settings.encode import EncodeSettings, PretrainedClip, TowerClip
+from stages.settings.evaluate import EvaluateSettings, ReportSettings
+from stages.settings.experiment import Experiment
+from stages.settings.localize import (
+    LocalizerTraining,
+    LocalizeSettings,
+    MapSettings,
+    MctformerSettings,
+    TrainingFreeClip,
+)
+from stages.settings.refine import CrfSettings, RefineSettings
+from stages.settings.segment import SegmentSettings
+
+__all__ = [
+    "CnnBackbone",
+    "CompareSettings",
+    "CrfSettings",
+    "DataSettings",
+    "DemoSettings",
+    "EncodeSettings",
+    "EvaluateSettings",
+    "Experiment",
+    "HybridBackbone",
+    "LocalizeSettings",
+    "LocalizerTraining",
+    "MapSettings",
+    "MctformerSettings",
+    "PretrainedClip",
+    "RefineSettings",
+    "ReportSettings",
+    "SegmentSettings",
+    "SplitName",
+    "Strict",
+    "TowerClip",
+    "TrainingFreeClip",
+    "VitBackbone",
+    "VocSettings",
+]

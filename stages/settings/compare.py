@@ -1,0 +1,22 @@
+"""Settings of the tables that set variants of a stage side by side."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from stages.settings.base import SplitName, Strict
+
+
+class CompareSettings(Strict):
+    """Ablations and comparisons: `snakemake ablation_tokens`, `ablation_context`, `compare_localizers`."""
+
+    split: SplitName = Field("val", description="split whose maps are scored, at the best threshold on it")
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+        (0, 1, 2), description="seeds of the ablations; tables give mean and deviation"
+    )
+    localizer_seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+        (0,), description="seeds of `compare_localizers`"
+    )
+    localizers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = Field(
+        {}, description="name -> settings of `localize` in which it differs from this experiment's, for the comparison"
+    )

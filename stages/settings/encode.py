@@ -1,0 +1,49 @@
+"""Settings of the stage `encode`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.settings.base import Count, Positive, Strict
+
+
+class PretrainedClip(Strict):
+    """A published CLIP model, fetched by open_clip or read from a file."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    model: str = Field("ViT-B-16", description="open_clip model name")
+    pretrained: str = Field("openai", description="open_clip weights tag, or path of a .safetensors or .pt file")
+
+
+class TowerClip(Strict):
+    """An open_clip model made of packaged towers whose projections are trained here. Its results are not CLIP's."""
+
+    kind: Literal["towers"]
+    image_tower: str = Field("tf_efficientnet_lite0", description="timm model; its weights come from `encode.weights`")
+    image_size: Count = Field(224, description="input side of the image tower, pixels")
+    width: Count = Field(256, description="width E of the joint space")
+    views: Count = Field(24, description="random compositions of each training cut-out")
+    epochs: Count = Field(60, description="passes over all views")
+    batch_size: Count = Field(128, description="views a step")
+    learning_rate: Positive = Field(1e-3, description="AdamW learning rate of the projections")
+
+
+class EncodeSettings(Strict):
+    """Frozen knowledge: backbone weights, class text embeddings, image embeddings."""
+
+    weights: dict[str, str] = Field(
+        {}, description="timm model name -> where its weights come from: `timm`, `package`, or a .safetensors/.pth file"
+    )
+    clip: PretrainedClip | TowerClip = Field(PretrainedClip(), discriminator="kind", description="the CLIP model")
+    templates: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        (
+            "a photo of a {}.",
+            "a photo of the {}.",
+            "a cropped photo of a {}.",
+            "a good photo of a {}.",
+            "a close-up photo of a {}.",
+        ),
+        description="prompt templates; their embeddings are averaged for each class",
+    )
+    synonyms: dict[str, tuple[str, ...]] = Field({}, description="class -> names to use in its prompts in place of it")
+    batch_size: Count = Field(32, description="images a step")

@@ -1,0 +1,25 @@
+"""Settings of the stages `evaluate` and `report`."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from stages.settings.base import Count, SplitName, Strict
+
+
+class EvaluateSettings(Strict):
+    """What is scored, and how finely thresholds are swept."""
+
+    thresholds: Annotated[int, Field(ge=10, le=1000)] = Field(
+        100, description="steps of the threshold sweep over [0, 1]"
+    )
+    maps: tuple[SplitName, ...] = Field(("train", "val"), description="splits whose maps and pseudo masks are scored")
+    segmenter: tuple[SplitName, ...] = Field(
+        ("val", "test"), description="splits with true masks, to score predictions"
+    )
+
+
+class ReportSettings(Strict):
+    """The HTML page."""
+
+    panels: Count = Field(12, description="val images shown from image to prediction")

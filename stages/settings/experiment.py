@@ -1,0 +1,49 @@
+"""An experiment: all sections of a config file, and the rules that hold between them."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from stages.settings.base import Strict
+from stages.settings.compare import CompareSettings
+from stages.settings.data import DataSettings
+from stages.settings.encode import EncodeSettings, TowerClip
+from stages.settings.evaluate import EvaluateSettings, ReportSettings
+from stages.settings.localize import LocalizeSettings
+from stages.settings.refine import RefineSettings
+from stages.settings.segment import SegmentSettings
+
+
+class Experiment(Strict):
+    """One experiment: a complete config file."""
+
+    experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(description="name of the results folder")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every random choice")
+    data: DataSettings
+    encode: EncodeSettings
+    localize: LocalizeSettings = LocalizeSettings()
+    refine: RefineSettings = RefineSettings()
+    segment: SegmentSettings = SegmentSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    compare: CompareSettings = CompareSettings()
+    report: ReportSettings = ReportSettings()
+
+    @model_validator(mode="after")
+    def sections_agree(self) -> "Experiment":
+        needed = {self.segment.backbone}
+        if self.localize.method != "clip":
+            needed.add(self.localize.backbone.model)
+        if isinstance(self.encode.clip, TowerClip):
+            needed.add(self.encode.clip.image_tower)
+            if self.data.format != "demo":
+                raise ValueError("encode.clip.kind `towers` learns from the demo set's cut-outs; use `pretrained` here")
+        missing = sorted(needed - set(self.encode.weights))
+        if missing:
+            raise ValueError(f"encode.weights says not where the weights of {', '.join(missing)} come from")
+        unknown = sorted(set(self.encode.synonyms) - set(self.data.classes))
+        if unknown:
+            raise ValueError(f"encode.synonyms names {', '.join(unknown)}, which data.classes has not")
+        unpredicted = sorted(set(self.evaluate.segmenter) - set(self.segment.predict))
+        if unpredicted:
+            raise ValueError(f"evaluate.segmenter scores {', '.join(unpredicted)}, which segment.predict leaves out")
+        return self

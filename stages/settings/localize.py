@@ -1,0 +1,116 @@
+"""Settings of the stage `localize`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
+from stages.settings.base import Count, Positive, Share, Strict
+
+
+class LocalizerTraining(Strict):
+    """Training of the localization transformer."""
+
+    crop: Count = Field(224, description="side of the training crop, pixels")
+    crop_area: tuple[Share, Share] = Field((0.5, 1.0), description="share of the image's area that a crop covers")
+    epochs: Count = Field(60, description="passes over the training images")
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(5, description="epochs of linear warm-up before the cosine")
+    batch_size: Count = Field(64, description="images a step, over all GPUs")
+    learning_rate: Positive = Field(1e-4, description="AdamW learning rate at its peak")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="AdamW weight decay")
+    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
+    checkpoint_every: Count = Field(1, description="epochs between checkpoints")
+
+
+class MapSettings(Strict):
+    """From images to localization maps."""
+
+    size: Count = Field(224, description="shorter side of the image at scale 1, pixels")
+    scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="image scales, summed")
+    flip: bool = Field(True, description="add the maps of the mirrored image")
+    source: Literal["text", "visual", "sum"] = Field("sum", description="which tokens' maps are used")
+    class_attention: bool = Field(False, description="multiply the maps by class-to-patch attention")
+    patch_affinity: bool = Field(False, description="smooth the maps by patch-to-patch attention")
+    attention_blocks: Count = Field(3, description="last blocks whose attention is averaged")
+    stride: Count = Field(4, description="maps are stored at the image's size divided by this")
+    batch_size: Count = Field(8, description="images of like size that run at once, each with its mirrored copy")
+
+
+class MctformerSettings(Strict):
+    """Multi-class tokens: MCTformer V2 (Xu et al., CVPR 2022) and MCTformer+ (Xu et al., TPAMI 2024)."""
+
+    version: Literal["v2", "plus"] = Field(
+        "plus", description="v2 pools patch maps by their mean; plus by ranking, and contrasts the class tokens"
+    )
+    contrast_weight: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="weight of the contrastive-class-token loss (plus)"
+    )
+
+
+class TrainingFreeClip(Strict):
+    """Similarity of CLIP's patch features and class texts; nothing is trained."""
+
+    temperature: Positive = Field(
+        0.1, description="of the softmax over classes by which each patch's similarities are weighed"
+    )
+
+
+class LocalizeSettings(Strict):
+    """The localization transformer (MMCST) and every switch that the published tables vary; rival localizers."""
+
+    method: Literal["mmcst", "cam", "ts_cam", "mctformer", "clip"] = Field(
+        "mmcst", description="localizer: the paper's, or a rival; `tokens` to `temperature` below are of mmcst alone"
+    )
+    backbone: VitBackbone | HybridBackbone | CnnBackbone = Field(
+        VitBackbone(),
+        discriminator="kind",
+        description="image encoder: `cnn` for cam, `vit` or `hybrid` for the others",
+    )
+    tokens: Literal["visual", "multimodal"] = Field("multimodal", description="class tokens: visual only, or with text")
+    representation: Literal["global", "local", "global_local"] = Field(
+        "global_local", description="tokens alone, their visual context alone, or both; `global` is context off"
+    )
+    text_context_weight: Positive = Field(1.0, description="lambda 1, weight of the local textual tokens")
+    visual_context_weight: Positive = Field(1.0, description="lambda 2, weight of the local visual tokens")
+    correlation: Literal["cosine", "dot"] = Field(
+        "cosine", description="L2-normalised with learned scale and bias, or the paper's plain product"
+    )
+    correlation_scale: Positive = Field(1.0, description="factor of the plain product (`correlation: dot`)")
+    pooling_decay: Share = Field(0.996, description="decay d of global weighted ranking pooling")
+    language_context: Literal["none", "caption_l1", "caption_contrastive", "image_contrastive"] = Field(
+        "image_contrastive", description="prior and loss of the image-language context"
+    )
+    language_weight: Annotated[float, Field(ge=0)] = Field(1.0, description="w, weight of the image-language loss")
+    temperature: Positive = Field(0.07, description="tau of the contrastive loss")
+    mctformer: MctformerSettings = MctformerSettings()
+    clip: TrainingFreeClip = TrainingFreeClip()
+    classes: Literal["tags", "predicted"] = Field(
+        "tags",
+        description="classes that get a map: the image's tags; `predicted` adds the classifier's for untagged ones",
+    )
+    class_threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="probability from which the classifier counts a class as present"
+    )
+    training: LocalizerTraining = LocalizerTraining()
+    maps: MapSettings = MapSettings()
+
+    @property
+    def language_source(self) -> Literal["image", "caption", "none"]:
+        """What the image-language context compares with; rivals have none."""
+        source = self.language_context.split("_")[0] if self.method == "mmcst" else "none"
+        return source  # type: ignore[return-value]
+
+    @model_validator(mode="after")
+    def backbone_fits_the_method(self) -> "LocalizeSettings":
+        if self.method != "clip" and (self.method == "cam") != (self.backbone.kind == "cnn"):
+            wanted = "`cnn`" if self.method == "cam" else "`vit` or `hybrid`"
+            raise ValueError(f"method {self.method!r} wants backbone.kind {wanted}, not {self.backbone.kind!r}")
+        return self
+
+    @model_validator(mode="after")
+    def language_needs_text(self) -> "LocalizeSettings":
+        if self.tokens == "visual" and self.language_context != "none":
+            raise ValueError(
+                f"language_context {self.language_context!r} works on textual tokens; `tokens: visual` wants none"
+            )
+        return self

@@ -1,0 +1,72 @@
+"""Blocks with their attention: timm's own outputs and weights, and means that are means."""
+
+import pytest
+import torch
+from timm.models.vision_transformer import Block
+from torch import nn
+
+from stages.localize.attention import Attention, attend, run_blocks
+
+CLASSES, PATCHES, WIDTH = 3, 5, 24
+
+
+@pytest.fixture
+def blocks() -> list[Block]:
+    torch.manual_seed(0)
+    variants = [{}, {"qk_norm": True}, {"init_values": 0.3, "scale_attn_norm": True}]
+    return [Block(WIDTH, 4, qkv_bias=True, norm_layer=nn.LayerNorm, **variant).eval() for variant in variants]
+
+
+def weights_of(block: Block, tokens: torch.Tensor) -> torch.Tensor:
+    """timm's own attention weights, [B, heads, M, M], taken from inside."""
+    block.attn.fused_attn = False
+    seen: list[torch.Tensor] = []
+    handle = block.attn.attn_drop.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    block(tokens)
+    handle.remove()
+    block.attn.fused_attn = True
+    return seen[0]
+
+
+@pytest.mark.parametrize("patches", [False, True])
+def test_output_and_attention_are_timms_own(blocks: list[Block], patches: bool) -> None:
+    tokens = torch.randn(2, CLASSES + PATCHES, WIDTH)
+    for block in blocks:
+        output, of_classes, of_patches = attend(block, tokens, CLASSES, patches=patches)
+        torch.testing.assert_close(output, block(tokens), atol=1e-5, rtol=1e-5)
+        expected = weights_of(block, tokens).mean(dim=1)
+        torch.testing.assert_close(of_classes, expected[:, :CLASSES, CLASSES:])
+        if patches:
+            torch.testing.assert_close(of_patches, expected[:, CLASSES:, CLASSES:])
+        else:
+            assert of_patches is None
+
+
+def test_attention_is_the_mean_over_the_last_blocks(blocks: list[Block]) -> None:
+    class_tokens, patches = torch.randn(CLASSES, WIDTH), torch.randn(2, PATCHES, WIDTH)
+    attended = run_blocks(blocks, nn.Identity(), class_tokens, patches, attention=Attention(2, patches=True))
+    tokens = torch.cat((class_tokens.expand(2, -1, -1), patches), dim=1)
+    weights = []
+    for block in blocks:
+        weights.append(weights_of(block, tokens).mean(dim=1))
+        tokens = block(tokens)
+    expected = (weights[1] + weights[2]) / 2
+    torch.testing.assert_close(attended.class_tokens, tokens[:, :CLASSES], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(attended.patches, tokens[:, CLASSES:], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(attended.class_attention, expected[:, :CLASSES, CLASSES:])
+    torch.testing.assert_close(attended.patch_attention, expected[:, CLASSES:, CLASSES:])
+
+
+def test_nothing_is_kept_that_nobody_asks_for(blocks: list[Block]) -> None:
+    attended = run_blocks(blocks, nn.Identity(), torch.randn(CLASSES, WIDTH), torch.randn(1, PATCHES, WIDTH))
+    assert attended.class_attention is None
+    assert attended.patch_attention is None
+    assert attended.each_block is None
+
+
+def test_class_tokens_of_each_block_end_in_the_last(blocks: list[Block]) -> None:
+    class_tokens, patches = torch.randn(CLASSES, WIDTH), torch.randn(2, PATCHES, WIDTH)
+    attended = run_blocks(blocks, nn.Identity(), class_tokens, patches, each_block=True)
+    assert attended.each_block is not None
+    assert attended.each_block.shape == (3, 2, CLASSES, WIDTH)
+    torch.testing.assert_close(attended.each_block[-1], attended.class_tokens)
