@@ -42,7 +42,8 @@ class SeedEachEpoch(Hook):
         self.seed = seed
 
     def before_train_epoch(self, runner) -> None:
-        set_random_seed(self.seed + runner.epoch)
+        # Ranks differ, or their crops would all be cut alike.
+        set_random_seed(self.seed + runner.epoch, diff_rank_seed=True)
 
 
 def runner_defaults(*, seed: int, log_every: int, checkpoint_every: int, by_epoch: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 from einops import rearrange
 from numpy.typing import NDArray
 
+from stages.evaluate.object_sizes import ObjectIous
 from stages.images import IGNORE
 
 
@@ -29,12 +30,15 @@ def threshold_grid(steps: int, *more: float) -> NDArray[np.float32]:
     return np.unique(np.concatenate([np.arange(steps + 1) / steps, more]).astype(np.float32))
 
 
-def sweep_confusions(samples: Iterable[Sample], thresholds: NDArray[np.float32], classes: int) -> NDArray[np.int64]:
+def sweep_confusions(
+    samples: Iterable[Sample], thresholds: NDArray[np.float32], classes: int, *, objects: ObjectIous | None = None
+) -> NDArray[np.int64]:
     """Confusion matrices [thresholds, 1 + classes, 1 + classes] int64 (row = truth, column = prediction).
 
     `thresholds` rise from 0. A pixel is its best class at the thresholds up to its best score and background above. So
     one histogram of pixels by best class, truth and the last threshold that their score reaches holds every threshold:
     summed from its upper end it gives the pixels that are still foreground. Samples are read once and not kept.
+    `objects` is filled on the way.
     """
     labels, steps = classes + 1, len(thresholds)
     truths = np.zeros(labels, dtype=np.int64)
@@ -42,16 +46,27 @@ def sweep_confusions(samples: Iterable[Sample], thresholds: NDArray[np.float32],
     for sample in samples:
         counted = sample.truth != IGNORE
         truth = sample.truth[counted].astype(np.int64)
-        truths += np.bincount(truth, minlength=labels)
+        own_truths = np.bincount(truth, minlength=labels)
+        truths += own_truths
         if len(sample.classes) == 0:  # background at every threshold
+            if objects is not None:
+                objects.add(np.zeros((0, labels, steps), dtype=np.int64), sample.classes, own_truths)
             continue
         best = sample.maps.argmax(axis=0)[counted]
         reached = np.searchsorted(thresholds, sample.maps.max(axis=0)[counted], side="right") - 1
         # Only the image's own classes: a histogram over all of COCO's would cost more than the image itself.
         counts = np.bincount((best * labels + truth) * steps + reached, minlength=len(sample.classes) * labels * steps)
-        histogram[sample.classes] += counts.reshape(-1, labels, steps)
-    foreground = histogram[..., ::-1].cumsum(axis=-1)[..., ::-1]
+        own = counts.reshape(-1, labels, steps)
+        histogram[sample.classes] += own
+        if objects is not None:
+            objects.add(from_above(own), sample.classes, own_truths)
+    foreground = from_above(histogram)
     confusions = np.empty((steps, labels, labels), dtype=np.int64)
     confusions[..., 1:] = rearrange(foreground, "predicted truth threshold -> threshold truth predicted")
     confusions[..., 0] = truths - confusions[..., 1:].sum(axis=-1)
     return confusions
+
+
+def from_above(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pixels whose score reaches a threshold, from counts [..., thresholds] by the last threshold reached."""
+    return counts[..., ::-1].cumsum(axis=-1)[..., ::-1]

@@ -9,47 +9,17 @@ import pytest
 import torch
 from mmengine.hooks import LoggerHook
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from stages.errors import DataError
-from stages.index import Record, write_classes, write_index
-from stages.localize import freeze_features, make_maps, train
+from stages.index import Record
+from stages.localize import make_maps, train
 from stages.localize.checkpoint import load_localizer, save_localizer
 from stages.localize.frozen import read_features
 from stages.localize.views import embeddings_of, multi_hot, training_transform
 from stages.settings import LocalizerTraining
 from stages.shards import read_shard
-from tests.localize.conftest import CLASSES, HYBRID
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    """Six noise images, each tagged with one class, with text and image embeddings."""
-    random = np.random.default_rng(0)
-    records = []
-    for number in range(6):
-        Image.fromarray(random.integers(0, 255, (80, 100, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
-        records.append(Record(f"im{number}", f"{number}.png", "", (CLASSES[number % 3],), "train"))
-    write_index(tmp_path / "train.csv", records)
-    write_classes(tmp_path / "classes.txt", CLASSES)
-    torch.manual_seed(0)
-    save_file({"text": torch.randn(3, 16)}, tmp_path / "text.safetensors")
-    save_file({record.id: torch.randn(16) for record in records}, tmp_path / "images.safetensors")
-    return tmp_path
-
-
-def arguments(dataset: Path, weights: Path, *, epochs: int = 2, views: int = 0, seed: int = 0) -> list[str]:
-    settings = {
-        "backbone": HYBRID | {"views": views},
-        "training": {"crop": 64, "epochs": epochs, "batch_size": 3, "warmup_epochs": 0},
-    }
-    paths = {name: dataset / f"{name}.safetensors" for name in ("text", "images")}
-    paths |= {"index": dataset / "train.csv", "classes": dataset / "classes.txt", "root": dataset, "weights": weights}
-    paths |= {"work": dataset / "work", "curves": dataset / "curves.csv", "output": dataset / "localizer.safetensors"}
-    if views:
-        paths["features"] = freeze(dataset, weights, views, seed)
-    named = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
-    return ["--settings", json.dumps(settings), "--seed", str(seed), *named]
+from tests.localize.conftest import CLASSES, HYBRID, arguments, freeze
 
 
 def test_trains_and_makes_maps_from_files(dataset: Path, weight_files: dict[str, Path]) -> None:
@@ -97,14 +67,6 @@ def test_other_settings_start_afresh(dataset: Path, weight_files: dict[str, Path
     mark.touch()
     train.run(arguments(dataset, weight_files["hybrid"], epochs=1, seed=1))
     assert not mark.exists()
-
-
-def freeze(dataset: Path, weights: Path, views: int, seed: int) -> Path:
-    settings = json.dumps({"backbone": HYBRID | {"views": views}, "training": {"crop": 64}})
-    paths = {"index": dataset / "train.csv", "root": dataset, "weights": weights, "output": dataset / "features"}
-    named = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
-    freeze_features.run(["--settings", settings, "--seed", str(seed), *named])
-    return dataset / "features"
 
 
 def test_frozen_features_are_those_of_their_views(dataset: Path, weight_files, make_localizer) -> None:
