@@ -33,7 +33,7 @@ class ObjectIous:
         """
         pixels = truths.sum()
         position = {int(name): row for row, name in enumerate(classes)}
-        for name in np.flatnonzero(truths[1:]):
+        for name in np.flatnonzero(truths[1:]).tolist():
             group = size_group(truths[name + 1] / pixels)
             self.counts[group] += 1
             if name in position:

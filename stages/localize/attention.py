@@ -5,7 +5,7 @@ summed up as the blocks go: class tokens to patches, and, where asked for, patch
 outlives its head.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ class Attended:
 
 
 def run_blocks(
-    blocks: Sequence[Any],
+    blocks: Iterable[Any],
     norm: Any,
     class_tokens: Tensor,
     patches: Tensor,
@@ -49,6 +49,7 @@ def run_blocks(
     each_block: bool = False,
 ) -> Attended:
     """Runs class tokens [K, D] and patches [B, N, D] through timm blocks and the last norm."""
+    blocks = list(blocks)
     count = len(class_tokens)
     tokens = torch.cat((class_tokens.expand(len(patches), -1, -1), patches), dim=1)
     asked = min(attention.blocks, len(blocks))

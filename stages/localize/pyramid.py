@@ -35,7 +35,7 @@ class Pyramid(nn.Module):
     ) -> None:
         super().__init__()
         # timm refuses the argument for models that cannot be dilated, so it is given only where it changes something.
-        dilation = {} if output_stride == 32 else {"output_stride": output_stride}
+        dilation: dict[str, Any] = {} if output_stride == 32 else {"output_stride": output_stride}
         cnn: Any = timm.create_model(model, pretrained=False, features_only=True, **dilation)
         reductions = cnn.feature_info.reduction()
         unknown = [stride for stride in strides if stride not in reductions]
