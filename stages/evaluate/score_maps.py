@@ -1,7 +1,7 @@
-"""Scores localization maps against true masks at every background threshold."""
+"""Scores localization maps against true masks at every background threshold, and image scores against tags."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from stages.command import main, parse_settings, parser
 from stages.errors import DataError
+from stages.evaluate.classification import Probabilities
 from stages.evaluate.confusion import mean_iou
 from stages.evaluate.scores import FixedScore, Score, rates_of, write_score
 from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
@@ -16,23 +17,30 @@ from stages.evaluate.truth import read_truth, require_masks
 from stages.index import Record, read_classes, read_index
 from stages.seeds import enlarge_maps
 from stages.settings import EvaluateSettings
-from stages.shards import read_shard
+from stages.shards import ImageMaps, read_shard
 
 log = logging.getLogger(__name__)
 
 
-def read_samples(records: Sequence[Record], root: Path, shards: Sequence[Path], classes: int) -> Iterator[Sample]:
-    """Maps and true mask of each image, one at a time. Raises DataError unless the shards hold the index's images."""
-    missing = {record.id: record for record in records}
+def read_images(records: Sequence[Record], shards: Sequence[Path]) -> Iterator[ImageMaps]:
+    """Maps of each image, one at a time. Raises DataError unless the shards hold the index's images."""
+    missing = dict.fromkeys(record.id for record in records)
     for shard in shards:
         for image in read_shard(shard):
-            record = missing.pop(image.id, None)
-            if record is None:
+            if image.id not in missing:
                 raise DataError(f"{shard}: image {image.id!r} is not in the index or in two shards; rerun `localize`")
-            truth = read_truth(root / record.mask, classes, image.size)
-            yield Sample(enlarge_maps(image.maps, image.size), image.classes, truth)
+            del missing[image.id]
+            yield image
     if missing:
         raise DataError(f"no maps for {len(missing)} images (the first: {next(iter(missing))!r}); rerun `localize`")
+
+
+def read_samples(images: Iterable[ImageMaps], records: Sequence[Record], root: Path, classes: int) -> Iterator[Sample]:
+    """Maps at the image's size beside the true mask of each image, one at a time."""
+    masks = {record.id: root / record.mask for record in records}
+    for image in images:
+        truth = read_truth(masks[image.id], classes, image.size)
+        yield Sample(enlarge_maps(image.maps, image.size), image.classes, truth)
 
 
 def score_sweep(
@@ -71,11 +79,16 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
     command.add_argument("--threshold", type=float, required=True, help="background threshold that `refine` uses")
+    command.add_argument(
+        "--class-threshold", type=float, default=0.5, help="probability from which a class counts as found"
+    )
     args = command.parse_args(arguments)
     settings = parse_settings(EvaluateSettings, args.settings)
     records, classes = read_index(args.index), read_classes(args.classes)
     require_masks(records, args.split, "evaluate.maps")
-    samples = read_samples(records, args.root, args.maps, len(classes))
+    probabilities = Probabilities()
+    images = probabilities.collect(read_images(records, args.maps))
+    samples = read_samples(images, records, args.root, len(classes))
     score = score_sweep(
         iter(tqdm(samples, total=len(records), unit="image", desc="score maps", mininterval=1)),
         classes,
@@ -85,8 +98,11 @@ def run(arguments: list[str] | None = None) -> None:
         images=len(records),
         seed=args.seed,
     )
-    write_score(args.output, score)
+    classification = probabilities.score(records, classes, threshold=args.class_threshold)
+    write_score(args.output, score.model_copy(update={"classification": classification}))
     log.info("maps on %s: mIoU %.2f at threshold %.2f (best)", args.split, score.miou, score.threshold)
+    if classification:
+        log.info("tags on %s: mAP %.2f, macro F1 %.2f", args.split, classification.map, classification.f1)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,19 @@ class FixedScore(Strict):
     miou: float
 
 
+class ClassificationScore(Strict):
+    """How well the localizer's classifier finds the tags of a split's images, in percent.
+
+    map: mean average precision over the classes that are tagged.  f1: macro F1 at `threshold`, a probability.
+    images: those with a tag; others are not counted.
+    """
+
+    map: float
+    f1: float
+    threshold: float
+    images: int
+
+
 class Score(Strict):
     """What was scored, how, and the result. All rates in percent.
 
@@ -32,6 +45,7 @@ class Score(Strict):
     threshold_source: "fixed" in the config, or "oracle": chosen on this very split with its true masks, as the
     published tables of maps do; None where no threshold is used.
     fixed, sweep: of maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
+    classification: of maps only, and there None where the shards hold no probabilities or the index no tags.
     """
 
     stage: StageName
@@ -46,6 +60,7 @@ class Score(Strict):
     seed: int
     fixed: FixedScore | None = None
     sweep: tuple[tuple[float, float], ...] | None = None
+    classification: ClassificationScore | None = None
 
 
 def rates_of(confusion: NDArray[np.int64], classes: Sequence[str]) -> dict:

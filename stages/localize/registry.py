@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from stages.localize.cam import Cam
+from stages.localize.clip_similarity import ClipSimilarity
 from stages.localize.localizer import Localizer
 from stages.localize.mctformer import Mctformer
 from stages.localize.mmcst import Mmcst
@@ -15,5 +16,6 @@ LOCALIZERS: Mapping[str, type[Localizer]] = MappingProxyType(
         "cam": Cam,
         "ts_cam": TsCam,
         "mctformer": Mctformer,
+        "clip": ClipSimilarity,
     }
 )

@@ -60,6 +60,21 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
     return rows
 
 
+def classification_rows(scores: Sequence[Score]) -> list[dict[str, str]]:
+    """How well the localizer finds the tags of each split whose maps were scored, where it says which it finds."""
+    found = [(score.split, score.classification) for score in scores if score.classification]
+    return [
+        {
+            "split": split,
+            "map": f"{own.map:.1f}",
+            "f1": f"{own.f1:.1f}",
+            "threshold": f"{own.threshold:g}",
+            "images": str(own.images),
+        }
+        for split, own in found
+    ]
+
+
 def headline_figures(scores: Sequence[Score]) -> list[dict[str, str]]:
     """The few numbers on top: maps and pseudo masks on val, the segmenter on val and test."""
     figures = []
@@ -188,6 +203,7 @@ def render_page(
         scores=scores,
         figures=headline_figures(scores),
         rows=score_rows(scores),
+        classification=classification_rows(scores),
         has_bound=any(score.stage == "upper_bound" for score in scores),
         is_demo=config.get("data", {}).get("format") == "demo",
         published=TABLES,

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
 from stages.settings.base import Count, Positive, Share, Strict
+from stages.settings.encode import PretrainedClip, TowerClip
 
 
 class LocalizerTraining(Strict):
@@ -52,6 +53,9 @@ class TrainingFreeClip(Strict):
 
     temperature: Positive = Field(
         0.1, description="of the softmax over classes by which each patch's similarities are weighed"
+    )
+    tower: PretrainedClip | TowerClip | None = Field(
+        None, discriminator="kind", description="the CLIP model; the workflow fills in `encode.clip`"
     )
 
 

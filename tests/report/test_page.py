@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from stages.errors import DataError, SettingsError
-from stages.evaluate.scores import write_score
+from stages.evaluate.scores import ClassificationScore, write_score
 from stages.report.charts import pick_curves
 from stages.report.gather import Curve
 from stages.report.make_page import run
@@ -83,6 +83,14 @@ def test_upper_bound_is_shown_or_its_command_named(results, make_score):
     assert "50 % of the upper bound" in page
     shown = [str(results / f"evaluate/{name}-val.json") for name in ("segmenter", "maps")]
     assert "No upper bound yet" in make_page(results, None, "--scores", *shown)
+
+
+def test_found_tags_are_scored_where_they_were(results, make_score):
+    assert "mAP" not in make_page(results)
+    found = ClassificationScore(map=91.25, f1=80.04, threshold=0.5, images=3)
+    write_score(results / "evaluate/maps-val.json", make_score("maps", "val", 40, classification=found))
+    text = " ".join(make_page(results).split())
+    assert "classifier on val (3 images): mAP 91.2 %, macro F1 80.0 % at probability 0.5." in text
 
 
 def test_picture_is_written_on_demand(results):

@@ -1,0 +1,26 @@
+"""Writes the image tower of the CLIP model, for localizers that compare patches with class texts."""
+
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from stages.command import main, parse_settings, parser
+from stages.encode.clip import load_clip
+from stages.files import atomic_path
+from stages.settings import EncodeSettings
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = parser(__doc__, "output")
+    options.add_argument("--clip", type=Path, help="projections that train_clip wrote")
+    options.add_argument("--weights", type=Path, help="weights of the image tower")
+    args = options.parse_args(arguments)
+    settings = parse_settings(EncodeSettings, args.settings)
+    tower = load_clip(settings, projections=args.clip, weights=args.weights).model.visual
+    state = {name: value.contiguous() for name, value in tower.state_dict().items()}
+    with atomic_path(args.output) as temporary:
+        save_file(state, temporary)
+
+
+if __name__ == "__main__":
+    main(run)

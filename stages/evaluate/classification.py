@@ -1,0 +1,62 @@
+"""How well the localizer's classifier tells which classes an image is tagged with."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, f1_score
+
+from stages.evaluate.scores import ClassificationScore
+from stages.index import Record
+from stages.shards import ImageMaps
+
+
+class Probabilities:
+    """Keeps the probabilities of the images that pass through, by image id: small beside the maps, which go by."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, NDArray[np.float32] | None] = {}
+
+    def collect(self, images: Iterable[ImageMaps]) -> Iterator[ImageMaps]:
+        """Yields the images as they come."""
+        for image in images:
+            self.by_id[image.id] = image.probabilities
+            yield image
+
+    def score(
+        self, records: Sequence[Record], classes: Sequence[str], *, threshold: float
+    ) -> ClassificationScore | None:
+        """The score against the tags of the records, which must all have passed through.
+
+        Images without a tag are left out: whether they show no class or nobody tagged them, the index does not say.
+        None where an image has no probabilities, or no image a tag.
+        """
+        tagged = [record for record in records if record.labels]
+        probabilities = [self.by_id[record.id] for record in tagged]
+        known = [row for row in probabilities if row is not None]
+        if not tagged or len(known) < len(tagged):
+            return None
+        tags = np.array([[name in record.labels for name in classes] for record in tagged])
+        return classification_score(np.stack(known), tags, threshold=threshold)
+
+
+def classification_score(
+    probabilities: NDArray[np.float32], tags: NDArray[np.bool_], *, threshold: float
+) -> ClassificationScore:
+    """Scores of `probabilities` [images, C] against `tags` [images, C], at least one of which is true.
+
+    Mean average precision over the classes that some image is tagged with; without interpolation, as scikit-learn's
+    average_precision_score. Macro F1 of the classes whose probability is `threshold` or more, over the classes that an
+    image is tagged with or found in: one that is found only has 0, as it has in mIoU.
+    """
+    found = probabilities >= threshold
+    there = tags.any(axis=0)
+    precisions = [average_precision_score(tags[:, k], probabilities[:, k]) for k in np.flatnonzero(there)]
+    counted = there | found.any(axis=0)
+    f1 = f1_score(tags[:, counted], found[:, counted], average=None, zero_division=0)
+    return ClassificationScore(
+        map=100 * float(np.mean(precisions)),
+        f1=100 * float(np.mean(f1)),
+        threshold=threshold,
+        images=len(tags),
+    )

@@ -1,0 +1,170 @@
+"""Training-free maps: how alike each patch of an image and the text of each class are to CLIP.
+
+B images, C classes, E width of the joint space.
+"""
+
+import math
+from collections.abc import Sequence
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from open_clip.model import _build_vision_tower
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor, nn
+
+from stages.errors import DataError, SettingsError
+from stages.localize.localizer import Localizer, Located, StateDict
+from stages.settings import LocalizeSettings, MapSettings, PretrainedClip, TowerClip
+
+
+class ClipSimilarity(Localizer):
+    """Similarity of CLIP's patch features and class texts.
+
+    Source: Zhou, Loy and Dai, Extract Free Dense Labels from CLIP (MaskCLIP), ECCV 2022, section 3.2. Theirs labels
+    each patch with the class of the largest similarity; here the softmax over the classes weighs the similarities.
+
+    Raises SettingsError where `clip.tower` is missing or is of a structure whose patches cannot be projected, and
+    DataError for weights of another tower.
+    """
+
+    trained = False
+
+    def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
+        super().__init__(settings, text, weights)
+        chosen = settings.clip.tower
+        if chosen is None:
+            raise SettingsError("localize.clip.tower: missing; method 'clip' wants the value of `encode.clip` there")
+        self.tower = build_image_tower(chosen).requires_grad_(False)
+        _check_structure(self.tower, chosen)
+        self.stride, self.statistics = _stride(self.tower), image_statistics(chosen, self.tower)
+        # A buffer, so that the localizer's file is whole.
+        self.text: Tensor
+        self.register_buffer("text", F.normalize(text.detach().float(), dim=1))  # [C, E]
+        if weights is not None:
+            try:
+                self.tower.load_state_dict(weights)
+            except RuntimeError as error:
+                raise DataError(f"weights of another image tower than localize.clip.tower names: {error}") from error
+
+    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+        """Maps are two kinds multiplied: `similarity`, the ReLU of each patch's cosine with each class's text, and
+        `softmax`, over the classes, of these cosines divided by `clip.temperature`.
+
+        Scores: log(C p), p the softmax over the classes of the pooled image's cosines divided by `clip.temperature`.
+        Nothing is trained, so there is no learned offset between cosines and probabilities; this one makes the sigmoid
+        reach 0.5 where a class is as likely as chance, 1/C. Several classes of one image can pass it; a class that
+        stands alone in its list always does.
+        """
+        patches, pooled = self.features(images)
+        # CLIP's cosines differ by hundredths, which bfloat16 would round away.
+        with torch.autocast(images.device.type, enabled=False):
+            cosines = torch.einsum("berl,ce->bcrl", F.normalize(patches.float(), dim=1), self.text.float())
+            whole = F.normalize(pooled.float(), dim=1) @ self.text.float().T
+        kinds = {
+            "similarity": torch.relu(cosines),
+            "softmax": (cosines / self.settings.clip.temperature).softmax(dim=1),
+        }
+        scores = (whole / self.settings.clip.temperature).log_softmax(dim=1) + math.log(self.classes)
+        return Located(kinds["similarity"] * kinds["softmax"], kinds, scores)
+
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images [B, 3, H, W] to patch features [B, E, rows, columns] and image embeddings [B, E], neither
+        of unit length."""
+        return (_vit_features if isinstance(self.tower, VisionTransformer) else _cnn_features)(self.tower, images)
+
+
+def build_image_tower(settings: PretrainedClip | TowerClip) -> nn.Module:
+    """The structure of a CLIP's image tower, open_clip's `model.visual`, with random weights. Nothing is fetched.
+
+    Raises SettingsError when open_clip does not know the model.
+    """
+    if isinstance(settings, TowerClip):
+        vision = {"timm_model_name": settings.image_tower, "image_size": settings.image_size}
+        return _build_vision_tower(settings.width, vision)
+    config = open_clip.get_model_config(settings.model) if settings.model in open_clip.list_models() else None
+    if config is None:
+        raise SettingsError(f"encode.clip.model: open_clip has no {settings.model!r}; see open_clip.list_models()")
+    tag = open_clip.get_pretrained_cfg(settings.model, settings.pretrained)
+    # Weights of some tags (OpenAI's) were trained with another activation than open_clip's model of that name has.
+    quick_gelu = config.get("quick_gelu", False) or tag.get("quick_gelu", False)
+    vision = config["vision_cfg"] | {"timm_model_pretrained": False}
+    return _build_vision_tower(config["embed_dim"], vision, quick_gelu=quick_gelu)
+
+
+def image_statistics(settings: PretrainedClip | TowerClip, tower: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and deviation that a CLIP's images are normalised with, RGB in [0, 1]: those of the weights' tag, for
+    weights from a file OpenAI's (as open_clip has it), for packaged towers the tower's own."""
+    if isinstance(settings, TowerClip):
+        return tower.trunk.default_cfg["mean"], tower.trunk.default_cfg["std"]  # type: ignore[union-attr,index,return-value]
+    tag = open_clip.get_pretrained_cfg(settings.model, settings.pretrained)
+    return tag.get("mean", open_clip.OPENAI_DATASET_MEAN), tag.get("std", open_clip.OPENAI_DATASET_STD)
+
+
+def tokens_before_last_block(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """Normalised images [B, 3, H, W] to the tokens that enter the last block, [B, 1 + rows * columns, D], and the
+    patches as (rows, columns). The position embedding is interpolated to the input's size."""
+    embedded = tower.conv1(images)
+    rows, columns = embedded.shape[-2:]
+    patches = rearrange(embedded, "b d rows columns -> b (rows columns) d")
+    class_token = tower.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
+    position = resample_abs_pos_embed(
+        tower.positional_embedding[None], [rows, columns], old_size=list(tower.grid_size), num_prefix_tokens=1
+    )
+    tokens = tower.ln_pre(torch.cat((class_token, patches), dim=1) + position)
+    for block in tower.transformer.resblocks[:-1]:
+        tokens = block(tokens)
+    return tokens, (rows, columns)
+
+
+def _vit_features(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor]:
+    """MaskCLIP's: the values of the last block's attention through its output projection, then the tower's own last
+    norm and projection. The image embedding is the tower's own."""
+    tokens, (rows, columns) = tokens_before_last_block(tower, images)
+    last = tower.transformer.resblocks[-1]
+    weight, bias = (parameter.chunk(3)[2] for parameter in (last.attn.in_proj_weight, last.attn.in_proj_bias))
+    values = F.linear(last.ln_1(tokens[:, 1:]), weight, bias)
+    dense = tower.ln_post(last.ls_1(last.attn.out_proj(values))) @ tower.proj
+    pooled, _ = tower._pool(last(tokens))
+    return rearrange(dense, "b (rows columns) e -> b e rows columns", rows=rows, columns=columns), pooled @ tower.proj
+
+
+def _cnn_features(tower: TimmModel, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Each position of the CNN's last feature map as if it were all there is to pool, through the tower's own pooling
+    and projection. Where these are a mean and a linear layer, the mean over positions is the image embedding."""
+    features = tower.trunk.forward_features(images)  # [B, channels, rows, columns]
+    rows, columns = features.shape[-2:]
+    positions = rearrange(features, "b channels rows columns -> (b rows columns) channels 1 1")
+    dense = tower.head(tower.trunk.forward_head(positions))
+    pooled = tower.head(tower.trunk.forward_head(features))
+    return rearrange(dense, "(b rows columns) e -> b e rows columns", rows=rows, columns=columns), pooled
+
+
+def _check_structure(tower: nn.Module, settings: PretrainedClip | TowerClip) -> None:
+    """Raises SettingsError unless the tower is a ViT with plain attention, or a timm CNN without attention pooling."""
+    if isinstance(tower, VisionTransformer):
+        plain = isinstance(tower.transformer.resblocks[-1], ResidualAttentionBlock)
+        fits = plain and tower.attn_pool is None and tower.pool_type in ("tok", "avg") and tower.proj is not None
+    elif isinstance(tower, TimmModel):
+        trunk = tower.trunk
+        # timm gives a pool_size to networks whose features have rows and columns; a few of them put channels last.
+        grid = trunk.default_cfg.get("pool_size") is not None and getattr(trunk, "output_fmt", "NCHW") == "NCHW"
+        fits = grid and set(dict(tower.head.named_children())) <= {"drop", "proj", "mlp"}
+    else:
+        fits = False
+    if not fits:
+        field = "image_tower" if isinstance(settings, TowerClip) else "model"
+        raise SettingsError(
+            f"encode.clip.{field}: the patches of {getattr(settings, field)!r} cannot be compared with texts, as"
+            " localize.method 'clip' does; choose a plain ViT (such as ViT-B-16) or a timm CNN that pools by a mean"
+        )
+
+
+def _stride(tower: nn.Module) -> int:
+    """Pixels a patch."""
+    if isinstance(tower, VisionTransformer):
+        return int(tower.patch_size[0])
+    return int(tower.trunk.feature_info[-1]["reduction"])  # type: ignore[union-attr,index]

@@ -1,0 +1,148 @@
+"""Draws the maps that a trained localizer makes of a photo: each kind of token's, and those combined of them."""
+
+import argparse
+import difflib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from stages.command import main
+from stages.devices import autocast, pick_device
+from stages.errors import DataError, SettingsError
+from stages.experiment import read_experiment
+from stages.files import atomic_path
+from stages.images import image_size, read_image
+from stages.index import Record
+from stages.localize.checkpoint import load_localizer
+from stages.localize.inference import locate_batch, read_batch, scale_to_one
+from stages.localize.localizer import Localizer, Located
+from stages.localize.picture import LONGEST_SIDE, draw_maps
+from stages.settings import LocalizeSettings, MapSettings
+
+log = logging.getLogger(__name__)
+
+RESULTS = Path("results")
+LOCALIZER = "localize/localizer.safetensors"
+COMBINED = "combined"
+
+
+class EveryKind(Localizer):
+    """A localizer whose maps are all that it knows, one after the other: each kind's, then the combined ones.
+
+    So inference sums every kind over scales and flips just as it does the combined maps.
+    """
+
+    def __init__(self, localizer: Localizer) -> None:
+        nn.Module.__init__(self)
+        self.localizer = localizer
+        self.stride, self.statistics = localizer.stride, localizer.statistics
+        self.titles: tuple[str, ...] = ()
+
+    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+        """Maps [B, (kinds + 1) * C, rows, columns], in the order of `titles`."""
+        located = self.localizer.locate(images, settings)
+        # A kind that is alone is the combined maps.
+        kinds = dict(located.kinds) if len(located.kinds) > 1 else {}
+        self.titles = (*kinds, COMBINED)
+        return Located(torch.cat((*kinds.values(), located.maps), dim=1), {}, located.scores)
+
+
+def maps_of_each_kind(
+    image: Path, *, localizer: Localizer, settings: MapSettings, device: torch.device
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Maps of all classes by kind, summed over scales and flips, each [C, rows, columns] >= 0, and the probability of
+    every class, [C]. Raises DataError when the image cannot be read."""
+    # No more of a large photo than the picture shows: with many classes its maps would fill the memory.
+    settings = settings.model_copy(update={"stride": max(settings.stride, max(image_size(image)) // LONGEST_SIDE)})
+    every = EveryKind(localizer).to(device).eval()
+    record = Record(image.stem, image.name, "", (), "")
+    batch = read_batch([0], [record], image.parent, localizer.stride, settings)
+    with torch.inference_mode(), autocast(device):
+        totals, scores = locate_batch(batch, every, settings, device)
+    kinds = totals[0].float().cpu().chunk(len(every.titles))
+    return dict(zip(every.titles, kinds, strict=True)), torch.sigmoid(scores[0].float().cpu())
+
+
+def named_classes(names: str, classes: Sequence[str]) -> list[int]:
+    """Positions of names joined by commas, in their order. Raises SettingsError for a name that is no class."""
+    positions = []
+    for name in (part.strip() for part in names.split(",")):
+        if name not in classes:
+            nearest = difflib.get_close_matches(name, classes, n=1, cutoff=0)[0]
+            raise SettingsError(
+                f"--classes: the localizer has no {name!r}; did you mean {nearest!r}? It knows {', '.join(classes)}"
+            )
+        positions.append(list(classes).index(name))
+    return positions
+
+
+def found_classes(probabilities: Tensor, classes: Sequence[str], *, threshold: float) -> list[int]:
+    """Positions of the classes whose probability [C] reaches the threshold, the likeliest first. Raises DataError where
+    none does."""
+    order = probabilities.argsort(descending=True, stable=True).tolist()
+    found = [position for position in order if probabilities[position] >= threshold]
+    if not found:
+        best = ", ".join(f"{classes[position]} {probabilities[position]:.2f}" for position in order[:3])
+        raise DataError(
+            f"the classifier finds no class with a probability of {threshold:g} or more (the best: {best});"
+            " say with --classes which to draw"
+        )
+    return found
+
+
+def find_experiment(results: Path) -> Path:
+    """The one experiment in the folder `results` that has a localizer. Raises DataError where there is none, or where
+    several have one."""
+    found = sorted(path.parents[1] for path in results.glob(f"*/{LOCALIZER}"))
+    if not found:
+        raise DataError(f"{results}: no experiment has a {LOCALIZER} yet; run the workflow, or name one with --results")
+    if len(found) > 1:
+        raise DataError(f"several experiments have a localizer; choose one: --results {' | '.join(map(str, found))}")
+    return found[0]
+
+
+def read_localize_settings(config: Path) -> LocalizeSettings:
+    """The section `localize` of a config file. Raises SettingsError when it cannot be read or is wrong."""
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError(f"{config}: cannot be read as a config ({error})") from error
+    return read_experiment(content, source=str(config)).localize
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--image", type=Path, required=True, help="the photo")
+    options.add_argument("--classes", help="classes to draw, joined by commas; without it those found in the photo")
+    options.add_argument("--results", type=Path, help="results/<experiment>; without it the only one there is")
+    options.add_argument("--config", type=Path, help="take `localize.maps` and `class_threshold` from this config")
+    options.add_argument("--output", type=Path, help="the PNG; without it <image>-maps.png in this folder")
+    args = options.parse_args(arguments)
+    localizer, classes = load_localizer((args.results or find_experiment(RESULTS)) / LOCALIZER)
+    settings = read_localize_settings(args.config) if args.config else localizer.settings
+    wanted = named_classes(args.classes, classes) if args.classes else None
+    photo = read_image(args.image)
+
+    maps, probabilities = maps_of_each_kind(
+        args.image, localizer=localizer, settings=settings.maps, device=pick_device()
+    )
+    shown = wanted or found_classes(probabilities, classes, threshold=settings.class_threshold)
+    picture = draw_maps(
+        photo,
+        {title: scale_to_one(kind[shown]).numpy() for title, kind in maps.items()},
+        [f"{classes[position]}\n{probabilities[position]:.2f}" for position in shown],
+    )
+
+    output = args.output or Path(f"{args.image.stem}-maps.png")
+    with atomic_path(output) as temporary:
+        picture.save(temporary, format="PNG", optimize=True)
+    found = ", ".join(f"{classes[position]} {probabilities[position]:.2f}" for position in shown)
+    log.info("%s: %s, each with its probability: %s", output, ", ".join(maps), found)
+
+
+if __name__ == "__main__":
+    main(run)
