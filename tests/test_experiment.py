@@ -87,7 +87,7 @@ def test_one_line_for_each_wrong_value() -> None:
 
 def test_the_kind_of_a_section_is_checked() -> None:
     assert message_of(change(demo_config(), "localize.backbone.kind", "hybird")) == (
-        "few.yaml: localize.backbone.kind: must be one of 'vit', 'hybrid' (given: 'hybird')"
+        "few.yaml: localize.backbone.kind: must be one of 'vit', 'hybrid', 'cnn' (given: 'hybird')"
     )
     config = demo_config()
     del config["localize"]["backbone"]["kind"]

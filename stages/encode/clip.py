@@ -72,8 +72,13 @@ def _load_pretrained(settings: PretrainedClip) -> Clip:
             f"encode.clip.pretrained: {settings.pretrained!r} is neither a file nor a tag of {settings.model};"
             f" tags are {', '.join(tags) or 'none'}"
         )
+    # open_clip only warns where a tag's weights were trained with the quick GELU, and computes another model.
+    published = open_clip.get_pretrained_cfg(settings.model, settings.pretrained) or {}
     model, _, preprocess = open_clip.create_model_and_transforms(
-        settings.model, pretrained=settings.pretrained, weights_only=True
+        settings.model,
+        pretrained=settings.pretrained,
+        weights_only=True,
+        force_quick_gelu=bool(published.get("quick_gelu")),
     )
     return Clip(model.eval().requires_grad_(False), preprocess, open_clip.get_tokenizer(settings.model))
 

@@ -17,7 +17,7 @@ from stages.encode.embeddings import caption_embeddings, image_embeddings
 from stages.encode.projections import compose_views, positives_loss, read_cutouts, train_projections
 from stages.errors import DataError, SettingsError
 from stages.index import Record
-from stages.settings import EncodeSettings, TowerClip
+from stages.settings import EncodeSettings, PretrainedClip, TowerClip
 
 CPU = torch.device("cpu")
 TOWERS = TowerClip(kind="towers", image_size=64, width=32, views=3, epochs=4, batch_size=8)
@@ -154,3 +154,15 @@ def test_projections_that_do_not_fit_are_refused(image_weights: Path, tmp_path: 
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(DataError, match="no whole projections"):
         load_clip(settings, projections=path, weights=image_weights)
+
+
+@pytest.mark.parametrize(("tag", "activation"), [("openai", "QuickGELU"), ("laion2b_s34b_b79k", "GELU")])
+def test_a_tag_has_the_activation_that_its_weights_were_trained_with(monkeypatch, tag: str, activation: str) -> None:
+    """The download alone is left out: the model is built as for the tag, with random weights."""
+    build = open_clip.create_model_and_transforms
+    monkeypatch.setattr(
+        open_clip, "create_model_and_transforms", lambda name, **options: build(name, **options | {"pretrained": None})
+    )
+    clip = load_clip(EncodeSettings(clip=PretrainedClip(model="ViT-B-32", pretrained=tag)))
+    for tower in (clip.model.visual.transformer, clip.model.transformer):
+        assert type(tower.resblocks[0].mlp.gelu).__name__ == activation
