@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from stages.errors import SettingsError
 from stages.settings import Experiment
+from stages.variants import variant_settings
 
 # The key by which a config chooses one of several models for a section (`kind: vit`, `kind: hybrid`).
 CHOICE = "kind"
@@ -22,6 +23,24 @@ def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
     except ValidationError as error:
         lines = [f"{source}: {_describe(problem, config)}" for problem in error.errors()]
         raise SettingsError("\n".join(lines)) from error
+
+
+def check_variants(experiment: Experiment, *, source: str) -> None:
+    """Validates the localizers of `compare.localizers`. Raises SettingsError as `read_experiment` does."""
+    for name, overrides in experiment.compare.localizers.items():
+        place = f"{source}: compare.localizers.{name}"
+        if name == experiment.localize.method:
+            raise SettingsError(f"{place}: this is the name of the experiment's own localizer; choose another")
+        try:
+            settings = variant_settings(experiment.localize, overrides)
+        except ValidationError as error:
+            config = {"localize": dict(overrides)}
+            problems = [problem | {"loc": ("localize", *problem["loc"])} for problem in error.errors()]
+            lines = [_describe(problem, config).replace("localize", name, 1) for problem in problems]
+            raise SettingsError("\n".join(f"{source}: compare.localizers.{line}" for line in lines)) from error
+        model = settings.backbone.model
+        if settings.method != "clip" and model not in experiment.encode.weights:
+            raise SettingsError(f"{place}: encode.weights says not where the weights of {model} come from")
 
 
 def section_json(experiment: Experiment, section: str, *, only: Sequence[str] = (), without: Sequence[str] = ()) -> str:

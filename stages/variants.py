@@ -3,13 +3,13 @@
 A variant is the experiment's own section `localize` with some settings replaced.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stages.settings import Experiment, LocalizeSettings
-
-OWN = "mmcst"  # name of the experiment's own localizer in a comparison
+from stages.settings import CnnBackbone, Experiment, LocalizeSettings, VitBackbone
 
 
 @dataclass(frozen=True)
@@ -58,24 +58,40 @@ def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
     merged = dict(base)
     for name, value in overrides.items():
         below = base.get(name)
-        nested = isinstance(value, Mapping) and isinstance(below, Mapping)
-        if nested and value.get("kind", below.get("kind")) == below.get("kind"):
-            merged[name] = _merge(below, value)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            same = value.get("kind", below.get("kind")) == below.get("kind")
+            merged[name] = _merge(below, value) if same else value
         else:
             merged[name] = value
     return merged
 
 
 def table_rows(experiment: Experiment, table: str) -> dict[str, Row]:
-    """The rows of a table by the name of their variant, which names its folder."""
+    """The rows of a table by the name of their variant, which names its folder. A comparison ends with the experiment's
+    own localizer, under the name of its method."""
     if table == "compare_localizers":
-        rows = {name: Row(name, overrides) for name, overrides in experiment.compare.localizers.items()}
-        return rows | {OWN: Row(OWN, {})}
-    rows = ABLATIONS[table.removeprefix("ablation_")]
-    return {"-".join(map(str, row.overrides.values())): row for row in rows}
+        compared = {name: Row(name, overrides) for name, overrides in experiment.compare.localizers.items()}
+        return compared | {experiment.localize.method: Row(experiment.localize.method, {})}
+    ablation = ABLATIONS[table.removeprefix("ablation_")]
+    return {"-".join(map(str, row.overrides.values())): row for row in ablation}
 
 
 def all_variants(experiment: Experiment) -> dict[str, LocalizeSettings]:
     """Every variant of every table by name, with its settings."""
     rows = {name: row for table in TABLES for name, row in table_rows(experiment, table).items()}
     return {name: variant_settings(experiment.localize, row.overrides) for name, row in rows.items()}
+
+
+def features_name(settings: LocalizeSettings) -> str | None:
+    """Name of the frozen features that a training draws from, the same for all that can share them; None for none.
+
+    The CNN's name and a hash of everything else that the features depend on.
+    """
+    backbone = settings.backbone
+    if settings.method == "clip" or isinstance(backbone, VitBackbone) or not backbone.views:
+        return None
+    training = settings.training
+    content = [backbone.strides, backbone.views, training.crop, training.crop_area]
+    if isinstance(backbone, CnnBackbone) and backbone.output_stride != 32:
+        content.append(backbone.output_stride)
+    return f"{backbone.model}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]}"

@@ -6,8 +6,9 @@ from pathlib import Path
 from snakemake.utils import validate
 
 from stages.errors import SettingsError
-from stages.experiment import read_experiment, section_json
+from stages.experiment import check_variants, read_experiment, section_json
 from stages.source_hash import hash_of_command
+from stages.variants import all_variants, features_name, table_rows
 
 
 def checked_experiment():
@@ -15,6 +16,7 @@ def checked_experiment():
     source = ", ".join(str(relative(path)) for path in workflow.configfiles) or "config"
     try:
         checked = read_experiment(config, source=source)
+        check_variants(checked, source=source)
     except SettingsError as error:
         raise WorkflowError(str(error))
     validate(config, "../schemas/config.schema.yaml", set_default=False)
@@ -123,11 +125,6 @@ def clip_files():
 def clip_options(wildcards, input):
     """The same as command line options."""
     return f"--clip {input.clip} --weights {input.weights}" if experiment.encode.clip.kind == "towers" else ""
-
-
-def language_context():
-    """What the image-language context compares with, as the localizer's setting begins: image, caption or none."""
-    return experiment.localize.language_context.split("_")[0]
 
 
 def weights_setting(model):

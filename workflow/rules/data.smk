@@ -39,7 +39,7 @@ rule compose:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=settings("data", without=["shards", "voc", "demo.cache", "demo.packages"]),
+        settings=settings("data", without=["captions", "shards", "voc", "demo.cache", "demo.packages"]),
         seed=experiment.seed,
         code=code_of("stages.data.compose"),
     shell:
@@ -72,6 +72,8 @@ rule make_index:
     input:
         **dataset(),
         lists=split_list,
+        # Where it is missing, `make_index` says so in its own words.
+        captions=[path for path in [experiment.data.captions] if path and path.is_file()],
     output:
         index="results/{experiment}/data/{split}.csv",
     log:
@@ -117,7 +119,7 @@ rule draw_sheet:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=settings("data", without=["shards", "demo"]),
+        settings=settings("data", without=["captions", "shards", "demo"]),
         root=dataset_root,
         code=code_of("stages.data.draw_sheet"),
     shell:

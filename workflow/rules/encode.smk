@@ -85,11 +85,13 @@ rule embed_images:
         **clip_files(),
         index="results/{experiment}/data/train.csv",
     output:
-        images="results/{experiment}/encode/images.safetensors",
+        embeddings="results/{experiment}/encode/{source}_embeddings.safetensors",
     log:
-        "logs/{experiment}/encode/images.log",
+        "logs/{experiment}/encode/{source}_embeddings.log",
     benchmark:
-        "results/{experiment}/benchmarks/encode/images.tsv"
+        "results/{experiment}/benchmarks/encode/{source}_embeddings.tsv"
+    wildcard_constraints:
+        source="image|caption",
     conda:
         "../../environment.yml"
     threads: 8
@@ -99,10 +101,35 @@ rule embed_images:
         runtime=240,
     params:
         settings=settings("encode", only=["clip", "batch_size"]),
-        source=language_context(),
         root=dataset_root,
         clip=clip_options,
         code=code_of("stages.encode.embed_images"),
     shell:
-        "python -m stages.encode.embed_images --settings {params.settings:q} --source {params.source}"
-        " --index {input.index} --root {params.root:q} {params.clip} --output {output.images} &> {log}"
+        "python -m stages.encode.embed_images --settings {params.settings:q} --source {wildcards.source}"
+        " --index {input.index} --root {params.root:q} {params.clip} --output {output.embeddings} &> {log}"
+
+
+# The training-free localizer `clip` needs CLIP's image tower itself.
+rule save_image_tower:
+    input:
+        **clip_files(),
+    output:
+        tower="results/{experiment}/encode/image_tower.safetensors",
+    log:
+        "logs/{experiment}/encode/image_tower.log",
+    benchmark:
+        "results/{experiment}/benchmarks/encode/image_tower.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=6000,
+        runtime=30,
+    params:
+        settings=settings("encode", only=["clip"]),
+        clip=clip_options,
+        code=code_of("stages.encode.save_image_tower"),
+    shell:
+        "python -m stages.encode.save_image_tower --settings {params.settings:q} {params.clip} --output {output.tower}"
+        " &> {log}"

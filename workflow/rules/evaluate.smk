@@ -28,13 +28,15 @@ rule score_maps:
     params:
         settings=settings("evaluate", only=["thresholds"]),
         threshold=experiment.refine.background_threshold,
+        class_threshold=experiment.localize.class_threshold,
         seed=experiment.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_maps"),
     shell:
         "python -m stages.evaluate.score_maps --settings {params.settings:q} --split {wildcards.split}"
-        " --seed {params.seed} --threshold {params.threshold} --index {input.index} --root {params.root:q}"
-        " --classes {input.classes} --maps {input.maps} --output {output.score} &> {log}"
+        " --seed {params.seed} --threshold {params.threshold} --class-threshold {params.class_threshold}"
+        " --index {input.index} --root {params.root:q} --classes {input.classes} --maps {input.maps}"
+        " --output {output.score} &> {log}"
 
 
 rule score_masks:

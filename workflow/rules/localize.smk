@@ -1,16 +1,82 @@
-# localize: trains the localization transformer, and turns images into class localization maps.
+# localize: trains the localizer, and turns images into class localization maps. Variants of it, for the tables of
+# compare.smk, go through the same rules under other paths.
+OWN = experiment.localize
+
+
+def localize_json(variant, without=()):
+    """The section `localize` of a variant as JSON; the training-free CLIP is told which CLIP it is."""
+    if variant.method == "clip":
+        told = variant.clip.model_copy(update={"tower": experiment.encode.clip})
+        variant = variant.model_copy(update={"clip": told})
+    return section_json(experiment.model_copy(update={"localize": variant}), "localize", without=without)
+
+
+# What the maps alone, or the training alone, is about: a change there must not make the other again.
+FOR_TRAINING = ["maps", "classes", "class_threshold"]
+FOR_MAPS = ["training"]
+
+
+def training_files(variant):
+    """What training a variant reads: pretrained weights, and embeddings and frozen features where it uses them."""
+    clip = variant.method == "clip"
+    files = {
+        "weights": "results/{experiment}/encode/image_tower.safetensors" if clip else weights(variant.backbone.model)
+    }
+    if variant.language_source != "none":
+        files["images"] = f"results/{{experiment}}/encode/{variant.language_source}_embeddings.safetensors"
+    name = features_name(variant)
+    if name:
+        files["features"] = f"results/{{experiment}}/localize/features/{name}"
+    return files
+
+
+def training_options(wildcards, input):
+    """Those of the files that not every training has, as command line options."""
+    return " ".join(f"--{name} {input[name]}" for name in ("images", "features") if name in input.keys())
+
+
+# Frozen features are of the experiment's seed in every variant, and of every seed of a table: computed once.
+FROZEN = {features_name(variant): variant for variant in [*all_variants(experiment).values(), OWN]}
+
+
+rule freeze_features:
+    input:
+        **dataset(),
+        index="results/{experiment}/data/train.csv",
+        checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
+        weights=lambda wildcards: weights(FROZEN[wildcards.frozen].backbone.model),
+    output:
+        features=directory("results/{experiment}/localize/features/{frozen}"),
+    log:
+        "logs/{experiment}/localize/features/{frozen}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/localize/features/{frozen}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: localize_json(FROZEN[wildcards.frozen], without=FOR_TRAINING),
+        seed=experiment.seed,
+        root=dataset_root,
+        code=code_of("stages.localize.freeze_features"),
+    shell:
+        "python -m stages.localize.freeze_features --settings {params.settings:q} --seed {params.seed}"
+        " --index {input.index} --root {params.root:q} --weights {input.weights} --output {output.features} &> {log}"
 
 
 rule train_localizer:
     input:
         **dataset(),
+        **training_files(OWN),
         index="results/{experiment}/data/train.csv",
         # Not read here: training starts once the images of every split were found good.
         checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
         classes=rules.list_classes.output.classes,
-        weights=weights(experiment.localize.backbone.model),
         text=rules.embed_text.output.text,
-        images=[] if language_context() == "none" else rules.embed_images.output.images,
     output:
         localizer="results/{experiment}/localize/localizer.safetensors",
         curves="results/{experiment}/localize/training.csv",
@@ -26,19 +92,19 @@ rule train_localizer:
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=settings("localize", without=["maps"]),
+        settings=localize_json(OWN, without=FOR_TRAINING),
         seed=experiment.seed,
         code=code_of("stages.localize.train"),
         root=dataset_root,
-        images=lambda wildcards, input: f"--images {input.images}" if input.images else "",
+        options=training_options,
         # No output: Snakemake would delete it when the training is interrupted, and with it the checkpoints.
-        work="results/{experiment}/work/localize",
+        work="results/{experiment}/work/localize/own",
     message:
         "Training the localizer. Follow it with: tail -f {log}"
     shell:
         "python -m stages.localize.train --settings {params.settings:q} --seed {params.seed} --code {params.code}"
         " --index {input.index} --root {params.root:q} --classes {input.classes} --weights {input.weights}"
-        " --text {input.text} {params.images} --work {params.work} --curves {output.curves}"
+        " --text {input.text} {params.options} --gpus {resources.gpu} --work {params.work} --curves {output.curves}"
         " --output {output.localizer} &> {log}"
 
 
@@ -47,7 +113,6 @@ rule make_maps:
         **dataset(),
         index=rules.make_index.output.index,
         localizer=rules.train_localizer.output.localizer,
-        weights=weights(experiment.localize.backbone.model),
     output:
         maps="results/{experiment}/localize/maps/{split}/{shard}.safetensors",
     log:
@@ -62,11 +127,11 @@ rule make_maps:
         mem_mb=6000,
         runtime=240,
     params:
-        settings=settings("localize", without=["training"]),
+        settings=localize_json(OWN, without=FOR_MAPS),
         root=dataset_root,
         shards=experiment.data.shards,
         code=code_of("stages.localize.make_maps"),
     shell:
         "python -m stages.localize.make_maps --settings {params.settings:q} --index {input.index} --root {params.root:q}"
-        " --localizer {input.localizer} --weights {input.weights} --shard {wildcards.shard} --shards {params.shards}"
+        " --localizer {input.localizer} --shard {wildcards.shard} --shards {params.shards}"
         " --output {output.maps} &> {log}"
