@@ -3,6 +3,7 @@
 from typing import get_args
 
 from stages.command import main, parse_settings, parser
+from stages.data.captions import with_captions
 from stages.data.check import check_records
 from stages.data.readers import read_split
 from stages.index import write_index
@@ -15,6 +16,8 @@ def run(arguments: list[str] | None = None) -> None:
     args = commands.parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)
     records, source = read_split(args.root, args.split, settings)
+    if settings.captions is not None:
+        records = with_captions(records, settings.captions, split=args.split)
     check_records(records, args.root, settings.classes, source=source)
     write_index(args.output, records)
 

@@ -43,8 +43,8 @@ def caption_embeddings(
     without = [record.id for record in records if not record.caption]
     if without:
         raise DataError(
-            f"{len(without)} images have no caption, first {without[0]!r}; fill the index column `caption`"
-            " or choose another localize.language_context"
+            f"{len(without)} images have no caption, first {without[0]!r}; fill the dataset's column `caption`, name a"
+            " file of captions in data.captions, or choose another localize.language_context"
         )
     model = clip.model.to(device)
     embeddings: dict[str, Tensor] = {}

@@ -11,7 +11,8 @@ from stages.command import main, parse_settings, parser
 from stages.errors import DataError
 from stages.evaluate.classification import Probabilities
 from stages.evaluate.confusion import mean_iou
-from stages.evaluate.scores import FixedScore, Score, rates_of, write_score
+from stages.evaluate.object_sizes import ObjectIous
+from stages.evaluate.scores import FixedScore, ObjectScore, Score, rates_of, write_score
 from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
 from stages.evaluate.truth import read_truth, require_masks
 from stages.index import Record, read_classes, read_index
@@ -56,7 +57,8 @@ def score_sweep(
     """The score at the best threshold of the sweep ("oracle"; of equals the lowest), at `threshold`, and the sweep."""
     grid = threshold_grid(steps)
     thresholds = threshold_grid(steps, threshold)
-    confusions = sweep_confusions(samples, thresholds, len(classes))
+    objects = ObjectIous(len(thresholds))
+    confusions = sweep_confusions(samples, thresholds, len(classes), objects=objects)
     on_grid = np.isin(thresholds, grid)
     mious = mean_iou(confusions)
     best = np.flatnonzero(on_grid)[mious[on_grid].argmax()]
@@ -70,6 +72,7 @@ def score_sweep(
         seed=seed,
         fixed=FixedScore(threshold=threshold, miou=float(mious[fixed])),
         sweep=tuple((round(float(value), 6), float(miou)) for value, miou in zip(grid, mious[on_grid], strict=True)),
+        object_iou={name: ObjectScore(objects=count, iou=iou) for name, count, iou in objects.means(int(best))},
         **rates_of(confusions[best], classes),
     )
 

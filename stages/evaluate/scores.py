@@ -37,6 +37,16 @@ class ClassificationScore(Strict):
     images: int
 
 
+class ObjectScore(Strict):
+    """The mean IoU, in percent, of the classes of single images that cover a like share of their image.
+
+    iou: None where the split has no such object.
+    """
+
+    objects: int
+    iou: float | None
+
+
 class Score(Strict):
     """What was scored, how, and the result. All rates in percent.
 
@@ -45,6 +55,7 @@ class Score(Strict):
     threshold_source: "fixed" in the config, or "oracle": chosen on this very split with its true masks, as the
     published tables of maps do; None where no threshold is used.
     fixed, sweep: of maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
+    object_iou: of maps only, at `threshold`: by size of the object (`stages.evaluate.object_sizes`).
     classification: of maps only, and there None where the shards hold no probabilities or the index no tags.
     """
 
@@ -60,6 +71,7 @@ class Score(Strict):
     seed: int
     fixed: FixedScore | None = None
     sweep: tuple[tuple[float, float], ...] | None = None
+    object_iou: dict[str, ObjectScore] | None = None
     classification: ClassificationScore | None = None
 
 

@@ -23,6 +23,9 @@ class Attention:
     patches: bool = False
 
 
+NO_ATTENTION = Attention()
+
+
 @dataclass(frozen=True)
 class Attended:
     """Class tokens [B, K, D] and patches [B, N, D] after the blocks and the last norm.
@@ -45,7 +48,7 @@ def run_blocks(
     class_tokens: Tensor,
     patches: Tensor,
     *,
-    attention: Attention = Attention(),
+    attention: Attention = NO_ATTENTION,
     each_block: bool = False,
 ) -> Attended:
     """Runs class tokens [K, D] and patches [B, N, D] through timm blocks and the last norm."""

@@ -27,8 +27,8 @@ class Encoder(nn.Module):
     """What the localizer asks of an image encoder.
 
     width: D of the tokens.  stride: pixels a patch.  statistics: mean and deviation of the pretraining's inputs, RGB in
-    [0, 1].  blocks: timm blocks through which class tokens and patches run together.  norm: the last norm.  pyramid: the
-    frozen CNN under the blocks, where there is one.
+    [0, 1].  blocks: timm blocks through which class tokens and patches run together.  norm: the last norm.  pyramid:
+    the frozen CNN under the blocks, where there is one.
     """
 
     width: int

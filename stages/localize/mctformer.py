@@ -1,7 +1,7 @@
 """MCTformer: one class token a class, whose attention to patches is multiplied with the patches' own class maps.
 
-Sources: Xu et al., Multi-class Token Transformer for Weakly Supervised Semantic Segmentation, CVPR 2022 (V2); Xu et al.,
-MCTformer+: Multi-Class Token Transformer for Weakly Supervised Semantic Segmentation, TPAMI 2024 (plus).
+Sources: Xu et al., Multi-class Token Transformer for Weakly Supervised Semantic Segmentation, CVPR 2022 (V2); Xu et
+al., MCTformer+: Multi-Class Token Transformer for Weakly Supervised Semantic Segmentation, TPAMI 2024 (plus).
 """
 
 import torch
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from stages.localize.attention import Attended, Attention, run_blocks
+from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks
 from stages.localize.encoders import build_encoder
 from stages.localize.localizer import Localizer, Located, StateDict
 from stages.localize.pyramid import Pyramid
@@ -38,7 +38,7 @@ class Mctformer(Localizer):
         return self.encoder.pyramid
 
     def forward(
-        self, inputs: Tensor | list[Tensor], *, attention: Attention = Attention()
+        self, inputs: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION
     ) -> tuple[Tensor, Tensor, Attended]:
         """Patch maps [B, C, rows, columns] of normalised images (or frozen features), the class tokens' scores [B, C]
         and all tokens."""

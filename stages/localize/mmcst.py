@@ -11,7 +11,7 @@ from einops import rearrange
 from timm.layers import Mlp
 from torch import Tensor, nn
 
-from stages.localize.attention import Attended, Attention, run_blocks
+from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks
 from stages.localize.encoders import Grid, build_encoder
 from stages.localize.localizer import Localizer, Located, StateDict
 from stages.localize.pyramid import Pyramid
@@ -116,7 +116,7 @@ class Mmcst(Localizer):
         visual = self.visual_tokens + self.visual_position
         return torch.cat((visual, self.text_mlp(self.text_embeddings))) if self.multimodal else visual
 
-    def forward(self, images: Tensor | list[Tensor], *, attention: Attention = Attention()) -> Localization:
+    def forward(self, images: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION) -> Localization:
         """Normalised images [B, 3, H, W] (or the hybrid encoder's frozen features of them) to maps and scores."""
         patches, grid = self.encoder.patches(images)  # [B, N, D]
         attended = run_blocks(self.encoder.blocks, self.encoder.norm, self.class_tokens(), patches, attention=attention)

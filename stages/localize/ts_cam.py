@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from stages.localize.attention import Attended, Attention, run_blocks
+from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks
 from stages.localize.encoders import Grid, build_encoder
 from stages.localize.localizer import Localizer, Located, StateDict
 from stages.localize.pyramid import Pyramid
@@ -30,7 +30,7 @@ class TsCam(Localizer):
         return self.encoder.pyramid
 
     def forward(
-        self, inputs: Tensor | list[Tensor], *, attention: Attention = Attention()
+        self, inputs: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION
     ) -> tuple[Tensor, Attended, Grid]:
         """Semantic maps [B, C, rows, columns] of normalised images (or frozen features), tokens and the patch grid."""
         patches, grid = self.encoder.patches(inputs)

@@ -12,7 +12,11 @@ class PretrainedClip(Strict):
 
     kind: Literal["pretrained"] = "pretrained"
     model: str = Field("ViT-B-16", description="open_clip model name")
-    pretrained: str = Field("openai", description="open_clip weights tag, or path of a .safetensors or .pt file")
+    pretrained: str = Field(
+        "openai",
+        description="open_clip weights tag, or path of a .safetensors, .pth or .pt file. A tag knows its activation, a"
+        " file does not: with a file of OpenAI's weights `model` must be named ViT-B-16-quickgelu",
+    )
 
 
 class TowerClip(Strict):

@@ -1,5 +1,6 @@
 # What the rules share: the checked config, and helpers that say which settings, code and files a rule depends on.
 import functools
+import json
 import re
 from pathlib import Path
 

@@ -10,23 +10,33 @@ wildcard_constraints:
     table="ablation_tokens|ablation_context|compare_localizers",
 
 
-def seeds_of(table):
-    """The seeds of a table."""
-    return experiment.compare.localizer_seeds if table == "compare_localizers" else experiment.compare.seeds
+def seeds_of(table, variant):
+    """The seeds of a table's row; what is not trained has one."""
+    seeds = experiment.compare.localizer_seeds if table == "compare_localizers" else experiment.compare.seeds
+    return seeds[:1] if VARIANTS[variant].method == "clip" else seeds
+
+
+def is_own(variant, seed):
+    """Whether the experiment's own localizer is this variant with this seed: then nothing is trained twice."""
+    return VARIANTS[variant] == experiment.localize and seed == experiment.seed
 
 
 def variant_files(pattern, variant, seed, **wildcards):
-    """Files of a variant below its folder; those of the experiment's own localizer where it is the same."""
-    own = VARIANTS[variant] == experiment.localize and seed == experiment.seed
-    return results(f"localize/{pattern}" if own else f"localize/variants/{variant}-{seed}/{pattern}", **wildcards)
+    """Files of a variant below its folder."""
+    folder = "localize" if is_own(variant, seed) else f"localize/variants/{variant}-{seed}"
+    return results(f"{folder}/{pattern}", **wildcards)
 
 
 def variant_score(variant, seed):
     """The score of a variant's maps."""
-    own = VARIANTS[variant] == experiment.localize and seed == experiment.seed
-    split = experiment.compare.split
-    folder = "evaluate" if own else f"evaluate/variants/{variant}-{seed}"
-    return results(f"{folder}/maps-{split}.json")[0]
+    folder = "evaluate" if is_own(variant, seed) else f"evaluate/variants/{variant}-{seed}"
+    return results(f"{folder}/maps-{experiment.compare.split}.json")[0]
+
+
+def variant_benchmark(variant, seed):
+    """Snakemake's benchmark file of a variant's training."""
+    folder = "localize" if is_own(variant, seed) else f"localize/variants/{variant}-{seed}"
+    return results(f"benchmarks/{folder}/train.tsv")[0]
 
 
 def of_variant(find):
@@ -97,21 +107,121 @@ use rule score_maps as score_variant with:
         code=code_of("stages.evaluate.score_maps"),
 
 
-def table_scores(table):
+TITLES = {
+    "ablation_tokens": "Class tokens",
+    "ablation_context": "Visual context and image-language context",
+    "compare_localizers": "Localizers",
+}
+
+
+def table_scores(wildcards):
     """The scores of all rows and seeds of a table."""
-    return [variant_score(name, seed) for name in table_rows(experiment, table) for seed in seeds_of(table)]
+    table = wildcards.table
+    return [variant_score(name, seed) for name in table_rows(experiment, table) for seed in seeds_of(table, name)]
+
+
+def table_specification(wildcards):
+    """The rows of a table as JSON: their words, and the files of each seed."""
+    table, rows = wildcards.table, []
+    for name, row in table_rows(experiment, table).items():
+        seeds = seeds_of(table, name)
+        files = {"name": name, "title": row.title, "published": row.published}
+        files["scores"] = [variant_score(name, seed) for seed in seeds]
+        if table == "compare_localizers":
+            files["curves"] = [variant_files("training.csv", name, seed)[0] for seed in seeds]
+            files["benchmarks"] = [variant_benchmark(name, seed) for seed in seeds]
+            files["epochs"] = VARIANTS[name].training.epochs
+        rows.append(files)
+    return json.dumps(rows)
+
+
+rule measure_localizers:
+    input:
+        **dataset(),
+        index=f"results/{{experiment}}/data/{experiment.compare.split}.csv",
+        localizers=[
+            variant_files("localizer.safetensors", name, seeds_of("compare_localizers", name)[0])
+            for name in table_rows(experiment, "compare_localizers")
+        ],
+    output:
+        speeds="results/{experiment}/localize/speeds.json",
+    log:
+        "logs/{experiment}/localize/speeds.log",
+    benchmark:
+        "results/{experiment}/benchmarks/localize/speeds.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=json.dumps(
+            {
+                name: json.loads(localize_json(VARIANTS[name], without=FOR_MAPS))
+                for name in table_rows(experiment, "compare_localizers")
+            }
+        ),
+        names=list(table_rows(experiment, "compare_localizers")),
+        root=dataset_root,
+        code=code_of("stages.localize.measure"),
+    shell:
+        "python -m stages.localize.measure --settings {params.settings:q} --index {input.index} --root {params.root:q}"
+        " --names {params.names} --localizers {input.localizers} --output {output.speeds} &> {log}"
+
+
+rule write_table:
+    input:
+        scores=table_scores,
+        speeds=lambda wildcards: (
+            rules.measure_localizers.output.speeds if wildcards.table == "compare_localizers" else []
+        ),
+    output:
+        table=report(
+            "results/{experiment}/evaluate/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "shows": "rows"},
+        ),
+        classes=report(
+            "results/{experiment}/evaluate/{table}-classes.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "shows": "classes"},
+        ),
+        markdown="results/{experiment}/evaluate/{table}.md",
+    log:
+        "logs/{experiment}/evaluate/{table}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/evaluate/{table}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=5,
+    params:
+        rows=table_specification,
+        title=lambda wildcards: TITLES[wildcards.table],
+        speeds=lambda wildcards, input: f"--speeds {input.speeds}" if input.speeds else "",
+        code=code_of("stages.evaluate.write_table"),
+    shell:
+        "python -m stages.evaluate.write_table --title {params.title:q} --rows {params.rows:q} {params.speeds}"
+        " --table {output.table} --classes {output.classes} --markdown {output.markdown} &> {log}"
 
 
 rule ablation_tokens:
     input:
-        table_scores("ablation_tokens"),
+        results("evaluate/ablation_tokens.md"),
 
 
 rule ablation_context:
     input:
-        table_scores("ablation_context"),
+        results("evaluate/ablation_context.md"),
 
 
 rule compare_localizers:
     input:
-        table_scores("compare_localizers"),
+        results("evaluate/compare_localizers.md"),

@@ -1,0 +1,137 @@
+"""Tables that set variants of the localizer side by side: means and deviations over seeds, published figures beside.
+
+It is made from the scores of each row's maps, seed by seed, and from what the trainings cost where that is known.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from stages.evaluate.scores import Score
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a localizer costs. None: not measured, or nothing is trained.
+
+    epoch_seconds: a pass over the training images.  images_per_second: at inference.  memory_mb: peak of the training.
+    """
+
+    epoch_seconds: float | None = None
+    images_per_second: float | None = None
+    memory_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row: its words, the scores of its seeds, the published mIoU of its like on VOC train, and its cost."""
+
+    title: str
+    scores: tuple[Score, ...]
+    published: float | None = None
+    cost: Cost | None = None
+
+    def mean(self, value: Callable[[Score], float | None]) -> float | None:
+        """The mean of a figure over the seeds that have it; None where none has."""
+        found = [own for own in map(value, self.scores) if own is not None]
+        return statistics.fmean(found) if found else None
+
+    @property
+    def miou(self) -> float:
+        """Mean mIoU over the seeds, percent."""
+        return statistics.fmean(score.miou for score in self.scores)
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation of the mIoU over the seeds; None for a single one."""
+        return statistics.stdev(score.miou for score in self.scores) if len(self.scores) > 1 else None
+
+    @property
+    def miou_text(self) -> str:
+        """As in a paper: 55.1 ± 0.8."""
+        return f"{self.miou:.1f}" + ("" if self.deviation is None else f" ± {self.deviation:.1f}")
+
+
+def object_iou(size: str) -> Callable[[Score], float | None]:
+    """The IoU of objects of a size, out of a score."""
+    return lambda score: score.object_iou[size].iou if score.object_iou else None
+
+
+def tag_map(score: Score) -> float | None:
+    """The mean average precision of the image scores, out of a score."""
+    return score.classification.map if score.classification else None
+
+
+# Column -> its figure; the sizes are those of stages.evaluate.object_sizes.
+FIGURES: Mapping[str, Callable[[TableRow], float | None]] = {
+    "miou": lambda row: row.miou,
+    "deviation": lambda row: row.deviation,
+    "false_positives": lambda row: row.mean(lambda score: score.false_positives),
+    "false_negatives": lambda row: row.mean(lambda score: score.false_negatives),
+    "small_objects": lambda row: row.mean(object_iou("small")),
+    "medium_objects": lambda row: row.mean(object_iou("medium")),
+    "large_objects": lambda row: row.mean(object_iou("large")),
+    "tags_map": lambda row: row.mean(tag_map),
+    "published_voc_train": lambda row: row.published,
+}
+COSTS: Mapping[str, Callable[[Cost], float | None]] = {
+    "epoch_seconds": lambda cost: cost.epoch_seconds,
+    "images_per_second": lambda cost: cost.images_per_second,
+    "training_memory_mb": lambda cost: cost.memory_mb,
+}
+
+
+def table_csv(rows: Sequence[TableRow]) -> list[list[str]]:
+    """Header and rows; figures with two decimals, empty where there is none."""
+    costs = COSTS if any(row.cost for row in rows) else {}
+    header = ["row", "split", "images", "seeds", *FIGURES, *costs]
+    lines = [header]
+    for row in rows:
+        first = row.scores[0]
+        seeds = " ".join(str(score.seed) for score in row.scores)
+        figures = [figure(row) for figure in FIGURES.values()]
+        figures += [cost(row.cost or Cost()) for cost in costs.values()]
+        lines.append([row.title, first.split, str(first.images), seeds, *(_number(own, 2) for own in figures)])
+    return lines
+
+
+def classes_csv(rows: Sequence[TableRow]) -> list[list[str]]:
+    """Header and rows of the mean IoU of each class."""
+    names = list(rows[0].scores[0].per_class)
+    lines = [["row", *names]]
+    for row in rows:
+        means = [row.mean(lambda score, name=name: score.per_class[name]) for name in names]  # type: ignore[misc]
+        lines.append([row.title, *(_number(own, 2) for own in means)])
+    return lines
+
+
+def table_markdown(rows: Sequence[TableRow], *, title: str, note: str) -> str:
+    """The table in a paper's form, and the one by class below it."""
+    costs = any(row.cost for row in rows)
+    header = ["", "mIoU", "FP", "FN", "small", "medium", "large", "tags mAP", "published, VOC train"]
+    header += ["s an epoch", "images/s", "training MB"] if costs else []
+    body = []
+    for row in rows:
+        cells = [row.title, row.miou_text]
+        cells += [_number(FIGURES[name](row), 1) for name in list(FIGURES)[2:]]
+        cells += [_number(cost(row.cost or Cost()), 1) for cost in COSTS.values()] if costs else []
+        body.append(cells)
+    by_class = classes_csv(rows)
+    classes = [[cells[0], *(f"{float(cell):.1f}" if cell else "" for cell in cells[1:])] for cells in by_class[1:]]
+    parts = [
+        f"# {title}",
+        note,
+        _markdown(header, body),
+        "IoU of each class:",
+        _markdown(["", *by_class[0][1:]], classes),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join(f"| {' | '.join(cell or ' ' for cell in line)} |" for line in lines)
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "" if value is None else f"{value:.{decimals}f}"

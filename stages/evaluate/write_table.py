@@ -1,0 +1,66 @@
+"""Writes a table of localizer variants as CSV and Markdown, from their scores."""
+
+import argparse
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.command import main
+from stages.evaluate.costs import epoch_seconds, peak_memory
+from stages.evaluate.scores import read_score
+from stages.evaluate.tables import Cost, TableRow, classes_csv, table_csv, table_markdown
+from stages.files import atomic_path, read_json, write_text
+
+NOTE = (
+    "Maps of {split}, {images} images, at the best threshold on them; mean and deviation over seeds. FP and FN are"
+    " shares of the union; small, medium, large: IoU of objects that cover up to 5 %, 15 % and more of their image."
+    " The published figures are of PASCAL VOC 2012 with the paper's encoders, another data set than the demo's."
+)
+
+
+def read_rows(specification: str, speeds: dict[str, float]) -> list[TableRow]:
+    """Rows from JSON: title, published, scores (paths), and for a cost curves, benchmarks (paths) and epochs."""
+    return [_read_row(row, speeds) for row in json.loads(specification)]
+
+
+def _read_row(row: dict[str, Any], speeds: dict[str, float]) -> TableRow:
+    cost = None
+    if "curves" in row:
+        seconds = [epoch_seconds(Path(path), row["epochs"]) for path in row["curves"]]
+        measured = [own for own in seconds if own is not None]
+        cost = Cost(
+            epoch_seconds=sum(measured) / len(measured) if measured else None,
+            images_per_second=speeds.get(row["name"]),
+            memory_mb=peak_memory([Path(path) for path in row["benchmarks"]]),
+        )
+    scores = tuple(read_score(Path(path)) for path in row["scores"])
+    return TableRow(row["title"], scores, row["published"], cost)
+
+
+def write_csv(path: Path, lines: Sequence[Sequence[str]]) -> None:
+    """Writes a CSV atomically."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, lineterminator="\n").writerows(lines)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--title", required=True)
+    options.add_argument("--rows", required=True, help="the rows as JSON")
+    options.add_argument("--speeds", type=Path, help="what stages.localize.measure wrote")
+    for name in ("table", "classes", "markdown"):
+        options.add_argument(f"--{name}", type=Path, required=True, help="file to write")
+    args = options.parse_args(arguments)
+    rows = read_rows(args.rows, read_json(args.speeds)["images_per_second"] if args.speeds else {})
+    first = rows[0].scores[0]
+    write_csv(args.table, table_csv(rows))
+    write_csv(args.classes, classes_csv(rows))
+    write_text(
+        args.markdown, table_markdown(rows, title=args.title, note=NOTE.format(split=first.split, images=first.images))
+    )
+
+
+if __name__ == "__main__":
+    main(run)
