@@ -1,15 +1,17 @@
 """Configs as experiments: what is refused, and in which words."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from mmseg.datasets import COCOStuffDataset
 
 from stages.errors import SettingsError
 from stages.experiment import read_experiment, section_json
-from stages.settings import DataSettings, EncodeSettings, LocalizeSettings
+from stages.settings import DataSettings, EncodeSettings, LocalizeSettings, PretrainedClip, VitBackbone
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
 
@@ -47,7 +49,7 @@ def test_every_config_is_an_experiment(path: Path) -> None:
 
 
 def test_the_configs_are_found() -> None:
-    assert {"demo", "voc12", "custom"} <= {path.stem for path in CONFIGS}
+    assert {"demo", "voc12", "coco14", "openimages30k", "custom"} <= {path.stem for path in CONFIGS}
 
 
 def test_voc12_has_the_classes_of_voc_in_mask_order() -> None:
@@ -55,6 +57,33 @@ def test_voc12_has_the_classes_of_voc_in_mask_order() -> None:
     assert len(voc["data"]["classes"]) == 20
     assert voc["data"]["classes"] == sorted(voc["data"]["classes"])  # VOC's order is the alphabet's
     assert set(voc["encode"]["synonyms"]) <= set(voc["data"]["classes"])
+
+
+def test_coco14_has_the_things_of_coco_in_mask_order() -> None:
+    coco = yaml.safe_load((Path(__file__).parents[1] / "configs/coco14.yaml").read_text())
+    assert tuple(coco["data"]["classes"]) == COCOStuffDataset.METAINFO["classes"][:80]  # mmsegmentation's list
+
+
+def test_openimages30k_has_a_hundred_classes_in_the_order_of_their_ids() -> None:
+    """The benchmark numbers classes by the alphabet of their Open Images ids, which the config gives as comments."""
+    text = (Path(__file__).parents[1] / "configs/openimages30k.yaml").read_text()
+    identifiers = re.findall(r"^    - .+ # (/m/\S+)$", text, re.MULTILINE)
+    assert len(yaml.safe_load(text)["data"]["classes"]) == len(identifiers) == 100
+    assert identifiers == sorted(identifiers)
+
+
+@pytest.mark.parametrize("name", ["voc12", "coco14", "openimages30k"])
+def test_full_configs_have_the_encoders_and_the_training_of_the_paper(name: str) -> None:
+    path = Path(__file__).parents[1] / f"configs/{name}.yaml"
+    experiment = read_experiment(yaml.safe_load(path.read_text()), source=path.name)
+    assert experiment.encode.clip == PretrainedClip(model="ViT-B-16", pretrained="openai")
+    assert experiment.localize.backbone == VitBackbone(model="vit_base_patch16_224.dino", tokens_from_block=0)
+    assert (experiment.localize.method, experiment.localize.correlation) == ("mmcst", "dot")
+    assert experiment.localize.language_context == "image_contrastive"
+    assert experiment.localize.training.crop == 224
+    head = path.read_text().split("\nexperiment:")[0]
+    assert "not measured" in head
+    assert "Not yet reproduced here." in head
 
 
 @pytest.mark.parametrize(

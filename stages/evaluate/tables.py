@@ -95,36 +95,45 @@ def table_csv(rows: Sequence[TableRow]) -> list[list[str]]:
     return lines
 
 
+def class_means(rows: Sequence[TableRow]) -> dict[str, list[float | None]]:
+    """Class -> mean IoU of each row over its seeds."""
+    names = list(rows[0].scores[0].per_class)
+    return {
+        name: [row.mean(lambda score, name=name: score.per_class[name]) for row in rows]  # type: ignore[misc]
+        for name in names
+    }
+
+
 def classes_csv(rows: Sequence[TableRow]) -> list[list[str]]:
     """Header and rows of the mean IoU of each class."""
-    names = list(rows[0].scores[0].per_class)
-    lines = [["row", *names]]
-    for row in rows:
-        means = [row.mean(lambda score, name=name: score.per_class[name]) for name in names]  # type: ignore[misc]
-        lines.append([row.title, *(_number(own, 2) for own in means)])
+    means = class_means(rows)
+    lines = [["row", *means]]
+    for position, row in enumerate(rows):
+        lines.append([row.title, *(_number(own[position], 2) for own in means.values())])
     return lines
+
+
+def row_cells(rows: Sequence[TableRow]) -> tuple[list[str], list[list[str]]]:
+    """Column names and cells beside the mIoU, as they are printed: one decimal, empty where there is no figure."""
+    costs = any(row.cost for row in rows)
+    columns = ["FP", "FN", "small", "medium", "large", "tags mAP", "published, VOC train"]
+    columns += ["s an epoch", "images/s", "training MB"] if costs else []
+    cells = []
+    for row in rows:
+        own = [_number(FIGURES[name](row), 1) for name in list(FIGURES)[2:]]
+        own += [_number(cost(row.cost or Cost()), 1) for cost in COSTS.values()] if costs else []
+        cells.append(own)
+    return columns, cells
 
 
 def table_markdown(rows: Sequence[TableRow], *, title: str, note: str) -> str:
     """The table in a paper's form, and the one by class below it."""
-    costs = any(row.cost for row in rows)
-    header = ["", "mIoU", "FP", "FN", "small", "medium", "large", "tags mAP", "published, VOC train"]
-    header += ["s an epoch", "images/s", "training MB"] if costs else []
-    body = []
-    for row in rows:
-        cells = [row.title, row.miou_text]
-        cells += [_number(FIGURES[name](row), 1) for name in list(FIGURES)[2:]]
-        cells += [_number(cost(row.cost or Cost()), 1) for cost in COSTS.values()] if costs else []
-        body.append(cells)
-    by_class = classes_csv(rows)
-    classes = [[cells[0], *(f"{float(cell):.1f}" if cell else "" for cell in cells[1:])] for cells in by_class[1:]]
-    parts = [
-        f"# {title}",
-        note,
-        _markdown(header, body),
-        "IoU of each class:",
-        _markdown(["", *by_class[0][1:]], classes),
-    ]
+    columns, cells = row_cells(rows)
+    body = [[row.title, row.miou_text, *own] for row, own in zip(rows, cells, strict=True)]
+    means = class_means(rows)
+    classes = [[row.title, *(_number(own[position], 1) for own in means.values())] for position, row in enumerate(rows)]
+    parts = [f"# {title}", note, _markdown(["", "mIoU", *columns], body)]
+    parts += ["IoU of each class:", _markdown(["", *means], classes)]
     return "\n\n".join(parts) + "\n"
 
 

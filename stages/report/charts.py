@@ -2,6 +2,7 @@
 
 import io
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -66,6 +67,23 @@ def curve_chart(curves: Mapping[str, Curve], title: str, *, label: str) -> Marku
             axes.plot(curve.steps, curve.values, color=colour, label=name, linewidth=1.3, marker=marker)
         axes.legend(fontsize=9)
         return _svg(figure, title)
+
+
+def bar_chart(bars: Sequence[tuple[str, Sequence[float]]], *, label: str) -> Markup:
+    """A bar a row, the first on top: the mean of its values, one deviation to both sides, and the values as dots."""
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": "bars", "axes.grid.axis": "x"}):
+        figure = Figure(figsize=(5.4, 0.7 + 0.42 * len(bars)), layout="constrained")
+        axes = figure.subplots()
+        for position, (_, values) in enumerate(bars):
+            deviation = statistics.stdev(values) if len(values) > 1 else 0
+            axes.barh(
+                position, statistics.fmean(values), xerr=deviation or None, color=COLOURS[0], alpha=0.7, ecolor=TEXT
+            )
+            axes.plot(values, [position] * len(values), "o", color=COLOURS[1], markersize=4)
+        axes.set_yticks(range(len(bars)), [name for name, _ in bars])
+        axes.invert_yaxis()
+        axes.set_xlabel(label)
+        return _svg(figure, label)
 
 
 def pick_curves(curves: Mapping[str, Curve], *words: str) -> dict[str, Curve]:

@@ -10,6 +10,7 @@ from stages.evaluate.scores import ClassificationScore, write_score
 from stages.report.charts import pick_curves
 from stages.report.gather import Curve
 from stages.report.make_page import run
+from stages.report.published import TABLES
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -65,6 +66,15 @@ def test_page_shows_what_was_measured(results):
         assert text in page
     assert "The published figures are of other data sets" in page
     assert "2 of 3 val images" in page
+
+
+def test_the_published_tables_are_whole(results):
+    page = make_page(results)
+    for table in TABLES:
+        assert table.title in page
+        assert table.rows[-1][0] == "MMCST"
+        assert all(len(row) == len(table.columns) for row in table.rows)
+    assert "57.6</td><td>73.3" in page
 
 
 def test_class_names_are_escaped(results):

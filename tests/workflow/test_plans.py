@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.workflow.conftest import Snakemake
@@ -52,6 +53,31 @@ def test_voc_is_planned_without_the_demo_set(snakemake: Snakemake, tmp_path: Pat
     assert jobs["load_weights"] == 2
     assert jobs["make_maps"] == 2 * 32
     assert jobs["score_masks"] == 3  # pseudo masks of train and val, predictions of val: test's truth is not public
+
+
+@pytest.mark.parametrize(("name", "folder"), [("coco14", "COCO2014"), ("openimages30k", "OpenImages30k")])
+def test_full_datasets_are_planned(snakemake: Snakemake, tmp_path: Path, name: str, folder: str) -> None:
+    (tmp_path / "datasets" / folder).mkdir(parents=True)
+    config = REPOSITORY / f"configs/{name}.yaml"
+    result = snakemake(tmp_path, "--dry-run", config=config)
+    assert result.returncode == 0, result.stdout
+    settings = yaml.safe_load(config.read_text())
+    jobs = jobs_of(result.stdout)
+    assert (
+        jobs["make_maps"] == (1 + len({"val", "test"} & set(settings["evaluate"]["maps"]))) * settings["data"]["shards"]
+    )
+    assert jobs["embed_images"] == jobs["train_localizer"] == 1
+
+
+def test_a_file_of_captions_is_an_input_of_the_index(snakemake: Snakemake, tmp_path: Path) -> None:
+    (tmp_path / "captions.jsonl").write_text("")
+    config = changed(DEMO, tmp_path, "  format: demo\n", "  format: demo\n  captions: captions.jsonl\n")
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=config)
+    assert result.returncode == 0, result.stdout
+    assert "captions.jsonl" in result.stdout.split("rule make_index:")[1].split("output:")[0]
+    assert '"captions":"captions.jsonl"' in result.stdout
+    composed = result.stdout.split("rule compose:")[1].split("rule ")[0]
+    assert "captions" not in composed  # the set is not composed anew
 
 
 def test_a_config_replaces_the_default_one(snakemake: Snakemake, tmp_path: Path) -> None:

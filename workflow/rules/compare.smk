@@ -120,6 +120,13 @@ def table_scores(wildcards):
     return [variant_score(name, seed) for name in table_rows(experiment, table) for seed in seeds_of(table, name)]
 
 
+def table_maps(variant, seed):
+    """The map shards of a variant on the compared split."""
+    return variant_files(
+        "maps/{split}/{shard}.safetensors", variant, seed, split=experiment.compare.split, shard=SHARDS
+    )
+
+
 def table_specification(wildcards):
     """The rows of a table as JSON: their words, and the files of each seed."""
     table, rows = wildcards.table, []
@@ -127,6 +134,7 @@ def table_specification(wildcards):
         seeds = seeds_of(table, name)
         files = {"name": name, "title": row.title, "published": row.published}
         files["scores"] = [variant_score(name, seed) for seed in seeds]
+        files["maps"] = table_maps(name, seeds[0])
         if table == "compare_localizers":
             files["curves"] = [variant_files("training.csv", name, seed)[0] for seed in seeds]
             files["benchmarks"] = [variant_benchmark(name, seed) for seed in seeds]
@@ -212,16 +220,64 @@ rule write_table:
         " --table {output.table} --classes {output.classes} --markdown {output.markdown} &> {log}"
 
 
+rule make_table_page:
+    input:
+        **dataset(),
+        scores=table_scores,
+        speeds=lambda wildcards: (
+            rules.measure_localizers.output.speeds if wildcards.table == "compare_localizers" else []
+        ),
+        maps=lambda wildcards: [
+            path
+            for name in table_rows(experiment, wildcards.table)
+            for path in table_maps(name, seeds_of(wildcards.table, name)[0])
+        ],
+        index=f"results/{{experiment}}/data/{experiment.compare.split}.csv",
+        classes=rules.list_classes.output.classes,
+    output:
+        page=report(
+            "results/{experiment}/report/{table}.html",
+            caption="../report/table.rst",
+            category="Page",
+            labels={"page": "{table}"},
+        ),
+    log:
+        "logs/{experiment}/report/{table}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/report/{table}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=settings("report"),
+        rows=table_specification,
+        title=lambda wildcards: TITLES[wildcards.table],
+        speeds=lambda wildcards, input: f"--speeds {input.speeds}" if input.speeds else "",
+        root=dataset_root,
+        code=code_of("stages.report.make_table_page"),
+    shell:
+        "python -m stages.report.make_table_page --settings {params.settings:q} --experiment {wildcards.experiment}"
+        " --title {params.title:q} --rows {params.rows:q} {params.speeds} --index {input.index} --root {params.root:q}"
+        " --classes {input.classes} --output {output.page} &> {log}"
+
+
 rule ablation_tokens:
     input:
         results("evaluate/ablation_tokens.md"),
+        results("report/ablation_tokens.html"),
 
 
 rule ablation_context:
     input:
         results("evaluate/ablation_context.md"),
+        results("report/ablation_context.html"),
 
 
 rule compare_localizers:
     input:
         results("evaluate/compare_localizers.md"),
+        results("report/compare_localizers.html"),

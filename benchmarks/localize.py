@@ -1,0 +1,297 @@
+"""Times the localization transformer against the same model written the plain way; writes the ratios as JSON.
+
+The plain way keeps the attention of all blocks, [heads, tokens, tokens] each, embeds the batch's images with CLIP in
+every training step, and makes maps image by image, each scale and each mirrored copy in a pass of its own. Both ways
+have the same weights; losses, gradients and maps are held against each other before anything is timed. Weights are
+random, arithmetic is float32.
+
+    python -m benchmarks.localize --json ratios.json
+"""
+
+import argparse
+import copy
+import logging
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from stages.devices import pick_device
+from stages.files import write_json
+from stages.localize.attention import Attended, Attention
+from stages.localize.inference import Batch, locate_batch, size_on_grid, stored_size
+from stages.localize.localizer import Localizer
+from stages.localize.mmcst import Localization, Mmcst
+from stages.settings import LocalizeSettings, MapSettings, VitBackbone
+
+log = logging.getLogger(__name__)
+
+Way = Callable[[], object]
+
+OURS = "ours"
+NO_ATTENTION = Attention()
+
+
+class PlainMmcst(Mmcst):
+    """The localization transformer with explicit attention, all of it kept in a list until the last block is done."""
+
+    def forward(self, images: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION) -> Localization:
+        patches, grid = self.encoder.patches(images)
+        class_tokens = self.class_tokens()
+        count = len(class_tokens)
+        tokens = torch.cat((class_tokens.expand(len(patches), -1, -1), patches), dim=1)
+        kept: list[Tensor] = []
+        for block in self.encoder.blocks:
+            tokens, weights = plain_block(block, tokens)
+            kept.append(weights)
+        tokens = self.encoder.norm(tokens)
+        class_attention = patch_attention = None
+        if attention.blocks:
+            mean = torch.stack(kept)[-attention.blocks :].mean(dim=(0, 2))  # [B, count + N, count + N]
+            class_attention = mean[:, :count, count:]
+            patch_attention = mean[:, count:, count:] if attention.patches else None
+        attended = Attended(tokens[:, :count], tokens[:, count:], None, class_attention, patch_attention)
+        return self._localize(attended, grid)
+
+
+def plain_block(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """A timm block's output [B, M, D], and its attention [B, heads, M, M]."""
+    layer = block.attn
+    query, key, value = rearrange(
+        layer.qkv(block.norm1(tokens)), "b m (three h d) -> three b h m d", three=3, h=layer.num_heads
+    )
+    weights = torch.softmax(query @ key.mT * layer.scale, dim=-1)
+    tokens = tokens + layer.proj(rearrange(weights @ value, "b h m d -> b m (h d)"))
+    return tokens + block.mlp(block.norm2(tokens)), weights
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all ways are run on.
+
+    ours, plain: equal weights.  clip: open_clip model.  images: normalised crops, [B, 3, size, size].  labels: tags,
+    [B, C].  embedding: CLIP's of the images, [B, E].  batch: the images at every scale, for maps.
+    """
+
+    ours: Mmcst
+    plain: PlainMmcst
+    clip: Any
+    images: Tensor
+    labels: Tensor
+    embedding: Tensor
+    batch: Batch
+    maps: MapSettings
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
+
+def build_bench(
+    model: str, *, clip_model: str, batch_size: int, size: int, classes: int, scales: Sequence[float]
+) -> Bench:
+    """Models with random weights and images of noise. model: timm ViT.  clip_model: open_clip name."""
+    torch.manual_seed(0)
+    device = pick_device()
+    clip: Any = open_clip.create_model(clip_model, pretrained=None, device=device).eval().requires_grad_(False)
+    images = torch.randn(batch_size, 3, size, size, device=device)
+    embedding = embed(clip, images)
+    settings = LocalizeSettings(
+        backbone=VitBackbone(model=model),
+        correlation="dot",
+        maps=MapSettings(size=size, scales=tuple(scales), class_attention=True, patch_affinity=True),
+    )
+    text = F.normalize(torch.randn(classes, embedding.shape[1]), dim=1)
+    ours = Mmcst(settings, text, None)
+    plain = PlainMmcst(settings, text, None)
+    plain.load_state_dict(copy.deepcopy(ours.state_dict()))
+    labels = (torch.rand(batch_size, classes, device=device) < 2 / classes).float()
+    labels[:, 0] = 1  # a training image has at least one tag
+    scaled = [
+        torch.randint(
+            256,
+            (batch_size, 3, *size_on_grid((size, size), round(size * scale), ours.stride)),
+            dtype=torch.uint8,
+        )
+        for scale in scales
+    ]
+    batch = Batch(list(range(batch_size)), [(size, size)] * batch_size, scaled)
+    return Bench(ours.to(device), plain.to(device), clip, images, labels, embedding, batch, settings.maps)
+
+
+@torch.no_grad()
+def embed(clip: Any, images: Tensor) -> Tensor:
+    """CLIP's embedding of images [B, 3, H, W] at its own input size, [B, E], L2-normalised."""
+    side = clip.visual.image_size[0]
+    if images.shape[-2:] != (side, side):
+        images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+    return clip.encode_image(images, normalize=True)
+
+
+def training_step(
+    localizer: Localizer, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, embedding: Tensor
+) -> None:
+    """Losses, gradients, one step of the optimizer."""
+    loss = torch.stack(list(localizer.losses(images, labels, embedding).values())).sum()
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+@torch.inference_mode()
+def maps_together(localizer: Localizer, bench: Bench) -> list[Tensor]:
+    """Each image's maps of all classes, [C, rows, columns]: images and mirrored copies in one batch, as `make_maps`."""
+    return locate_batch(bench.batch, localizer, bench.maps, bench.device)[0]
+
+
+@torch.inference_mode()
+def maps_one_by_one(localizer: Localizer, bench: Bench) -> list[Tensor]:
+    """The same, a pass for each image, scale and direction."""
+    results = []
+    for position, size in enumerate(bench.batch.sizes):
+        total = torch.zeros(())
+        for scaled in bench.batch.scaled:
+            image = transforms.to_dtype(scaled[position, None].to(bench.device), torch.float32, scale=True)
+            image = transforms.normalize(image, *map(list, localizer.statistics))
+            for mirrored in (False, True):
+                maps = localizer.locate(image.flip(-1) if mirrored else image, bench.maps).maps
+                maps = maps.flip(-1) if mirrored else maps
+                stored = stored_size(size, bench.maps.stride)
+                total = total + F.interpolate(maps, size=stored, mode="bilinear", align_corners=False)[0].cpu()
+        results.append(total)
+    return results
+
+
+def check_equal(bench: Bench) -> None:
+    """Raises AssertionError where the two ways differ in losses, in gradients or in maps."""
+    ours = bench.ours.losses(bench.images, bench.labels, bench.embedding)
+    plain = bench.plain.losses(bench.images, bench.labels, embed(bench.clip, bench.images))
+    torch.testing.assert_close(plain, ours, rtol=1e-4, atol=1e-4)
+    for losses in (ours, plain):
+        torch.stack(list(losses.values())).sum().backward()
+    gradients = {name: parameter.grad for name, parameter in bench.ours.named_parameters() if parameter.requires_grad}
+    for name, parameter in bench.plain.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-2, atol=1e-3, msg=name)
+    for localizer in (bench.ours, bench.plain):
+        localizer.zero_grad(set_to_none=True)
+    together, one_by_one = maps_together(bench.ours, bench), maps_one_by_one(bench.plain, bench)
+    for mine, other in zip(together, one_by_one, strict=True):
+        largest = float(mine.max())
+        torch.testing.assert_close(other / largest, mine.cpu() / largest, rtol=1e-3, atol=1e-4)
+
+
+def training_ways(bench: Bench) -> dict[str, Way]:
+    """A training step: ours, the plain way, and ours with one ingredient of the plain way."""
+    optimizers = {
+        localizer: torch.optim.AdamW(localizer.parameters(), lr=1e-5, weight_decay=0.05)
+        for localizer in (bench.ours, bench.plain)
+    }
+
+    def step(localizer: Mmcst, *, embedded: bool) -> Way:
+        def run() -> None:
+            embedding = bench.embedding if embedded else embed(bench.clip, bench.images)
+            training_step(localizer, optimizers[localizer], bench.images, bench.labels, embedding)
+
+        return run
+
+    return {
+        OURS: step(bench.ours, embedded=True),
+        "training": step(bench.plain, embedded=False),
+        "training_attention": step(bench.plain, embedded=True),
+        "training_embedding": step(bench.ours, embedded=False),
+    }
+
+
+def inference_ways(bench: Bench) -> dict[str, Way]:
+    """Maps of a batch: ours, the plain way, and ours with one ingredient of the plain way."""
+    return {
+        OURS: lambda: maps_together(bench.ours, bench),
+        "inference": lambda: maps_one_by_one(bench.plain, bench),
+        "inference_attention": lambda: maps_together(bench.plain, bench),
+        "inference_batching": lambda: maps_one_by_one(bench.ours, bench),
+    }
+
+
+def seconds_of(way: Way, device: torch.device) -> float:
+    """Wall time of one call."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    way()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def time_ways(ways: Mapping[str, Way], *, pairs: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of each way, `pairs` times, in turn; a first round warms up and is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for round_number in range(pairs + 1):
+        for name, way in ways.items():
+            elapsed = seconds_of(way, device)
+            if round_number:
+                seconds[name].append(elapsed)
+        log.info("round %d of %d: %s", round_number, pairs, ", ".join(ways))
+    return seconds
+
+
+def compare(bench: Bench, *, pairs: int) -> tuple[dict[str, float], list[str]]:
+    """Ratios by name, another way's time over ours in the same round, the median over `pairs` rounds; and a table."""
+    ratios: dict[str, float] = {}
+    lines = ["| way | seconds | ours, seconds | ratio |", "| --- | --- | --- | --- |"]
+    for ways in (training_ways(bench), inference_ways(bench)):
+        bench.ours.train("training" in ways)
+        bench.plain.train("training" in ways)
+        seconds = time_ways(ways, pairs=pairs, device=bench.device)
+        for name in ways:
+            if name == OURS:
+                continue
+            ratios[name] = statistics.median(
+                other / mine for other, mine in zip(seconds[name], seconds[OURS], strict=True)
+            )
+            medians = statistics.median(seconds[name]), statistics.median(seconds[OURS])
+            lines.append(f"| {name} | {medians[0]:.2f} | {medians[1]:.2f} | {ratios[name]:.2f} |")
+    return ratios, lines
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", type=Path, required=True, help="file for {name: ratio}")
+    parser.add_argument("--model", default="vit_small_patch16_224", help="timm ViT")
+    parser.add_argument("--clip", default="ViT-B-32", help="open_clip model that embeds images")
+    parser.add_argument("--batch-size", type=int, default=8, help="images a step")
+    parser.add_argument("--size", type=int, default=224, help="side of crops, and of images at scale 1, pixels")
+    parser.add_argument("--scales", type=float, nargs="+", default=[0.75, 1.0, 1.25], help="image scales of the maps")
+    parser.add_argument("--classes", type=int, default=20, help="classes")
+    parser.add_argument("--pairs", type=int, default=5, help="rounds in which every way is timed once")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads of torch")
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(args.threads)
+    bench = build_bench(
+        args.model,
+        clip_model=args.clip,
+        batch_size=args.batch_size,
+        size=args.size,
+        classes=args.classes,
+        scales=args.scales,
+    )
+    check_equal(bench)
+    ratios, lines = compare(bench, pairs=args.pairs)
+    write_json(args.json, ratios)
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    run()

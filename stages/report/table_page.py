@@ -1,0 +1,101 @@
+"""A page of one table: its rows, each class, a chart, and the same images' maps of every row side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.errors import DataError
+from stages.evaluate.tables import TableRow, class_means, row_cells
+from stages.images import read_image
+from stages.index import Record
+from stages.report.charts import bar_chart
+from stages.report.page import data_uri
+from stages.report.panels import MAP_COLOURS, overlay
+from stages.seeds import enlarge_maps
+from stages.shards import read_shard
+
+
+@dataclass(frozen=True)
+class MapsPanel:
+    """The map of one tag of an image, by row of the table: [rows, columns] float32 in [0, 1] at the image's size."""
+
+    id: str
+    tag: str
+    image: Image.Image
+    maps: Mapping[str, NDArray[np.float32]]
+
+
+def spread(records: Sequence[Record], count: int) -> list[Record]:
+    """`count` tagged records, evenly spaced over the split."""
+    tagged = [record for record in records if record.labels]
+    step = max(1, len(tagged) // count)
+    return tagged[::step][:count]
+
+
+def read_maps_panels(
+    records: Sequence[Record], root: Path, shards: Mapping[str, Sequence[Path]], classes: Sequence[str], count: int
+) -> list[MapsPanel]:
+    """Panels of evenly spaced images. shards: row's title -> its map shards. Raises DataError for missing maps."""
+    chosen = {record.id: record for record in spread(records, count)}
+    found: dict[str, dict[str, NDArray[np.float32]]] = {name: {} for name in chosen}
+    for title, paths in shards.items():
+        for path in paths:
+            for image in read_shard(path):
+                if image.id in chosen:
+                    position = image.classes.tolist().index(classes.index(chosen[image.id].labels[0]))
+                    found[image.id][title] = enlarge_maps(image.maps[[position]], image.size)[0]
+    for name, maps in found.items():
+        if len(maps) != len(shards):
+            raise DataError(f"no maps of {name!r} by {next(iter(set(shards) - set(maps)))}; rerun `localize`")
+    return [
+        MapsPanel(name, record.labels[0], read_image(root / record.image), found[name])
+        for name, record in chosen.items()
+    ]
+
+
+def render_table_page(
+    rows: Sequence[TableRow], panels: Sequence[MapsPanel], *, experiment: str, title: str, note: str
+) -> str:
+    """The page as HTML that needs no other file."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    columns, cells = row_cells(rows)
+    return environment.get_template("table.html.j2").render(
+        experiment=experiment,
+        title=title,
+        note=note,
+        split=rows[0].scores[0].split,
+        columns=columns,
+        rows=[
+            {"title": row.title, "miou": row.miou_text, "share": round(row.miou, 1), "cells": own}
+            for row, own in zip(rows, cells, strict=True)
+        ],
+        by_class=[(name, means) for name, means in class_means(rows).items()],
+        chart=bar_chart(
+            [(row.title, [score.miou for score in row.scores]) for row in rows], label="mIoU of the maps, %"
+        ),
+        panels=[_card(panel) for panel in panels],
+        map_scale=", ".join(to_hex(colormaps[MAP_COLOURS](part / 8)) for part in range(9)),
+    )
+
+
+def _card(panel: MapsPanel) -> dict[str, Any]:
+    tiles = [("image", panel.image), *((name, overlay(panel.image, maps)) for name, maps in panel.maps.items())]
+    return {
+        "id": panel.id,
+        "tag": panel.tag,
+        "tiles": [{"caption": caption, "source": data_uri(picture)} for caption, picture in tiles],
+    }
