@@ -36,6 +36,21 @@ def test_the_demo_is_planned_from_data_to_report(snakemake: Snakemake, tmp_path:
     }
 
 
+def test_tables_train_each_variant_once_and_all_trains_none(snakemake: Snakemake, tmp_path: Path) -> None:
+    tables = ("ablation_tokens", "ablation_context", "compare_localizers")
+    planned = {table: jobs_of(snakemake(tmp_path, "--dry-run", table, config=DEMO).stdout) for table in tables}
+    together = jobs_of(snakemake(tmp_path, "--dry-run", *tables, config=DEMO).stdout)
+    # Four and five rows of three seeds, the last row's first seed being the experiment's own localizer.
+    assert planned["ablation_tokens"]["train_variant"] == 4 * 3 - 1
+    assert planned["ablation_context"]["train_variant"] == 5 * 3 - 1
+    assert planned["ablation_tokens"]["train_localizer"] == planned["ablation_tokens"]["freeze_features"] == 1
+    # Four rivals of three seeds, the training-free one once, and the own localizer's other seeds.
+    assert planned["compare_localizers"]["train_variant"] == 4 * 3 + 1 + 2
+    # What tables share is trained once: global multi-modal tokens (three seeds) and the own localizer (two more seeds).
+    assert together["train_variant"] == (4 * 3 - 1) + (5 * 3 - 1) - (3 + 2) + (4 * 3 + 1)
+    assert "train_variant" not in jobs_of(snakemake(tmp_path, "--dry-run", config=DEMO).stdout)
+
+
 def test_the_upper_bound_adds_one_training_and_its_scores(snakemake: Snakemake, tmp_path: Path) -> None:
     plain = jobs_of(snakemake(tmp_path, "--dry-run", config=DEMO).stdout)
     bound = jobs_of(snakemake(tmp_path, "--dry-run", "upper_bound", config=DEMO).stdout)

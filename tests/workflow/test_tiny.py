@@ -1,5 +1,6 @@
 """The tiny experiment through real Snakemake: every stage, then what reruns, and what survives a kill."""
 
+import csv
 import json
 import os
 import re
@@ -136,6 +137,41 @@ def test_an_image_that_cannot_be_read_is_told_before_training(
     assert not (tmp_path / "logs/tiny/localize/train.log").exists()
 
 
+COMPARED = """
+compare:
+  localizer_seeds: [3]
+  localizers:
+    cam: {method: cam, backbone: {kind: cnn, model: test_efficientnet, output_stride: 32, frozen: true, views: 1}}
+    clip: {method: clip}
+"""
+
+
+def test_localizers_are_compared_in_one_table(snakemake: Snakemake, finished: Path) -> None:
+    config = finished / "compared.yaml"
+    config.write_text(TINY.read_text() + COMPARED)
+    result = snakemake(finished, "compare_localizers", config=config)
+    assert result.returncode == 0, result.stdout
+    # The experiment's own localizer is a row of the table, and was trained and scored before.
+    assert jobs_of(result.stdout) == {
+        **{"freeze_features": 1, "save_image_tower": 1, "train_variant": 2, "make_variant_maps": 4, "score_variant": 2},
+        **dict.fromkeys(("measure_localizers", "write_table", "make_table_page", "compare_localizers"), 1),
+    }
+    with (finished / "results/tiny/evaluate/compare_localizers.csv").open(newline="") as stream:
+        rows = {row["row"]: row for row in csv.DictReader(stream)}
+    assert list(rows) == ["cam", "clip", "mmcst"]
+    for name, row in rows.items():
+        assert (row["split"], row["images"], row["seeds"]) == ("val", str(SIZES["val"]), "3")
+        assert 0 <= float(row["miou"]) <= 100
+        assert float(row["images_per_second"]) > 0
+        assert float(row["training_memory_mb"] or "nan") > 100
+        assert bool(row["epoch_seconds"]) == (name != "clip")  # nothing is trained
+    own = json.loads((finished / "results/tiny/evaluate/maps-val.json").read_text())
+    assert float(rows["mmcst"]["miou"]) == pytest.approx(own["miou"], abs=0.01)
+    page = (finished / "results/tiny/report/compare_localizers.html").read_text()
+    assert page.count("<figure>") == 2 * (1 + 3)  # two images, each with its maps by three localizers
+    assert snakemake(finished, "compare_localizers", config=config).stdout.count("Nothing to be done") == 1
+
+
 EPOCHS = 20
 
 
@@ -150,7 +186,7 @@ def test_a_killed_training_is_resumed_by_the_same_command(snakemake: Snakemake, 
     config = finished / "long.yaml"
     config.write_text(TINY.read_text().replace("epochs: 1\n", f"epochs: {EPOCHS}\n"))
     target = "results/tiny/localize/localizer.safetensors"
-    work = finished / "results/tiny/work/localize"
+    work = finished / "results/tiny/work/localize/own"
     run = subprocess.Popen(
         command(target, config=config),
         cwd=finished,

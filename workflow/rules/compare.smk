@@ -21,22 +21,27 @@ def is_own(variant, seed):
     return VARIANTS[variant] == experiment.localize and seed == experiment.seed
 
 
+def variant_folder(variant, seed):
+    """The folder of a variant's files below that of a stage, one for all names of the same settings."""
+    if is_own(variant, seed):
+        return ""
+    name = next(name for name, settings in VARIANTS.items() if settings == VARIANTS[variant])
+    return f"variants/{name}-{seed}/"
+
+
 def variant_files(pattern, variant, seed, **wildcards):
-    """Files of a variant below its folder."""
-    folder = "localize" if is_own(variant, seed) else f"localize/variants/{variant}-{seed}"
-    return results(f"{folder}/{pattern}", **wildcards)
+    """Files of a variant."""
+    return results(f"localize/{variant_folder(variant, seed)}{pattern}", **wildcards)
 
 
 def variant_score(variant, seed):
     """The score of a variant's maps."""
-    folder = "evaluate" if is_own(variant, seed) else f"evaluate/variants/{variant}-{seed}"
-    return results(f"{folder}/maps-{experiment.compare.split}.json")[0]
+    return results(f"evaluate/{variant_folder(variant, seed)}maps-{experiment.compare.split}.json")[0]
 
 
 def variant_benchmark(variant, seed):
     """Snakemake's benchmark file of a variant's training."""
-    folder = "localize" if is_own(variant, seed) else f"localize/variants/{variant}-{seed}"
-    return results(f"benchmarks/{folder}/train.tsv")[0]
+    return results(f"benchmarks/localize/{variant_folder(variant, seed)}train.tsv")[0]
 
 
 def of_variant(find):
