@@ -37,6 +37,9 @@ class Mctformer(Localizer):
     def frozen_pyramid(self) -> Pyramid | None:
         return self.encoder.pyramid
 
+    def learning_rates(self) -> dict[str, float]:
+        return {f"encoder.{part}": factor for part, factor in self.encoder.learning_rates().items()}
+
     def forward(
         self, inputs: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION
     ) -> tuple[Tensor, Tensor, Attended]:

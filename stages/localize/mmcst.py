@@ -73,7 +73,9 @@ class Correlation(nn.Module):
         self.kind = settings.correlation
         self.decay = settings.pooling_decay
         learned = self.kind == "cosine"
-        self.scale = nn.Parameter(torch.tensor(10.0 if learned else settings.correlation_scale), requires_grad=learned)
+        self.scale = nn.Parameter(
+            torch.tensor(settings.cosine_scale if learned else settings.correlation_scale), requires_grad=learned
+        )
         self.bias = nn.Parameter(torch.tensor(-1.5 if learned else 0.0), requires_grad=learned)
 
     def forward(self, tokens: Tensor, patches: Tensor) -> TokenKind:
@@ -110,6 +112,9 @@ class Mmcst(Localizer):
     @property
     def frozen_pyramid(self) -> Pyramid | None:
         return self.encoder.pyramid
+
+    def learning_rates(self) -> dict[str, float]:
+        return {f"encoder.{part}": factor for part, factor in self.encoder.learning_rates().items()}
 
     def class_tokens(self) -> Tensor:
         """[V0; T0] at the input, [C or 2C, D]."""

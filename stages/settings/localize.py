@@ -79,6 +79,7 @@ class LocalizeSettings(Strict):
     correlation: Literal["cosine", "dot"] = Field(
         "cosine", description="L2-normalised with learned scale and bias, or the paper's plain product"
     )
+    cosine_scale: Positive = Field(10.0, description="start of the learned scale (`correlation: cosine`)")
     correlation_scale: Positive = Field(1.0, description="factor of the plain product (`correlation: dot`)")
     pooling_decay: Share = Field(0.996, description="decay d of global weighted ranking pooling")
     language_context: Literal["none", "caption_l1", "caption_contrastive", "image_contrastive"] = Field(

@@ -1,42 +1,5 @@
 # localize: trains the localizer, and turns images into class localization maps. Variants of it, for the tables of
 # compare.smk, go through the same rules under other paths.
-OWN = experiment.localize
-
-
-def localize_json(variant, without=()):
-    """The section `localize` of a variant as JSON; the training-free CLIP is told which CLIP it is."""
-    if variant.method == "clip":
-        told = variant.clip.model_copy(update={"tower": experiment.encode.clip})
-        variant = variant.model_copy(update={"clip": told})
-    return section_json(experiment.model_copy(update={"localize": variant}), "localize", without=without)
-
-
-# What the maps alone, or the training alone, is about: a change there must not make the other again.
-FOR_TRAINING = ["maps", "classes", "class_threshold"]
-FOR_MAPS = ["training"]
-
-
-def training_files(variant):
-    """What training a variant reads: pretrained weights, and embeddings and frozen features where it uses them."""
-    clip = variant.method == "clip"
-    files = {
-        "weights": "results/{experiment}/encode/image_tower.safetensors" if clip else weights(variant.backbone.model)
-    }
-    if variant.language_source != "none":
-        files["images"] = f"results/{{experiment}}/encode/{variant.language_source}_embeddings.safetensors"
-    name = features_name(variant)
-    if name:
-        files["features"] = f"results/{{experiment}}/localize/features/{name}"
-    return files
-
-
-def training_options(wildcards, input):
-    """Those of the files that not every training has, as command line options."""
-    return " ".join(f"--{name} {input[name]}" for name in ("images", "features") if name in input.keys())
-
-
-# Frozen features are of the experiment's seed in every variant, and of every seed of a table: computed once.
-FROZEN = {features_name(variant): variant for variant in [*all_variants(experiment).values(), OWN]}
 
 
 rule freeze_features:
