@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from stages.devices import autocast
@@ -26,7 +27,7 @@ def image_embeddings(
             batch = records[start : start + batch_size]
             images = torch.stack([clip.preprocess(read_image(root / record.image)) for record in batch])
             with autocast(device):
-                embedded = model.encode_image(images.to(device), normalize=True).float().cpu()
+                embedded = normalize(model.encode_image(images.to(device)).float(), dim=-1).cpu()
             embeddings |= {record.id: row.clone() for record, row in zip(batch, embedded, strict=True)}
             progress.update(len(batch))
     return embeddings
@@ -51,6 +52,6 @@ def caption_embeddings(
     for start in tqdm(range(0, len(records), batch_size), desc="caption embeddings", unit="batch"):
         batch = records[start : start + batch_size]
         tokens = clip.tokenize([record.caption for record in batch]).to(device)
-        embedded = model.encode_text(tokens, normalize=True).float().cpu()
+        embedded = normalize(model.encode_text(tokens).float(), dim=-1).cpu()
         embeddings |= {record.id: row.clone() for record, row in zip(batch, embedded, strict=True)}
     return embeddings

@@ -41,19 +41,7 @@ def train_localizer(
         work_dir=str(work),
         train_dataloader=loader,
         train_cfg={"by_epoch": True, "max_epochs": settings.epochs},
-        optim_wrapper={
-            "type": "Bfloat16OptimWrapper",
-            "optimizer": {"type": "AdamW", "lr": settings.learning_rate, "weight_decay": settings.weight_decay},
-            "paramwise_cfg": {
-                "norm_decay_mult": 0.0,
-                "bias_decay_mult": 0.0,
-                "custom_keys": {
-                    f"localizer.{part}": {"lr_mult": factor}
-                    for part, factor in objective.localizer.learning_rates().items()
-                },
-            },
-            "clip_grad": {"max_norm": 1.0},
-        },
+        optim_wrapper=optimizer_settings(objective, settings),
         param_scheduler=_schedule(settings, steps, warmup),
         resume=resume,
         launcher="pytorch" if ranks() > 1 else "none",
@@ -64,6 +52,23 @@ def train_localizer(
         ),
     )
     runner.train()
+
+
+def optimizer_settings(objective: LocalizerObjective, settings: LocalizerTraining) -> dict[str, Any]:
+    """AdamW as mmengine builds it, with the rates of those parts of the localizer that have their own."""
+    return {
+        "type": "Bfloat16OptimWrapper",
+        "optimizer": {"type": "AdamW", "lr": settings.learning_rate, "weight_decay": settings.weight_decay},
+        "paramwise_cfg": {
+            "norm_decay_mult": 0.0,
+            "bias_decay_mult": 0.0,
+            "custom_keys": {
+                f"localizer.{part}": {"lr_mult": factor}
+                for part, factor in objective.localizer.learning_rates().items()
+            },
+        },
+        "clip_grad": {"max_norm": 1.0},
+    }
 
 
 def _schedule(settings: LocalizerTraining, steps: int, warmup: int) -> list[dict[str, Any]]:
