@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
 
+from stages import devices
 from stages.encode.clip import PROJECTIONS, Clip, build_towers, load_clip, text_embeddings
 from stages.encode.embeddings import caption_embeddings, image_embeddings
 from stages.encode.projections import compose_views, positives_loss, read_cutouts, train_projections
@@ -96,7 +97,12 @@ def test_training_projections_lowers_the_loss_and_leaves_the_towers(cutout_root:
             torch.testing.assert_close(value, before[name], msg=name)
 
 
-def test_embeddings_have_unit_length_one_a_record(cutout_root: Path, image_weights: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fast", [False, True])
+def test_embeddings_have_unit_length_one_a_record(
+    cutout_root: Path, image_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    """Also where the towers compute in bfloat16, which has three digits."""
+    monkeypatch.setattr(devices, "bfloat16_is_fast", lambda device: fast)
     clip = build_towers(TOWERS, image_weights)
     trained = {name: value for name, value in clip.model.state_dict().items() if name.startswith(PROJECTIONS)}
     save_file(trained, tmp_path / "clip.safetensors")
