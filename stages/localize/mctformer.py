@@ -10,14 +10,13 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks
-from stages.localize.encoders import build_encoder
-from stages.localize.localizer import Localizer, Located, StateDict
-from stages.localize.pyramid import Pyramid
+from stages.localize.localizer import Located, StateDict
 from stages.localize.tokens import class_token_contrast, global_weighted_ranking_pooling
+from stages.localize.transformer import TransformerLocalizer
 from stages.settings import LocalizeSettings, MapSettings
 
 
-class Mctformer(Localizer):
+class Mctformer(TransformerLocalizer):
     """A transformer with a class token for each class, and a 3 x 3 convolution from patch tokens to class maps.
 
     V2 pools these maps by their mean. Plus pools them by ranking and keeps the class tokens of an image apart.
@@ -25,20 +24,11 @@ class Mctformer(Localizer):
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
         super().__init__(settings, text, weights)
-        self.encoder = build_encoder(settings, weights)
-        self.stride, self.statistics = self.encoder.stride, self.encoder.statistics
         shape = (self.classes, self.encoder.width)
         self.class_tokens = nn.Parameter(self.encoder.start_token().repeat(self.classes, 1))  # [C, D]
         self.class_position = nn.Parameter(nn.init.trunc_normal_(torch.zeros(shape), std=0.02))
         self.patch_classifier = nn.Conv2d(self.encoder.width, self.classes, kernel_size=3, padding=1)
         self.plus = settings.mctformer.version == "plus"
-
-    @property
-    def frozen_pyramid(self) -> Pyramid | None:
-        return self.encoder.pyramid
-
-    def learning_rates(self) -> dict[str, float]:
-        return {f"encoder.{part}": factor for part, factor in self.encoder.learning_rates().items()}
 
     def forward(
         self, inputs: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION

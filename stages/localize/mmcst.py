@@ -12,9 +12,8 @@ from timm.layers import Mlp
 from torch import Tensor, nn
 
 from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks
-from stages.localize.encoders import Grid, build_encoder
-from stages.localize.localizer import Localizer, Located, StateDict
-from stages.localize.pyramid import Pyramid
+from stages.localize.encoders import Grid
+from stages.localize.localizer import Located, StateDict
 from stages.localize.ranks import over_all_ranks
 from stages.localize.tokens import (
     combine,
@@ -23,6 +22,7 @@ from stages.localize.tokens import (
     global_weighted_ranking_pooling,
     mean_of_own_classes,
 )
+from stages.localize.transformer import TransformerLocalizer
 from stages.settings import LocalizeSettings, MapSettings
 
 
@@ -84,7 +84,7 @@ class Correlation(nn.Module):
         return TokenKind(tokens=tokens, maps=maps, scores=scores)
 
 
-class Mmcst(Localizer):
+class Mmcst(TransformerLocalizer):
     """The localization transformer.
 
     Args:
@@ -95,8 +95,6 @@ class Mmcst(Localizer):
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
         super().__init__(settings, text, weights)
-        self.encoder = build_encoder(settings, weights)
-        self.stride, self.statistics = self.encoder.stride, self.encoder.statistics
         classes, language_width, width = self.classes, self.language_width, self.encoder.width
         self.visual_tokens = nn.Parameter(self.encoder.start_token().repeat(classes, 1))  # [C, D]
         self.visual_position = nn.Parameter(nn.init.trunc_normal_(torch.zeros(classes, width), std=0.02))
@@ -108,13 +106,6 @@ class Mmcst(Localizer):
             self.text_correlation = Correlation(settings)
         if settings.language_context != "none":
             self.language_projection = nn.Linear(width, language_width)
-
-    @property
-    def frozen_pyramid(self) -> Pyramid | None:
-        return self.encoder.pyramid
-
-    def learning_rates(self) -> dict[str, float]:
-        return {f"encoder.{part}": factor for part, factor in self.encoder.learning_rates().items()}
 
     def class_tokens(self) -> Tensor:
         """[V0; T0] at the input, [C or 2C, D]."""

@@ -9,28 +9,19 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks
-from stages.localize.encoders import Grid, build_encoder
-from stages.localize.localizer import Localizer, Located, StateDict
-from stages.localize.pyramid import Pyramid
+from stages.localize.encoders import Grid
+from stages.localize.localizer import Located, StateDict
+from stages.localize.transformer import TransformerLocalizer
 from stages.settings import LocalizeSettings, MapSettings
 
 
-class TsCam(Localizer):
+class TsCam(TransformerLocalizer):
     """A transformer with one class token; a 3 x 3 convolution gives its patch tokens the meaning of classes."""
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
         super().__init__(settings, text, weights)
-        self.encoder = build_encoder(settings, weights)
-        self.stride, self.statistics = self.encoder.stride, self.encoder.statistics
         self.class_token = nn.Parameter(self.encoder.start_token()[None])  # [1, D]
         self.semantic = nn.Conv2d(self.encoder.width, self.classes, kernel_size=3, padding=1)
-
-    @property
-    def frozen_pyramid(self) -> Pyramid | None:
-        return self.encoder.pyramid
-
-    def learning_rates(self) -> dict[str, float]:
-        return {f"encoder.{part}": factor for part, factor in self.encoder.learning_rates().items()}
 
     def forward(
         self, inputs: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION

@@ -1,0 +1,27 @@
+"""What the localizers over a transformer encoder share."""
+
+from torch import Tensor
+
+from stages.localize.encoders import build_encoder
+from stages.localize.localizer import Localizer, StateDict
+from stages.localize.pyramid import Pyramid
+from stages.settings import LocalizeSettings
+
+
+class TransformerLocalizer(Localizer):
+    """A localizer whose class tokens go through the blocks of `localize.backbone`.
+
+    The encoder brings stride, statistics, frozen CNN and learning rates. The arguments are those of `Localizer`.
+    """
+
+    def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
+        super().__init__(settings, text, weights)
+        self.encoder = build_encoder(settings, weights)
+        self.stride, self.statistics = self.encoder.stride, self.encoder.statistics
+
+    @property
+    def frozen_pyramid(self) -> Pyramid | None:
+        return self.encoder.pyramid
+
+    def learning_rates(self) -> dict[str, float]:
+        return {f"encoder.{part}": factor for part, factor in self.encoder.learning_rates().items()}
