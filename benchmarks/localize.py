@@ -11,9 +11,7 @@ random, arithmetic is float32.
 import argparse
 import copy
 import logging
-import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from einops import rearrange
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
+from benchmarks.timing import OURS, TABLE_HEAD, Way, ratios_to_ours
 from stages.devices import pick_device
 from stages.files import write_json
 from stages.localize.attention import Attended, Attention
@@ -33,11 +32,6 @@ from stages.localize.localizer import Localizer
 from stages.localize.mmcst import Localization, Mmcst
 from stages.settings import LocalizeSettings, MapSettings, VitBackbone
 
-log = logging.getLogger(__name__)
-
-Way = Callable[[], object]
-
-OURS = "ours"
 NO_ATTENTION = Attention()
 
 
@@ -222,45 +216,16 @@ def inference_ways(bench: Bench) -> dict[str, Way]:
     }
 
 
-def seconds_of(way: Way, device: torch.device) -> float:
-    """Wall time of one call."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    way()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
-def time_ways(ways: Mapping[str, Way], *, pairs: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of each way, `pairs` times, in turn; a first round warms up and is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for round_number in range(pairs + 1):
-        for name, way in ways.items():
-            elapsed = seconds_of(way, device)
-            if round_number:
-                seconds[name].append(elapsed)
-        log.info("round %d of %d: %s", round_number, pairs, ", ".join(ways))
-    return seconds
-
-
 def compare(bench: Bench, *, pairs: int) -> tuple[dict[str, float], list[str]]:
     """Ratios by name, another way's time over ours in the same round, the median over `pairs` rounds; and a table."""
     ratios: dict[str, float] = {}
-    lines = ["| way | seconds | ours, seconds | ratio |", "| --- | --- | --- | --- |"]
+    lines = list(TABLE_HEAD)
     for ways in (training_ways(bench), inference_ways(bench)):
         bench.ours.train("training" in ways)
         bench.plain.train("training" in ways)
-        seconds = time_ways(ways, pairs=pairs, device=bench.device)
-        for name in ways:
-            if name == OURS:
-                continue
-            ratios[name] = statistics.median(
-                other / mine for other, mine in zip(seconds[name], seconds[OURS], strict=True)
-            )
-            medians = statistics.median(seconds[name]), statistics.median(seconds[OURS])
-            lines.append(f"| {name} | {medians[0]:.2f} | {medians[1]:.2f} | {ratios[name]:.2f} |")
+        own, rows = ratios_to_ours(ways, pairs=pairs, device=bench.device)
+        ratios |= own
+        lines += rows
     return ratios, lines
 
 

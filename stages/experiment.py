@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from stages.errors import SettingsError
-from stages.settings import Experiment
+from stages.settings import Experiment, LearnedAffinity
 from stages.variants import variant_settings
 
 # The key by which a config chooses one of several models for a section (`kind: vit`, `kind: hybrid`).
@@ -36,11 +36,31 @@ def check_variants(experiment: Experiment, *, source: str) -> None:
         except ValidationError as error:
             config = {"localize": dict(overrides)}
             problems = [problem | {"loc": ("localize", *problem["loc"])} for problem in error.errors()]
-            lines = [_describe(problem, config).replace("localize", name, 1) for problem in problems]
-            raise SettingsError("\n".join(f"{source}: compare.localizers.{line}" for line in lines)) from error
+            raise SettingsError(_lines_of_variant(problems, config, "localize", place)) from error
         model = settings.backbone.model
         if settings.method != "clip" and model not in experiment.encode.weights:
             raise SettingsError(f"{place}: encode.weights says not where the weights of {model} come from")
+    _check_refiners(experiment, source=source)
+
+
+def _check_refiners(experiment: Experiment, *, source: str) -> None:
+    for name, overrides in experiment.compare.refiners.items():
+        place = f"{source}: compare.refiners.{name}"
+        try:
+            affinity = variant_settings(experiment.refine, overrides).affinity
+        except ValidationError as error:
+            config = {"refine": dict(overrides)}
+            problems = [problem | {"loc": ("refine", *problem["loc"])} for problem in error.errors()]
+            raise SettingsError(_lines_of_variant(problems, config, "refine", place)) from error
+        if isinstance(affinity, LearnedAffinity) and affinity.backbone not in experiment.encode.weights:
+            raise SettingsError(f"{place}: encode.weights says not where the weights of {affinity.backbone} come from")
+
+
+def _lines_of_variant(problems: Sequence[ErrorDetails], config: Mapping[str, Any], section: str, place: str) -> str:
+    """A line for each problem of a variant, with the place of the variant for that of the section it changes."""
+    setting = place.split(": ", 1)[1]
+    lines = [_describe(problem, config).replace(f"`{section}.", f"`{setting}.") for problem in problems]
+    return "\n".join(f"{place}{line.removeprefix(section)}" for line in lines)
 
 
 def section_json(experiment: Experiment, section: str, *, only: Sequence[str] = (), without: Sequence[str] = ()) -> str:
@@ -120,7 +140,8 @@ def _suggest(path: Sequence[str], config: Mapping[str, Any]) -> str:
         return f"did you mean `{'.'.join([*parents, alike[0]])}`?"
     elsewhere = [name for name in _all_paths(Experiment) if name.split(".")[-1] == wrong]
     if elsewhere:
-        return f"did you mean `{elsewhere[0]}`?"
+        nearest = min(elsewhere, key=lambda name: (name.split(".")[0] != path[0], name.count(".")))
+        return f"did you mean `{nearest}`?"
     return f"`{'.'.join(parents) or 'the config'}` knows {', '.join(siblings)}"
 
 

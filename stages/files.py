@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,3 +73,11 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest(paths: Sequence[Path]) -> str:
+    """One SHA-256 over the contents of many files, in order."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(bytes.fromhex(sha256_of(path)))
+    return total.hexdigest()

@@ -1,15 +1,26 @@
-"""Variants of the localizer that are trained side by side: the paper's ablations, and rivals from the config.
+"""Variants of a stage that are set side by side: the paper's ablations, rival localizers, and refiners.
 
-A variant is the experiment's own section `localize` with some settings replaced.
+A variant is the experiment's own section `localize`, or `refine`, with some settings replaced.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from stages.settings import CnnBackbone, Experiment, LocalizeSettings, VitBackbone
+from pydantic import BaseModel
+
+from stages.settings import (
+    CnnBackbone,
+    Experiment,
+    LearnedAffinity,
+    LocalizeSettings,
+    RefineSettings,
+    VitBackbone,
+)
+
+Section = TypeVar("Section", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -46,12 +57,12 @@ ABLATIONS: Mapping[str, tuple[Row, ...]] = {
 TABLES = ("ablation_tokens", "ablation_context", "compare_localizers")
 
 
-def variant_settings(own: LocalizeSettings, overrides: Mapping[str, Any]) -> LocalizeSettings:
-    """The section `localize` with `overrides` in it. Raises pydantic's ValidationError for a setting that is wrong.
+def variant_settings(own: Section, overrides: Mapping[str, Any]) -> Section:
+    """A section with `overrides` in it. Raises pydantic's ValidationError for a setting that is wrong.
 
     Nested sections are merged, unless the override chooses another `kind`: that one stands alone.
     """
-    return LocalizeSettings.model_validate(_merge(own.model_dump(mode="json"), overrides))
+    return type(own).model_validate(_merge(own.model_dump(mode="json"), overrides))
 
 
 def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,4 +105,54 @@ def features_name(settings: LocalizeSettings) -> str | None:
     content = [backbone.strides, backbone.views, training.crop, training.crop_area]
     if isinstance(backbone, CnnBackbone) and backbone.output_stride != 32:
         content.append(backbone.output_stride)
-    return f"{backbone.model}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]}"
+    return f"{backbone.model}-{_hash(content)}"
+
+
+def refiner_rows(experiment: Experiment) -> dict[str, Row]:
+    """The rows of `compare_refiners` by name: from the maps alone to the experiment's own way, then `compare.refiners`.
+
+    What it does not train for itself it trains not for the table either: learned affinities are in it where the
+    experiment's own refinement has them or the config names them.
+    """
+    without_walk, without_crf = {"affinity": {"kind": "none"}}, {"crf": {"iterations": 0}}
+    attention = {"affinity": {"kind": "attention"}}
+    rows = {
+        "maps": Row("maps above the threshold", without_walk | without_crf),
+        "crf": Row("CRF", without_walk),
+    }
+    if experiment.localize.method == "mmcst":
+        rows["attention"] = Row("attention walk", attention | without_crf)
+        rows["attention_crf"] = Row("attention walk, CRF", attention)
+    if isinstance(experiment.refine.affinity, LearnedAffinity):
+        rows["affinity"] = Row("affinity walk", without_crf)
+        rows["affinity_crf"] = Row("affinity walk, CRF", {})
+    return rows | {name: Row(name, overrides) for name, overrides in experiment.compare.refiners.items()}
+
+
+def all_refiners(experiment: Experiment) -> dict[str, RefineSettings]:
+    """Every row of `compare_refiners` by name, with its settings."""
+    rows = refiner_rows(experiment)
+    return {name: variant_settings(experiment.refine, row.overrides) for name, row in rows.items()}
+
+
+def regions_name(affinity: LearnedAffinity) -> str:
+    """Name of the sure regions that an affinity network learns from, the same for all that can share them."""
+    return _hash([affinity.sure_powers, affinity.sure_crf.model_dump(mode="json")])
+
+
+def affinity_name(affinity: LearnedAffinity) -> str:
+    """Name of a trained affinity network, the same for all that can share it."""
+    return f"{affinity.backbone}-{_hash(affinity.model_dump(mode='json'))}"
+
+
+def threshold_name(settings: RefineSettings) -> str | None:
+    """Name of the file with a chosen threshold; None where the config gives a number, or no threshold is used."""
+    if settings.background == "power" or isinstance(settings.background_threshold, float):
+        return None
+    if settings.background_threshold == "oracle":
+        return "oracle"
+    return f"auto-{_hash([settings.auto.model_dump(mode='json'), settings.crf.model_dump(mode='json')])}"
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]

@@ -111,7 +111,8 @@ def test_one_line_for_each_wrong_value() -> None:
     assert len(lines) == 2
     assert lines[0].startswith("few.yaml: localize.training.epochs: ")
     assert lines[0].endswith("(given: 'many')")
-    assert lines[1] == "few.yaml: refine.background_threshold: Input should be less than or equal to 1 (given: 1.5)"
+    cure = "must be a number above 0 and up to 1, `auto` or `oracle` (given: 1.5)"
+    assert lines[1] == f"few.yaml: refine.background_threshold: {cure}"
 
 
 def test_the_kind_of_a_section_is_checked() -> None:

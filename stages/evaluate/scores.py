@@ -12,9 +12,9 @@ from stages.errors import DataError
 from stages.evaluate.confusion import class_ious, error_rates, mean_iou
 from stages.files import read_json, write_json
 from stages.settings import Strict
+from stages.thresholds import ThresholdSource
 
 StageName = Literal["maps", "pseudo_masks", "segmenter", "upper_bound"]
-ThresholdSource = Literal["fixed", "auto", "oracle"]
 
 
 class FixedScore(Strict):
@@ -22,6 +22,7 @@ class FixedScore(Strict):
 
     threshold: float
     miou: float
+    source: ThresholdSource = "fixed"
 
 
 class ClassificationScore(Strict):
@@ -52,8 +53,9 @@ class Score(Strict):
 
     per_class: IoU by name, "background" first; None where neither truth nor prediction has the class.
     false_positives, false_negatives: share of the union, averaged as `miou` is; the three sum to 100.
-    threshold_source: "fixed" in the config, or "oracle": chosen on this very split with its true masks, as the
-    published tables of maps do; None where no threshold is used.
+    threshold_source: "fixed" in the config; "auto": chosen without true masks; "oracle": chosen with true masks, of
+    maps those of this very split, as the published tables do; None where no threshold is used.
+    background_power: exponent of the background score (1 - max)^power that made the masks in place of a threshold.
     fixed, sweep: of maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
     object_iou: of maps only, at `threshold`: by size of the object (`stages.evaluate.object_sizes`).
     classification: of maps only, and there None where the shards hold no probabilities or the index no tags.
@@ -69,6 +71,7 @@ class Score(Strict):
     threshold: float | None
     threshold_source: ThresholdSource | None
     seed: int
+    background_power: float | None = None
     fixed: FixedScore | None = None
     sweep: tuple[tuple[float, float], ...] | None = None
     object_iou: dict[str, ObjectScore] | None = None

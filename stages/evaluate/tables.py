@@ -114,15 +114,16 @@ def classes_csv(rows: Sequence[TableRow]) -> list[list[str]]:
 
 
 def row_cells(rows: Sequence[TableRow]) -> tuple[list[str], list[list[str]]]:
-    """Column names and cells beside the mIoU, as they are printed: one decimal, empty where there is no figure."""
-    costs = any(row.cost for row in rows)
+    """Columns that have any figure, then costs, and their cells beside the mIoU as printed: one decimal, or empty."""
     columns = ["FP", "FN", "small", "medium", "large", "tags mAP", "published, VOC train"]
-    columns += ["s an epoch", "images/s", "training MB"] if costs else []
-    cells = []
-    for row in rows:
-        own = [_number(FIGURES[name](row), 1) for name in list(FIGURES)[2:]]
-        own += [_number(cost(row.cost or Cost()), 1) for cost in COSTS.values()] if costs else []
-        cells.append(own)
+    cells = [[_number(FIGURES[name](row), 1) for name in list(FIGURES)[2:]] for row in rows]
+    # Masks have no figures of objects and tags.
+    kept = [position for position in range(len(columns)) if any(own[position] for own in cells)]
+    columns, cells = [columns[position] for position in kept], [[own[position] for position in kept] for own in cells]
+    if any(row.cost for row in rows):
+        columns += ["s an epoch", "images/s", "training MB"]
+        for row, own in zip(rows, cells, strict=True):
+            own += [_number(cost(row.cost or Cost()), 1) for cost in COSTS.values()]
     return columns, cells
 
 

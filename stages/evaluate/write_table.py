@@ -9,7 +9,7 @@ from typing import Any
 
 from stages.command import main
 from stages.evaluate.costs import epoch_seconds, peak_memory
-from stages.evaluate.scores import read_score
+from stages.evaluate.scores import Score, read_score
 from stages.evaluate.tables import Cost, TableRow, classes_csv, table_csv, table_markdown
 from stages.files import atomic_path, read_json, write_text
 
@@ -18,6 +18,29 @@ NOTE = (
     " shares of the union; small, medium, large: IoU of objects that cover up to 5 %, 15 % and more of their image."
     " The published figures are of PASCAL VOC 2012 with the paper's encoders, another data set than the demo's."
 )
+
+MASKS_NOTE = (
+    "Pseudo masks of {split}, {images} images, made from the maps of one localizer and told the images' tags. FP and FN"
+    " are shares of the union. {background}"
+)
+
+
+def note_of(rows: Sequence[TableRow]) -> str:
+    """What stands above a table: what was scored, on what, and with which background."""
+    first = rows[0].scores[0]
+    if first.stage == "maps":
+        return NOTE.format(split=first.split, images=first.images)
+    words = dict.fromkeys(_background(score) for row in rows for score in row.scores)
+    one = f"Background of all rows: {next(iter(words))}." if len(words) == 1 else ""
+    several = "Background: " + "; ".join(f"{row.title}: {_background(row.scores[0])}" for row in rows) + "."
+    return MASKS_NOTE.format(split=first.split, images=first.images, background=one or several)
+
+
+def _background(score: Score) -> str:
+    if score.background_power is not None:
+        return f"(1 - max)^{score.background_power:g}"
+    source = {"fixed": "in the config", "auto": "chosen without true masks", "oracle": "ORACLE, chosen on true masks"}
+    return f"threshold {score.threshold:g} ({source[score.threshold_source or 'fixed']})"
 
 
 def read_rows(specification: str, speeds: dict[str, float]) -> list[TableRow]:
@@ -54,12 +77,9 @@ def run(arguments: list[str] | None = None) -> None:
         options.add_argument(f"--{name}", type=Path, required=True, help="file to write")
     args = options.parse_args(arguments)
     rows = read_rows(args.rows, read_json(args.speeds)["images_per_second"] if args.speeds else {})
-    first = rows[0].scores[0]
     write_csv(args.table, table_csv(rows))
     write_csv(args.classes, classes_csv(rows))
-    write_text(
-        args.markdown, table_markdown(rows, title=args.title, note=NOTE.format(split=first.split, images=first.images))
-    )
+    write_text(args.markdown, table_markdown(rows, title=args.title, note=note_of(rows)))
 
 
 if __name__ == "__main__":

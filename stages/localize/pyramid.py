@@ -40,7 +40,7 @@ class Pyramid(nn.Module):
         reductions = cnn.feature_info.reduction()
         unknown = [stride for stride in strides if stride not in reductions]
         if unknown:
-            raise SettingsError(f"localize.backbone.strides: {model} has {reductions}, not {unknown}")
+            raise SettingsError(f"strides: {model} has feature maps of strides {reductions}, not of {unknown}")
         if weights is not None:
             # features_only drops the classifier's layers, whose weights the file still holds.
             cnn.load_state_dict({name: weights[_plain_name(name, weights)] for name in cnn.state_dict()})

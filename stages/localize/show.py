@@ -125,6 +125,8 @@ def run(arguments: list[str] | None = None) -> None:
     localizer, classes = load_localizer((args.results or find_experiment(RESULTS)) / LOCALIZER)
     settings = read_localize_settings(args.config) if args.config else localizer.settings
     wanted = named_classes(args.classes, classes) if args.classes else None
+    if not args.image.is_file():
+        raise DataError(f"--image: {args.image} is no file; name a photograph")
     photo = read_image(args.image)
 
     maps, probabilities = maps_of_each_kind(

@@ -1,75 +1,79 @@
 """Refines the maps of one shard to pseudo masks: a folder of indexed PNGs."""
 
 import logging
-import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from stages.command import main, parse_settings, parser
-from stages.errors import DataError
+from stages.errors import SettingsError
 from stages.files import atomic_folder
 from stages.index import Record, read_index
-from stages.refine.pseudo_masks import write_pseudo_mask
-from stages.settings import RefineSettings
+from stages.refine.background import Background
+from stages.refine.maps_of_images import known_images
+from stages.refine.pool import over_processes
+from stages.refine.pseudo_masks import ImageScores, write_pseudo_mask
+from stages.refine.scoring import Walker, stay
+from stages.settings import CrfSettings, RefineSettings
 from stages.shards import ImageMaps, read_shard
+from stages.thresholds import read_threshold
 
 log = logging.getLogger(__name__)
 
-Job = tuple[Path, ImageMaps, RefineSettings, Path]
+Job = tuple[Path, ImageScores, CrfSettings, Path]
 
 
 def refine_jobs(
-    images: Iterable[ImageMaps], records: Mapping[str, Record], root: Path, folder: Path, settings: RefineSettings
+    images: Iterable[tuple[ImageMaps, Record]],
+    root: Path,
+    folder: Path,
+    *,
+    walker: Walker,
+    backgrounds: Sequence[Background],
+    crf: CrfSettings,
 ) -> Iterator[Job]:
-    """The arguments of `write_pseudo_mask`, image by image. Raises DataError for an image that the index has not."""
-    for image in images:
-        if image.id not in records:
-            raise DataError(
-                f"maps of image {image.id!r}, which the index has not; delete the maps and rerun `localize`"
-            )
-        yield root / records[image.id].image, image, settings, folder / f"{image.id}.png"
+    """The arguments of `write_pseudo_mask`, image by image; the walk of the next runs while others are labelled."""
+    for image, record in images:
+        path = root / record.image
+        yield path, walker(path, image, backgrounds), crf, folder / f"{image.id}.png"
 
 
-def make_masks(jobs: Iterable[Job], processes: int) -> int:
-    """Runs the jobs in `processes` processes (pydensecrf has one thread) and returns how many there were.
-
-    At most two jobs a process wait at a time and no result is kept, so memory does not grow with the shard.
-    """
-    count = 0
-    waiting: set[Future[None]] = set()
-    # Spawned, not forked: fork copies the locks of tqdm's and the pool's threads in whatever state they are.
-    with (
-        ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool,
-        tqdm(desc="refine", unit="image", mininterval=1) as progress,
-    ):
-        for job in jobs:
-            waiting.add(pool.submit(write_pseudo_mask, *job))
-            if len(waiting) >= 2 * processes:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                count += _collect(done, progress)
-        count += _collect(waiting, progress)
-    return count
+def chosen_backgrounds(settings: RefineSettings, threshold: float | None, *, band: bool) -> list[Background]:
+    """The background of the masks, or the two of the ignore band."""
+    if not band:
+        return [Background(settings, threshold)]
+    if settings.ignore_band is None:
+        raise SettingsError("refine.ignore_band: --band needs its two thresholds")
+    between = settings.model_copy(update={"background": "threshold"})
+    return [Background(between, limit) for limit in settings.ignore_band]
 
 
-def _collect(done: set[Future[None]], progress: tqdm) -> int:
-    for future in done:
-        future.result()  # raises what the job raised
-        progress.update()
-    return len(done)
+def chosen_walker(settings: RefineSettings, affinity: Path | None) -> Walker:
+    """The walk that the settings ask for, or none."""
+    if settings.affinity.kind == "none":
+        return stay
+    # Here, not above: each process of the pool imports this module again, and has no use for torch.
+    from stages.devices import pick_device
+    from stages.refine.walkers import build_walker
+
+    return build_walker(settings, affinity, pick_device())
 
 
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "index", "root", "maps", "output")
+    command.add_argument("--threshold", help="background threshold: a number, or the file of choose_threshold")
+    command.add_argument("--affinity", type=Path, help="trained affinity network, or the localizer (attention)")
+    command.add_argument("--band", action="store_true", help="training masks with `ignore_band` as 255")
     command.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that share the images")
     args = command.parse_args(arguments)
     settings = parse_settings(RefineSettings, args.settings)
-    records = {record.id: record for record in read_index(args.index)}
+    threshold = read_threshold(args.threshold).value if args.threshold else None
+    backgrounds = chosen_backgrounds(settings, threshold, band=args.band)
+    walker = chosen_walker(settings, args.affinity)
+    known = known_images(read_shard(args.maps), read_index(args.index))
     with atomic_folder(args.output) as folder:
-        count = make_masks(refine_jobs(read_shard(args.maps), records, args.root, folder, settings), args.processes)
+        jobs = refine_jobs(known, args.root, folder, walker=walker, backgrounds=backgrounds, crf=settings.crf)
+        count = sum(1 for _ in over_processes(write_pseudo_mask, jobs, args.processes, title="refine"))
     log.info("%d pseudo masks in %s", count, args.output)
 
 

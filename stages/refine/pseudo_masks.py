@@ -1,53 +1,85 @@
-"""Maps to pseudo masks. What refines maps (the dense CRF, later an affinity network) has a module of its own."""
+"""Scores of background and classes to pseudo masks, one image at a time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.errors import DataError
-from stages.images import BACKGROUND, read_image, write_mask
+from stages.images import IGNORE, read_image, write_mask
+from stages.refine.background import best_labels, mask_values
 from stages.refine.dense_crf import dense_crf
-from stages.seeds import enlarge_maps, threshold_maps
-from stages.settings import RefineSettings
-from stages.shards import ImageMaps
+from stages.seeds import enlarge_maps
+from stages.settings import CrfSettings
 
 
-def label_probabilities(maps: NDArray[np.float32], background: float) -> NDArray[np.float32]:
-    """Probabilities [1 + K, rows, columns] float32 of background and the K classes, from maps [K, rows, columns].
+@dataclass(frozen=True)
+class ImageScores:
+    """Scores of background and the K tagged classes of one image, small.
 
-    Background gets the constant score `background`; each pixel's scores are divided by their sum. PSA (Ahn and Kwak,
-    CVPR 2018) and MCTformer hand the CRF the scores as they are: that is the same CRF, because the division adds one
-    constant to all energies of a pixel. A softmax over scores in [0, 1] would not be: it flattens them to at most e:1.
+    scores: [1 + K, rows, columns] float32 in [0, 1]; several where the mask is to say where they disagree.
+    classes: [K] positions in the class list from 0.
+    size: (rows, columns) of the image.
+    extent: pixels that the scores cover from the upper left corner, `size` or a little more.
     """
-    scores = np.concatenate([np.full_like(maps[:1], background), maps])
-    return scores / scores.sum(axis=0, keepdims=True)
+
+    id: str
+    scores: tuple[NDArray[np.float32], ...]
+    classes: tuple[int, ...]
+    size: tuple[int, int]
+    extent: tuple[int, int]
 
 
-def refine_image(
-    image: NDArray[np.uint8], maps: NDArray[np.float32], classes: Sequence[int], settings: RefineSettings
+def label_probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores [1 + K, rows, columns] of background and classes, at each pixel divided by their sum.
+
+    PSA (Ahn and Kwak, CVPR 2018) and MCTformer hand the CRF the scores as they are: that is the same CRF, because the
+    division adds one constant to all energies of a pixel. A softmax over scores in [0, 1] would not be: it flattens
+    them to at most e:1.
+    """
+    return scores / np.maximum(scores.sum(axis=0, keepdims=True), np.finfo(np.float32).tiny)
+
+
+def label_image(
+    image: NDArray[np.uint8], scores: NDArray[np.float32], classes: Sequence[int], crf: CrfSettings
 ) -> NDArray[np.uint8]:
     """Pseudo mask [rows, columns] uint8 of one image: 0 and the mask values (position + 1) of `classes`, nothing else.
 
-    image [rows, columns, 3] uint8 RGB; maps [K, rows, columns] float32 in [0, 1] at the image's size; classes [K],
-    positions in the class list from 0. Without classes all is background; with `crf.iterations` 0 the maps are
-    thresholded and no more.
+    image [rows, columns, 3] uint8 RGB; scores [1 + K, rows, columns] float32 in [0, 1] at the image's size, background
+    first; classes [K]. Without classes all is background; with `crf.iterations` 0 the best score wins.
     """
-    if len(classes) == 0 or settings.crf.iterations == 0:
-        return threshold_maps(maps, classes, settings.background_threshold)
-    probabilities = dense_crf(image, label_probabilities(maps, settings.background_threshold), settings.crf)
-    values = np.array([BACKGROUND, *(int(position) + 1 for position in classes)], dtype=np.uint8)
-    return values[probabilities.argmax(axis=0)]
+    if len(classes) == 0 or crf.iterations == 0:
+        return best_labels(scores, classes)
+    return mask_values(classes)[dense_crf(image, label_probabilities(scores), crf).argmax(axis=0)]
 
 
-def write_pseudo_mask(image_path: Path, image_maps: ImageMaps, settings: RefineSettings, mask_path: Path) -> None:
-    """Refines one image from its file and writes its mask. Raises DataError when maps and image differ in size."""
-    image = np.asarray(read_image(image_path))
-    if image.shape[:2] != image_maps.size:
+def agreed(masks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """The masks where they agree, 255 (ignore) where any two differ."""
+    same = np.all([mask == masks[0] for mask in masks], axis=0)
+    return np.where(same, masks[0], np.uint8(IGNORE))
+
+
+def read_scored_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The image [rows, columns, 3] uint8 RGB. Raises DataError when it is not of the size its maps were made at."""
+    image = np.asarray(read_image(path))
+    if image.shape[:2] != size:
         raise DataError(
-            f"{image_path}: image is {image.shape[:2]} (rows, columns), its maps were made at {image_maps.size};"
+            f"{path}: image is {image.shape[:2]} (rows, columns), its maps were made at {size};"
             " delete the maps of this split and rerun `localize`"
         )
-    maps = enlarge_maps(image_maps.maps, image_maps.size)
-    write_mask(mask_path, refine_image(image, maps, image_maps.classes.tolist(), settings))
+    return image
+
+
+def enlarge_scores(scores: NDArray[np.float32], image: ImageScores) -> NDArray[np.float32]:
+    """Scores at the image's size, bilinear."""
+    rows, columns = image.size
+    return enlarge_maps(scores, image.extent)[:, :rows, :columns]
+
+
+def write_pseudo_mask(image_path: Path, image: ImageScores, crf: CrfSettings, mask_path: Path) -> None:
+    """Labels one image from its file and writes its mask; 255 where its several scores give several labels."""
+    pixels = read_scored_image(image_path, image.size)
+    masks = [label_image(pixels, enlarge_scores(scores, image), image.classes, crf) for scores in image.scores]
+    write_mask(mask_path, agreed(masks))

@@ -34,6 +34,18 @@ PACKAGES = (
 )
 
 
+CHOSEN = {"fixed": "fixed", "auto": "without true masks", "oracle": "with true masks"}
+
+
+def chosen_words(score: Score) -> str:
+    """How the background of what was scored was chosen."""
+    if score.background_power is not None:
+        return f"(1 - max)^{score.background_power:g}"
+    if score.stage == "maps":
+        return "best on this split"
+    return CHOSEN[score.threshold_source] if score.threshold_source else ""
+
+
 def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
     """The table of scores; maps have two rows, at the best and at the fixed threshold."""
     rows = []
@@ -45,9 +57,7 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
             "images": score.images,
             "miou": score.miou,
             "threshold": "" if score.threshold is None else f"{score.threshold:.2f}",
-            "chosen": {"oracle": "best on this split", "fixed": "fixed", "auto": "auto", None: ""}[
-                score.threshold_source
-            ],
+            "chosen": chosen_words(score),
             "false_positives": f"{score.false_positives:.1f}",
             "false_negatives": f"{score.false_negatives:.1f}",
             "share": "" if share is None else f"{share:.0f} %",
@@ -55,7 +65,11 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
         }
         rows.append(row)
         if score.fixed:
-            rates = {"miou": score.fixed.miou, "threshold": f"{score.fixed.threshold:.2f}", "chosen": "fixed"}
+            rates = {
+                "miou": score.fixed.miou,
+                "threshold": f"{score.fixed.threshold:.2f}",
+                "chosen": CHOSEN[score.fixed.source],
+            }
             rows.append(row | rates | {"false_positives": "", "false_negatives": "", "published": ""})
     return rows
 

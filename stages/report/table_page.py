@@ -14,11 +14,12 @@ from PIL import Image
 
 from stages.errors import DataError
 from stages.evaluate.tables import TableRow, class_means, row_cells
-from stages.images import read_image
+from stages.images import read_image, read_mask
 from stages.index import Record
+from stages.mask_folders import find_masks
 from stages.report.charts import bar_chart
 from stages.report.page import data_uri
-from stages.report.panels import MAP_COLOURS, overlay
+from stages.report.panels import MAP_COLOURS, colour_mask, overlay
 from stages.seeds import enlarge_maps
 from stages.shards import read_shard
 
@@ -31,6 +32,16 @@ class MapsPanel:
     tag: str
     image: Image.Image
     maps: Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class MasksPanel:
+    """The pseudo masks of an image by row of the table, beside the true one: [rows, columns] uint8."""
+
+    id: str
+    tag: str
+    image: Image.Image
+    masks: Mapping[str, NDArray[np.uint8]]
 
 
 def spread(records: Sequence[Record], count: int) -> list[Record]:
@@ -61,8 +72,31 @@ def read_maps_panels(
     ]
 
 
+def read_masks_panels(
+    records: Sequence[Record], root: Path, folders: Mapping[str, Sequence[Path]], count: int
+) -> list[MasksPanel]:
+    """Panels of evenly spaced images. folders: row's title -> its mask folders. Raises DataError for missing masks."""
+    chosen = spread(records, count)
+    found = {title: find_masks(own, (record.id for record in chosen)) for title, own in folders.items()}
+    return [
+        MasksPanel(
+            record.id,
+            ", ".join(record.labels),
+            read_image(root / record.image),
+            {title: read_mask(paths[record.id]) for title, paths in found.items()}
+            | {"truth": read_mask(root / record.mask)},
+        )
+        for record in chosen
+    ]
+
+
 def render_table_page(
-    rows: Sequence[TableRow], panels: Sequence[MapsPanel], *, experiment: str, title: str, note: str
+    rows: Sequence[TableRow],
+    panels: Sequence[MapsPanel] | Sequence[MasksPanel],
+    *,
+    experiment: str,
+    title: str,
+    note: str,
 ) -> str:
     """The page as HTML that needs no other file."""
     environment = Environment(
@@ -85,15 +119,21 @@ def render_table_page(
         ],
         by_class=[(name, means) for name, means in class_means(rows).items()],
         chart=bar_chart(
-            [(row.title, [score.miou for score in row.scores]) for row in rows], label="mIoU of the maps, %"
+            [(row.title, [score.miou for score in row.scores]) for row in rows],
+            label="mIoU of the maps, %" if rows[0].scores[0].stage == "maps" else "mIoU of the pseudo masks, %",
         ),
+        shows="maps" if rows[0].scores[0].stage == "maps" else "masks",
         panels=[_card(panel) for panel in panels],
         map_scale=", ".join(to_hex(colormaps[MAP_COLOURS](part / 8)) for part in range(9)),
     )
 
 
-def _card(panel: MapsPanel) -> dict[str, Any]:
-    tiles = [("image", panel.image), *((name, overlay(panel.image, maps)) for name, maps in panel.maps.items())]
+def _card(panel: MapsPanel | MasksPanel) -> dict[str, Any]:
+    if isinstance(panel, MapsPanel):
+        pictures = {name: overlay(panel.image, maps) for name, maps in panel.maps.items()}
+    else:
+        pictures = {name: colour_mask(mask) for name, mask in panel.masks.items()}
+    tiles = [("image", panel.image), *pictures.items()]
     return {
         "id": panel.id,
         "tag": panel.tag,

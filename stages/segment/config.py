@@ -56,7 +56,8 @@ def describe_backbone(settings: SegmentSettings) -> BackboneFacts:
         raise SettingsError(f"segment.backbone: {error}; give the name of a timm CNN") from error
     except (TypeError, AssertionError, NotImplementedError) as error:
         raise SettingsError(
-            f"segment.output_stride: timm's {name} cannot be built with {settings.output_stride}; set {USUAL_STRIDE}"
+            f"segment.output_stride: timm's {name} cannot be built with {settings.output_stride} ({error});"
+            f" set {USUAL_STRIDE}"
         ) from error
     strides, channels = model.feature_info.reduction(), model.feature_info.channels()
     if settings.frozen_stages > len(strides):

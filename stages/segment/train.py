@@ -1,13 +1,12 @@
 """Trains DeepLabV3+ on pseudo masks, or without `--masks` on the index's own true masks."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.runner import Runner
 
 from stages.command import main, parse_settings, parser
-from stages.files import sha256_of
+from stages.files import digest
 from stages.index import read_classes, read_index
 from stages.segment import dataset, transforms  # noqa: F401 (registers them)
 from stages.segment.config import TrainingFiles, train_config
@@ -29,14 +28,6 @@ def fingerprint(
         settings.model_copy(update=defaults), seed=seed, code=code, files=[files.index, classes, files.weights]
     )
     return known | {"masks": digest(training_masks(read_index(files.index), files.root, files.masks))}
-
-
-def digest(paths: Sequence[Path]) -> str:
-    """One SHA-256 over the contents of many files, in order."""
-    total = hashlib.sha256()
-    for path in paths:
-        total.update(bytes.fromhex(sha256_of(path)))
-    return total.hexdigest()
 
 
 def train_segmenter(

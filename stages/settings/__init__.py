@@ -14,10 +14,20 @@ from stages.settings.localize import (
     MctformerSettings,
     TrainingFreeClip,
 )
-from stages.settings.refine import CrfSettings, RefineSettings
+from stages.settings.refine import (
+    CRF_SETS,
+    AffinityTraining,
+    AttentionAffinity,
+    CrfSettings,
+    LearnedAffinity,
+    RefineSettings,
+)
 from stages.settings.segment import SegmentSettings
 
 __all__ = [
+    "CRF_SETS",
+    "AffinityTraining",
+    "AttentionAffinity",
     "CnnBackbone",
     "CompareSettings",
     "CrfSettings",
@@ -27,6 +37,7 @@ __all__ = [
     "EvaluateSettings",
     "Experiment",
     "HybridBackbone",
+    "LearnedAffinity",
     "LocalizeSettings",
     "LocalizerTraining",
     "MapSettings",

@@ -8,7 +8,8 @@ from stages.settings.base import SplitName, Strict
 
 
 class CompareSettings(Strict):
-    """Ablations and comparisons: `snakemake ablation_tokens`, `ablation_context`, `compare_localizers`."""
+    """Ablations and comparisons: `snakemake ablation_tokens`, `ablation_context`, `compare_localizers`,
+    `compare_refiners`."""
 
     split: SplitName = Field("val", description="split whose maps are scored, at the best threshold on it")
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
@@ -19,4 +20,7 @@ class CompareSettings(Strict):
     )
     localizers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = Field(
         {}, description="name -> settings of `localize` in which it differs from this experiment's, for the comparison"
+    )
+    refiners: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = Field(
+        {}, description="name -> settings of `refine` in which it differs, beside the rows of `compare_refiners`"
     )

@@ -10,7 +10,7 @@ from stages.settings.data import DataSettings
 from stages.settings.encode import EncodeSettings, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
 from stages.settings.localize import LocalizeSettings
-from stages.settings.refine import RefineSettings
+from stages.settings.refine import LearnedAffinity, RefineSettings
 from stages.settings.segment import SegmentSettings
 
 
@@ -33,6 +33,8 @@ class Experiment(Strict):
         needed = {self.segment.backbone}
         if self.localize.method != "clip":
             needed.add(self.localize.backbone.model)
+        if isinstance(self.refine.affinity, LearnedAffinity):
+            needed.add(self.refine.affinity.backbone)
         if isinstance(self.encode.clip, TowerClip):
             needed.add(self.encode.clip.image_tower)
             if self.data.format != "demo":
@@ -40,6 +42,8 @@ class Experiment(Strict):
         missing = sorted(needed - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights says not where the weights of {', '.join(missing)} come from")
+        if self.refine.background_threshold == "oracle" and not self.evaluate.maps:
+            raise ValueError("refine.background_threshold `oracle` needs a split with true masks in evaluate.maps")
         unknown = sorted(set(self.encode.synonyms) - set(self.data.classes))
         if unknown:
             raise ValueError(f"encode.synonyms names {', '.join(unknown)}, which data.classes has not")

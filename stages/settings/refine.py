@@ -1,10 +1,11 @@
 """Settings of the stage `refine`."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from stages.settings.base import Positive, Share, Strict
+from stages.settings.base import Count, Positive, Share, Strict
 
 
 class CrfSettings(Strict):
@@ -18,8 +19,121 @@ class CrfSettings(Strict):
     gaussian_weight: Annotated[float, Field(ge=0)] = Field(3.0, description="weight of the smoothness kernel")
 
 
+# What three published programs use: PSA (Ahn and Kwak, CVPR 2018), DeepLab (Chen et al., TPAMI 2018) as its PyTorch
+# versions have it, and IRN (Ahn et al., CVPR 2019).
+CRF_SETS: Mapping[str, CrfSettings] = {
+    "psa": CrfSettings(bilateral_position=80, bilateral_colour=13),
+    "deeplab": CrfSettings(
+        bilateral_position=67, bilateral_colour=3, bilateral_weight=4, gaussian_position=1, gaussian_weight=3
+    ),
+    "irn": CrfSettings(),
+}
+CrfName = Literal["psa", "deeplab", "irn"]
+
+
+def _named(value: Any) -> Any:
+    """The values of a set that is given by its name."""
+    if isinstance(value, str) and value not in CRF_SETS:
+        raise ValueError(f"no set of CRF values has this name; there are {', '.join(CRF_SETS)}")
+    return CRF_SETS[value] if isinstance(value, str) else value
+
+
+Crf = Annotated[CrfSettings, BeforeValidator(_named, json_schema_input_type=CrfSettings | CrfName)]
+
+
+def _threshold(value: float | str) -> float | str:
+    if value not in ("auto", "oracle") and (isinstance(value, str) or not 0 < value <= 1):
+        raise ValueError("must be a number above 0 and up to 1, `auto` or `oracle`")
+    return value
+
+
+BackgroundThreshold = Annotated[
+    float | str,
+    AfterValidator(_threshold),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, {"enum": ["auto", "oracle"]}]}),
+]
+
+
+class AutoThreshold(Strict):
+    """How `background_threshold: auto` chooses, without true masks (docs/method.md)."""
+
+    images: Count = Field(100, description="images of train that are looked at, spread evenly over the index")
+    steps: Count = Field(20, description="thresholds tried: 1/steps, 2/steps, ... below 1")
+
+
+class NoAffinity(Strict):
+    """Maps go to the CRF as they are."""
+
+    kind: Literal["none"] = "none"
+
+
+class AffinityTraining(Strict):
+    """Training of the affinity network."""
+
+    crop: Count = Field(448, description="side of the training crop, pixels")
+    epochs: Count = Field(8, description="passes over the training images")
+    batch_size: Count = Field(8, description="images a step")
+    learning_rate: Positive = Field(1.0, description="rate of the new layers at its start, SGD with polynomial decay")
+    backbone_rate: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.1, description="rate of the backbone as a share of the new layers'; 0 keeps it as it is"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="weight decay of the convolutions")
+    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
+    checkpoint_every: Count = Field(1, description="epochs between checkpoints")
+
+
+class LearnedAffinity(Strict):
+    """A network that tells which neighbours belong together, learned from sure regions (PSA, CVPR 2018)."""
+
+    kind: Literal["learned"]
+    backbone: str = Field("resnet38", description="resnet38, or a timm CNN; where from says `encode.weights`")
+    strides: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        (8, 16, 32), description="feature maps of a timm CNN that are used, by stride; the first sets the nodes"
+    )
+    channels: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        (64, 128, 256), description="channels that each feature map is reduced to"
+    )
+    radius: Annotated[int, Field(ge=2)] = Field(5, description="nodes nearer than this are neighbours")
+    sure_powers: tuple[Positive, Positive] = Field(
+        (4.0, 24.0), description="background scores (1 - max)^power of the two CRFs that mark sure regions"
+    )
+    sure_crf: Crf = Field(CRF_SETS["psa"], description="these CRFs: psa, deeplab, irn, or values")
+    training: AffinityTraining = AffinityTraining()
+
+
+class AttentionAffinity(Strict):
+    """Patch-to-patch attention of the localizer's own blocks; nothing is trained."""
+
+    kind: Literal["attention"]
+    blocks: Count = Field(3, description="last blocks whose attention is averaged")
+
+
+class WalkSettings(Strict):
+    """Random walk of the scores over the nodes."""
+
+    beta: Positive = Field(8.0, description="exponent of the affinities")
+    doublings: Annotated[int, Field(ge=0)] = Field(6, description="t: the walk has 2^t steps")
+
+
 class RefineSettings(Strict):
     """Maps to pseudo masks."""
 
-    background_threshold: Share = Field(0.4, description="score of background, against maps scaled to [0, 1]")
-    crf: CrfSettings = CrfSettings()
+    background: Literal["threshold", "power"] = Field(
+        "threshold", description="background's score: the threshold everywhere, or (1 - max of the maps)^power"
+    )
+    background_threshold: BackgroundThreshold = Field(
+        0.4,
+        description="score of background, against maps scaled to [0, 1]; auto: chosen without true masks; oracle: the"
+        " best of the first split of `evaluate.maps`, which needs true masks and is for tables alone",
+    )
+    background_power: Positive = Field(4.0, description="exponent of the background score (`background: power`)")
+    auto: AutoThreshold = AutoThreshold()
+    affinity: NoAffinity | LearnedAffinity | AttentionAffinity = Field(
+        NoAffinity(), discriminator="kind", description="what the random walk follows; none: no walk"
+    )
+    walk: WalkSettings = WalkSettings()
+    crf: Crf = Field(CRF_SETS["irn"], description="dense CRF at the end: psa, deeplab, irn, or values")
+    ignore_band: tuple[Share, Share] | None = Field(
+        None,
+        description="two thresholds: in the training masks, pixels whose label differs between them are ignored (255)",
+    )

@@ -8,16 +8,23 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from stages.errors import DataError
+from stages.errors import DataError, SettingsError
 from stages.images import read_mask
 from stages.index import Record, write_index
+from stages.refine.background import add_threshold
 from stages.refine.dense_crf import dense_crf
 from stages.refine.make_masks import run
-from stages.refine.pseudo_masks import label_probabilities, refine_image
+from stages.refine.pseudo_masks import agreed, label_image, label_probabilities
+from stages.seeds import enlarge_maps
 from stages.settings import CrfSettings, RefineSettings
-from stages.shards import ImageMaps, write_shard
+from stages.shards import ImageMaps, read_shard, write_shard
 
 THRESHOLD_ONLY = RefineSettings(background_threshold=0.4, crf=CrfSettings(iterations=0))
+
+
+def refine_image(image, maps, classes, settings):
+    """The mask by the threshold and the CRF of the settings, without a walk."""
+    return label_image(image, add_threshold(maps, settings.background_threshold), classes, settings.crf)
 
 
 @pytest.fixture
@@ -62,7 +69,7 @@ def test_dividing_by_the_sum_leaves_the_crf_as_it_is(disc):
     plain = np.concatenate([np.full_like(maps, 0.4), maps])
     settings = CrfSettings(iterations=5)
     np.testing.assert_allclose(
-        dense_crf(image, label_probabilities(maps, 0.4), settings), dense_crf(image, plain, settings), atol=1e-4
+        dense_crf(image, label_probabilities(plain), settings), dense_crf(image, plain, settings), atol=1e-4
     )
 
 
@@ -82,6 +89,19 @@ def test_only_tagged_classes_appear_and_their_order_does_not_matter(disc):
     assert iou(mask[:, :100] == 8, truth) > 0.9
     assert iou(mask[:, 100:] == 4, truth) > 0.9
     np.testing.assert_array_equal(mask, refine_image(image, maps[::-1], [3, 7], RefineSettings()))
+
+
+def test_a_score_that_equals_the_threshold_is_the_class():
+    # As a seed reaches its threshold; of two equal classes the first of the list wins.
+    maps = np.array([[[0.4, 0.39]], [[0.4, 0.2]]], dtype=np.float32)
+    image = np.zeros((1, 2, 3), dtype=np.uint8)
+    assert refine_image(image, maps, [5, 2], THRESHOLD_ONLY).tolist() == [[6, 0]]
+
+
+def test_masks_that_differ_are_ignored_where_they_do():
+    first, second = np.array([[0, 1, 2]], dtype=np.uint8), np.array([[0, 2, 2]], dtype=np.uint8)
+    assert agreed([first]).tolist() == [[0, 1, 2]]
+    assert agreed([first, second]).tolist() == [[0, 255, 2]]
 
 
 def test_without_tags_all_is_background(disc):
@@ -117,7 +137,7 @@ def write_dataset(folder, disc, size=None):
 def arguments(folder):
     return [
         *("--settings", json.dumps({"crf": {"iterations": 2}}), "--processes", "2", "--root", str(folder)),
-        *("--index", str(folder / "index.csv"), "--maps", str(folder / "0.safetensors")),
+        *("--threshold", "0.4", "--index", str(folder / "index.csv"), "--maps", str(folder / "0.safetensors")),
         *("--output", str(folder / "masks")),
     ]
 
@@ -136,3 +156,28 @@ def test_command_names_maps_of_another_size(tmp_path, disc):
     with pytest.raises(DataError, match=r"a\.png: image is \(80, 100\).*made at \(80, 90\)"):
         run(arguments(tmp_path))
     assert not (tmp_path / "masks").exists()
+
+
+def test_the_ignore_band_lies_between_its_thresholds(tmp_path, disc):
+    write_dataset(tmp_path, disc)
+    settings = json.dumps({"crf": {"iterations": 0}, "ignore_band": [0.2, 0.6]})
+    command = [*arguments(tmp_path), "--band"]
+    command[command.index("--settings") + 1] = settings
+    run(command)
+    maps = enlarge_maps(next(read_shard(tmp_path / "0.safetensors")).maps, (80, 100))[0]
+    expected = np.where(maps >= 0.6, 2, np.where(maps < 0.2, 0, 255))
+    np.testing.assert_array_equal(read_mask(tmp_path / "masks/a.png"), expected)
+
+
+def test_a_band_without_thresholds_is_refused(tmp_path, disc):
+    write_dataset(tmp_path, disc)
+    with pytest.raises(SettingsError, match="refine.ignore_band"):
+        run([*arguments(tmp_path), "--band"])
+
+
+def test_a_walk_without_its_network_is_refused(tmp_path, disc):
+    write_dataset(tmp_path, disc)
+    command = arguments(tmp_path)
+    command[command.index("--settings") + 1] = json.dumps({"affinity": {"kind": "learned"}})
+    with pytest.raises(SettingsError, match="--affinity"):
+        run(command)

@@ -9,7 +9,16 @@ from snakemake.utils import validate
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment, section_json
 from stages.source_hash import hash_of_command
-from stages.variants import all_variants, features_name, table_rows
+from stages.variants import (
+    affinity_name,
+    all_refiners,
+    all_variants,
+    features_name,
+    refiner_rows,
+    regions_name,
+    table_rows,
+    threshold_name,
+)
 
 
 def checked_experiment():
@@ -135,10 +144,10 @@ def weights_setting(model):
 
 
 def training_masks(wildcards):
-    """The pseudo masks of train; none where the index's true masks are the supervision."""
+    """The pseudo masks of train, with the ignore band where there is one; none where true masks are the supervision."""
     if wildcards.supervision == "true_masks":
         return []
-    return expand("results/{experiment}/refine/masks/train/{shard}", experiment=wildcards.experiment, shard=SHARDS)
+    return results(f"refine/{'banded' if experiment.refine.ignore_band else 'masks/train'}/{{shard}}", shard=SHARDS)
 
 
 def scored_masks(wildcards):
@@ -149,11 +158,6 @@ def scored_masks(wildcards):
         "upper_bound": "segment/true_masks/predictions",
     }
     return results(f"{folders[wildcards.stage]}/{wildcards.split}/{{shard}}", shard=SHARDS)
-
-
-def mask_threshold(stage):
-    """The threshold that made the masks, as a command line option; predictions have none."""
-    return f"--threshold {experiment.refine.background_threshold}" if stage == "pseudo_masks" else ""
 
 
 def scores(*, bound):

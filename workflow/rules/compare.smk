@@ -1,12 +1,12 @@
-# compare: variants of the localizer side by side. No target but these trains them: ablation_tokens, ablation_context,
-# compare_localizers.
+# compare: variants of localizer and refiner side by side. No target but these makes them: ablation_tokens,
+# ablation_context, compare_localizers, compare_refiners.
 VARIANT = "results/{experiment}/localize/variants/{variant}-{seed}"
 
 
 wildcard_constraints:
     variant="[A-Za-z0-9_-]+",
     seed="[0-9]+",
-    table="ablation_tokens|ablation_context|compare_localizers",
+    table="ablation_tokens|ablation_context|compare_localizers|compare_refiners",
 
 
 use rule train_localizer as train_variant with:
@@ -65,11 +65,52 @@ use rule score_maps as score_variant with:
         "results/{experiment}/benchmarks/evaluate/variants/{variant}-{seed}/maps-{split}.tsv"
     params:
         settings=settings("evaluate", only=["thresholds"]),
-        threshold=experiment.refine.background_threshold,
+        threshold=variant_threshold,
         class_threshold=experiment.localize.class_threshold,
         seed=lambda wildcards: wildcards.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_maps"),
+
+
+# Walks, CRFs and thresholds side by side, on the maps of the experiment's own localizer.
+use rule make_masks as make_refiner_masks with:
+    input:
+        unpack(lambda wildcards: refining_files(REFINERS[wildcards.refiner])),
+        **dataset(),
+        index=rules.make_index.output.index,
+        maps=rules.make_maps.output.maps,
+    output:
+        masks=directory("results/{experiment}/refine/variants/{refiner}/{split}/{shard}"),
+    log:
+        "logs/{experiment}/refine/variants/{refiner}/{split}/{shard}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/refine/variants/{refiner}/{split}/{shard}.tsv"
+    params:
+        settings=lambda wildcards: refining_settings(REFINERS[wildcards.refiner]),
+        options=lambda wildcards, input: refining_options(REFINERS[wildcards.refiner], input),
+        root=dataset_root,
+        code=code_of("stages.refine.make_masks"),
+
+
+use rule score_masks as score_refiner with:
+    input:
+        unpack(lambda wildcards: threshold_of(REFINERS[wildcards.refiner])),
+        **dataset(),
+        index=rules.make_index.output.index,
+        classes=rules.list_classes.output.classes,
+        masks=shards(rules.make_refiner_masks.output.masks),
+    output:
+        score="results/{experiment}/evaluate/refiners/{refiner}/{stage}-{split}.json",
+    log:
+        "logs/{experiment}/evaluate/refiners/{refiner}/{stage}-{split}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/evaluate/refiners/{refiner}/{stage}-{split}.tsv"
+    params:
+        settings=settings("evaluate", only=["thresholds"]),
+        threshold=lambda wildcards, input: background_of(REFINERS[wildcards.refiner], input),
+        seed=experiment.seed,
+        root=dataset_root,
+        code=code_of("stages.evaluate.score_masks"),
 
 
 rule measure_localizers:
@@ -156,11 +197,7 @@ rule make_table_page:
         speeds=lambda wildcards: (
             rules.measure_localizers.output.speeds if wildcards.table == "compare_localizers" else []
         ),
-        maps=lambda wildcards: [
-            path
-            for name in table_rows(experiment, wildcards.table)
-            for path in table_maps(name, seeds_of(wildcards.table, name)[0])
-        ],
+        pictures=table_pictures,
         index=f"results/{{experiment}}/data/{experiment.compare.split}.csv",
         classes=rules.list_classes.output.classes,
     output:
@@ -210,3 +247,9 @@ rule compare_localizers:
     input:
         results("evaluate/compare_localizers.md"),
         results("report/compare_localizers.html"),
+
+
+rule compare_refiners:
+    input:
+        results("evaluate/compare_refiners.md"),
+        results("report/compare_refiners.html"),

@@ -3,6 +3,7 @@
 
 rule score_maps:
     input:
+        unpack(own_threshold_file),
         **dataset(),
         index=rules.make_index.output.index,
         classes=rules.list_classes.output.classes,
@@ -27,20 +28,21 @@ rule score_maps:
         runtime=60,
     params:
         settings=settings("evaluate", only=["thresholds"]),
-        threshold=experiment.refine.background_threshold,
+        threshold=own_threshold_option,
         class_threshold=experiment.localize.class_threshold,
         seed=experiment.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_maps"),
     shell:
         "python -m stages.evaluate.score_maps --settings {params.settings:q} --split {wildcards.split}"
-        " --seed {params.seed} --threshold {params.threshold} --class-threshold {params.class_threshold}"
+        " --seed {params.seed} {params.threshold} --class-threshold {params.class_threshold}"
         " --index {input.index} --root {params.root:q} --classes {input.classes} --maps {input.maps}"
         " --output {output.score} &> {log}"
 
 
 rule score_masks:
     input:
+        unpack(mask_files),
         **dataset(),
         index=rules.make_index.output.index,
         classes=rules.list_classes.output.classes,
@@ -67,7 +69,7 @@ rule score_masks:
         runtime=60,
     params:
         settings=settings("evaluate", only=["thresholds"]),
-        threshold=lambda wildcards: mask_threshold(wildcards.stage),
+        threshold=mask_option,
         seed=experiment.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_masks"),

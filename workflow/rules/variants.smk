@@ -83,12 +83,15 @@ TITLES = {
     "ablation_tokens": "Class tokens",
     "ablation_context": "Visual context and image-language context",
     "compare_localizers": "Localizers",
+    "compare_refiners": "Refinement",
 }
 
 
 def table_scores(wildcards):
     """The scores of all rows and seeds of a table."""
     table = wildcards.table
+    if table == "compare_refiners":
+        return [refiner_score(name) for name in REFINERS]
     return [variant_score(name, seed) for name in table_rows(experiment, table) for seed in seeds_of(table, name)]
 
 
@@ -99,9 +102,19 @@ def table_maps(variant, seed):
     )
 
 
+def table_pictures(wildcards):
+    """What the page of a table shows side by side: maps, or masks, of each row's first seed."""
+    table = wildcards.table
+    if table == "compare_refiners":
+        return [path for name in REFINERS for path in refiner_masks(name)]
+    return [path for name in table_rows(experiment, table) for path in table_maps(name, seeds_of(table, name)[0])]
+
+
 def table_specification(wildcards):
     """The rows of a table as JSON: their words, and the files of each seed."""
     table, rows = wildcards.table, []
+    if table == "compare_refiners":
+        return refiner_specification(wildcards)
     for name, row in table_rows(experiment, table).items():
         seeds = seeds_of(table, name)
         files = {"name": name, "title": row.title, "published": row.published}

@@ -1,0 +1,24 @@
+"""Converts public ResNet38 weights (MXNet's .params, or a .pth) to the safetensors that `encode.weights` names."""
+
+import argparse
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from stages.command import main
+from stages.encode.resnet38_weights import read_resnet38
+from stages.files import atomic_path
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--input", type=Path, required=True, help="ilsvrc-cls_rna-a1_cls1000_ep-0001.params, or .pth")
+    options.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    args = options.parse_args(arguments)
+    state = read_resnet38(args.input)
+    with atomic_path(args.output) as temporary:
+        save_file(state, temporary)
+
+
+if __name__ == "__main__":
+    main(run)

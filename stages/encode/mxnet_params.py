@@ -1,0 +1,69 @@
+"""Reads MXNet's `.params` files without MXNet, which no longer installs.
+
+A file is a list of dense arrays and their names, little-endian: magic 0x112, a reserved word, the count (uint64 each);
+the arrays; the count of names, and each name with its length before it. An array is a head, its shape, its device (two
+int32), its type (int32) and its values. Three heads are known, by MXNet's release: the shape alone with uint32 sides;
+0xF993FAC8 and sides of int64; 0xF993FAC9, a storage type (0: dense) and sides of int64.
+
+Source: `NDArray::Save` and `NDArray::Load` in MXNet's src/ndarray/ndarray.cc.
+"""
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.errors import DataError
+
+LIST_MAGIC = 0x112
+V1_MAGIC = 0xF993FAC8
+V2_MAGIC = 0xF993FAC9
+TYPES = {0: np.float32, 1: np.float64, 2: np.float16, 3: np.uint8, 4: np.int32, 5: np.int8, 6: np.int64}
+MOST_SIDES = 8  # more is no shape but another file
+
+
+def read_params(path: Path) -> dict[str, NDArray]:
+    """Arrays by name. Raises DataError when the file is missing, is no such list, or ends too early."""
+    try:
+        with path.open("rb") as stream:
+            magic, _, count = _numbers(stream, "QQQ")
+            if magic != LIST_MAGIC:
+                raise ValueError(f"begins with {magic:#x}, not with {LIST_MAGIC:#x}")
+            arrays = [_array(stream) for _ in range(count)]
+            (names,) = _numbers(stream, "Q")
+            if names != count:
+                raise ValueError(f"{count} arrays, but {names} names")
+            return {_bytes(stream, *_numbers(stream, "Q")).decode("utf-8"): array for array in arrays}
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (ValueError, KeyError) as error:
+        raise DataError(f"{path}: no whole MXNet .params file ({error}); fetch it again") from error
+
+
+def _array(stream: BinaryIO) -> NDArray:
+    (head,) = _numbers(stream, "I")
+    if head == V2_MAGIC:
+        (storage,) = _numbers(stream, "i")
+        if storage != 0:
+            raise ValueError(f"a sparse array (storage type {storage})")
+    sides = head if head not in (V1_MAGIC, V2_MAGIC) else _numbers(stream, "I")[0]
+    if sides > MOST_SIDES:
+        raise ValueError(f"an array of {sides} dimensions")
+    shape = _numbers(stream, ("q" if head in (V1_MAGIC, V2_MAGIC) else "I") * sides)
+    _device_type, _device, kind = _numbers(stream, "iii")
+    values = np.dtype(TYPES[kind]).newbyteorder("<")
+    length = int(np.prod(shape)) * values.itemsize
+    return np.frombuffer(_bytes(stream, length), dtype=values).reshape(shape)
+
+
+def _numbers(stream: BinaryIO, form: str) -> tuple[int, ...]:
+    return struct.unpack(f"<{form}", _bytes(stream, struct.calcsize(f"<{form}")))
+
+
+def _bytes(stream: BinaryIO, length: int) -> bytes:
+    content = stream.read(length) if length >= 0 else b""
+    if len(content) != length:
+        raise ValueError("it ends too early")
+    return content

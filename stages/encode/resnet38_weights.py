@@ -1,0 +1,87 @@
+"""Public weights of ResNet38 under the names of `stages/resnet38.py`, each tensor checked."""
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stages.encode.mxnet_params import read_params
+from stages.errors import DataError
+from stages.resnet38 import ResNet38
+
+log = logging.getLogger(__name__)
+
+# Such as arg:res2b1_branch2a_weight, aux:bn7_moving_var: kind, stage, number of the block, branch, part.
+MXNET_NAME = re.compile(
+    r"(?:arg:|aux:)?(?P<kind>res|bn)(?P<stage>\d)(?:a|b(?P<block>\d+))?"
+    r"(?:_(?P<branch>branch\d[a-z]?\d?))?_(?P<part>weight|gamma|beta|moving_mean|moving_var)"
+)
+PARTS = {
+    "weight": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_var": "running_var",
+}  # fmt: skip
+
+
+def reference_state() -> dict[str, Tensor]:
+    """Every tensor that ResNet38 has, without values."""
+    with torch.device("meta"):
+        return ResNet38().state_dict()
+
+
+def own_name(name: str) -> str | None:
+    """The name here of a tensor of MXNet's file; None for the classifier, which is not used.
+
+    res2b1_branch2a_weight -> b2_1.conv_branch2a.weight; bn7_gamma -> bn7.weight.
+    """
+    if name.removeprefix("arg:") == "conv1a_weight":
+        return "conv1a.weight"
+    found = MXNET_NAME.fullmatch(name)
+    if found is None:
+        return None
+    part = PARTS[found["part"]]
+    if found["branch"] is None:
+        return f"bn{found['stage']}.{part}"
+    block = f"b{found['stage']}" + (f"_{found['block']}" if found["block"] else "")
+    return f"{block}.{'conv' if found['kind'] == 'res' else 'bn'}_{found['branch']}.{part}"
+
+
+def read_resnet38(path: Path) -> dict[str, Tensor]:
+    """The state dict of ResNet38 from MXNet's `.params` or from a `.pth`, read as weights alone.
+
+    What ResNet38 has not (classifiers, heads) is left out. Raises DataError that names what is missing or misshapen.
+    """
+    if path.suffix == ".params":
+        arrays = read_params(path)
+        named = {own_name(name): torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    else:
+        named = {name.removeprefix("module."): value for name, value in _from_torch(path).items()}
+    return checked(named, path)
+
+
+def checked(named: Mapping[str | None, Tensor] | Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors of ResNet38 among those given. Raises DataError for one that is missing or has another shape."""
+    state: dict[str, Tensor] = {}
+    for name, wanted in reference_state().items():
+        if name.endswith("num_batches_tracked"):
+            state[name] = torch.tensor(0)  # MXNet counts no batches, and still batch norms do not use the count
+            continue
+        value = named.get(name)
+        if value is None or value.shape != wanted.shape:
+            found = "missing" if value is None else f"{tuple(value.shape)}, not {tuple(wanted.shape)}"
+            raise DataError(f"{path}: {name} is {found}; give weights of ResNet38 (Wu et al., model A1)")
+        state[name] = value.float().contiguous()
+    unused = [str(name) for name in named if name not in state]
+    log.info("%s: %d tensors, %d left out: %s", path, len(state), len(unused), ", ".join(unused[:8]))
+    return state
+
+
+def _from_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except Exception as error:  # torch raises whatever its archive, unpickler or zip reader does
+        raise DataError(f"{path}: cannot be read as weights alone ({error}); fetch it again") from error
+    return content.get("state_dict", content.get("model", content))

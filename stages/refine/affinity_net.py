@@ -1,0 +1,104 @@
+"""The affinity network: features whose distance tells whether two neighbours belong together (PSA, CVPR 2018)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from stages.errors import DataError, SettingsError
+from stages.files import atomic_path
+from stages.localize.pyramid import Pyramid
+from stages.resnet38 import ResNet38
+from stages.settings import LearnedAffinity
+
+RESNET38 = "resnet38"
+# Blocks up to the second downsampling stay as they were pretrained, and every batch norm does (PSA).
+RESNET38_FROZEN = 2
+Statistics = tuple[Sequence[float], Sequence[float]]
+IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class AffinityNet(nn.Module):
+    """Backbone features, each reduced by a 1 x 1 convolution, stacked on the grid of the first and mixed by another.
+
+    stride: pixels a node.  statistics: mean and deviation of the pretraining's inputs, RGB in [0, 1].
+
+    Args:
+        settings: the section `refine.affinity`, kind `learned`.
+        weights: pretrained weights of the backbone; None where a trained state is loaded afterwards.
+    """
+
+    def __init__(self, settings: LearnedAffinity, weights: Mapping[str, Tensor] | None) -> None:
+        super().__init__()
+        self.settings = settings
+        frozen = settings.training.backbone_rate == 0
+        if settings.backbone == RESNET38:
+            self.backbone: nn.Module = ResNet38(frozen_stages=RESNET38_FROZEN)
+            if weights is not None:
+                self.backbone.load_state_dict(dict(weights))
+            if frozen:
+                self.backbone.requires_grad_(False)
+            channels, self.stride = list(ResNet38.channels), 8
+            self.statistics: Statistics = IMAGENET
+        else:
+            pyramid = Pyramid(
+                settings.backbone, settings.strides, output_stride=32, frozen=frozen, dropout=0.0, weights=weights
+            )
+            self.backbone, self.stride, self.statistics = pyramid, pyramid.stride, pyramid.statistics
+            channels = [pyramid.cnn.feature_info.channels()[level] for level in pyramid.levels]
+        if len(settings.channels) != len(channels):
+            raise SettingsError(
+                f"refine.affinity.channels: {len(settings.channels)} numbers, but {settings.backbone} gives"
+                f" {len(channels)} feature maps; give one for each"
+            )
+        self.reductions = nn.ModuleList(
+            nn.Conv2d(wide, narrow, kernel_size=1, bias=False)
+            for wide, narrow in zip(channels, settings.channels, strict=True)
+        )
+        width = sum(settings.channels)
+        self.mix = nn.Conv2d(width, width, kernel_size=1, bias=False)
+        for reduction in self.reductions:
+            nn.init.kaiming_normal_(reduction.weight)  # type: ignore[arg-type]
+        nn.init.xavier_uniform_(self.mix.weight, gain=4)
+        self.train()
+
+    def train(self, mode: bool = True) -> "AffinityNet":
+        super().train(mode)
+        if isinstance(self.backbone, Pyramid):
+            # Batch norms keep the pretraining's statistics, as PSA's do.
+            self.backbone.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images [B, 3, H, W] -> features of the nodes [B, D, H/stride, W/stride]."""
+        levels = self.backbone.features(images) if isinstance(self.backbone, Pyramid) else self.backbone(images)
+        grid = levels[0].shape[-2:]
+        reduced = [
+            F.interpolate(F.elu(reduction(level)), size=grid, mode="bilinear", align_corners=False)
+            for reduction, level in zip(self.reductions, levels, strict=True)
+        ]
+        return F.elu(self.mix(torch.cat(reduced, dim=1)))
+
+
+def save_affinity(path: Path, net: AffinityNet) -> None:
+    """Writes the weights, with the settings that they go with, atomically."""
+    state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={"affinity": json.dumps(net.settings.model_dump(mode="json"))})
+
+
+def load_affinity(path: Path) -> AffinityNet:
+    """The trained network, in evaluation mode. Raises DataError when it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            settings = LearnedAffinity.model_validate_json((stored.metadata() or {})["affinity"])
+        net = AffinityNet(settings, None)
+        net.load_state_dict(load_file(path))
+    except (SafetensorError, FileNotFoundError, KeyError, RuntimeError, ValueError) as error:
+        raise DataError(f"{path}: no whole affinity network ({error}); delete it and rerun `refine`") from error
+    return net.eval()

@@ -1,0 +1,65 @@
+"""Training examples of the affinity network: crops of images with the sure regions at the network's nodes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from stages.errors import DataError, SettingsError
+from stages.images import IGNORE, read_image, read_mask
+
+Statistics = tuple[Sequence[float], Sequence[float]]
+
+
+def affinity_transform(crop: int, statistics: Statistics) -> v2.Compose:
+    """A random crop (what lies outside the image is unsure), mirrored half the time, other colours, normalised.
+
+    Crop, mirror and colours are PSA's (brightness, contrast, saturation 0.3, hue 0.1).
+    """
+    return v2.Compose(
+        [
+            v2.RandomCrop(crop, pad_if_needed=True, fill={tv_tensors.Image: 0, tv_tensors.Mask: IGNORE}),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
+            v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True),
+            v2.Normalize(*statistics),
+        ]
+    )
+
+
+def at_nodes(regions: Tensor, stride: int) -> Tensor:
+    """Mask values [rows, columns] at the middle of each node's pixels, [rows / stride, columns / stride]."""
+    return regions[stride // 2 :: stride, stride // 2 :: stride]
+
+
+class AffinityViews(Dataset):
+    """One random crop of each image, anew every time: `inputs` [3, crop, crop], `regions` [(crop / stride)^2]."""
+
+    def __init__(
+        self, images: Sequence[Path], regions: Sequence[Path], *, crop: int, stride: int, statistics: Statistics
+    ) -> None:
+        if crop % stride:
+            raise SettingsError(
+                f"refine.affinity.training.crop: {crop} is no multiple of the network's stride {stride};"
+                f" set {round(crop / stride) * stride}"
+            )
+        self.images, self.regions, self.stride = images, regions, stride
+        self.transform = affinity_transform(crop, statistics)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        image = tv_tensors.Image(v2.functional.pil_to_tensor(read_image(self.images[index])))
+        mask = tv_tensors.Mask(torch.from_numpy(read_mask(self.regions[index])))
+        if mask.shape[-2:] != image.shape[-2:]:
+            raise DataError(f"{self.regions[index]}: not of its image's size; delete the folder and rerun `refine`")
+        pixels, regions = self.transform(image, mask)
+        return {
+            "inputs": pixels.as_subclass(Tensor),
+            "regions": at_nodes(regions.as_subclass(Tensor), self.stride).flatten(),
+        }

@@ -1,0 +1,53 @@
+"""Random walk of scores over the nodes of an image: the transition matrix applied again and again, never squared.
+
+Source: Ahn and Kwak, CVPR 2018 ("PSA"), section 3.3: T = D^-1 A^beta, and the scores after 2^t steps are T^(2^t) times
+the scores. PSA squares the dense matrix t times, N^3 operations each; 2^t sparse products cost 2^t times the
+neighbours of all nodes, for the same result.
+"""
+
+import warnings
+
+import torch
+from torch import Tensor
+
+
+def transition_matrix(affinities: Tensor, pairs: Tensor, nodes: int, *, beta: float) -> Tensor:
+    """Row-normalised transitions as a sparse CSR matrix [nodes, nodes] float32.
+
+    Args:
+        affinities: of each pair, [P] in (0, 1].
+        pairs: the two nodes of each pair, [2, P], each unordered pair once (`affinity_pairs.node_pairs`).
+        nodes: N. Each node has affinity 1 to itself.
+        beta: exponent of the affinities.
+    """
+    weights = affinities.float() ** beta
+    own = torch.arange(nodes, device=weights.device)
+    rows = torch.cat((pairs[0], pairs[1], own))
+    columns = torch.cat((pairs[1], pairs[0], own))
+    values = torch.cat((weights, weights, torch.ones(nodes, device=weights.device)))
+    totals = torch.zeros(nodes, device=weights.device).index_add_(0, rows, values)
+    matrix = torch.sparse_coo_tensor(
+        torch.stack((rows, columns)), values / totals[rows], (nodes, nodes), check_invariants=False
+    )
+    with warnings.catch_warnings():
+        # Said once a process; what is used of it here, products with dense matrices, is tested.
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return matrix.coalesce().to_sparse_csr()
+
+
+def dense_transitions(affinities: Tensor, *, beta: float) -> Tensor:
+    """Row-normalised transitions [N, N] of an affinity between all nodes [N, N] > 0, such as attention."""
+    weights = affinities.float() ** beta
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def random_walk(scores: Tensor, transitions: Tensor, *, doublings: int) -> Tensor:
+    """Scores [K, N] float32 after 2^doublings steps: each node's is the weighted mean of its neighbours'.
+
+    transitions [N, N], sparse CSR or dense, rows that sum to 1: then the scores stay between their extremes, and a
+    score that is equal everywhere stays as it is.
+    """
+    walked = scores.float().T.contiguous()
+    for _ in range(2**doublings):
+        walked = transitions @ walked
+    return walked.T.contiguous()

@@ -1,0 +1,37 @@
+"""Sure foreground and sure background, by two CRFs between which background is strong and weak (PSA, CVPR 2018)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.images import BACKGROUND, IGNORE, write_mask
+from stages.refine.background import add_power
+from stages.refine.pseudo_masks import label_image, read_scored_image
+from stages.seeds import enlarge_maps
+from stages.settings import LearnedAffinity
+from stages.shards import ImageMaps
+
+
+def sure_labels(strong: NDArray[np.uint8], weak: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Masks of two CRFs to sure regions, [rows, columns] uint8: what is a class although background is strong, what is
+    background although it is weak, and 255 for the rest. Where both claim a pixel it is background (PSA)."""
+    labels = np.where(strong == BACKGROUND, np.uint8(IGNORE), strong)
+    return np.where(weak == BACKGROUND, np.uint8(BACKGROUND), labels)
+
+
+def sure_regions(
+    image: NDArray[np.uint8], maps: NDArray[np.float32], classes: Sequence[int], settings: LearnedAffinity
+) -> NDArray[np.uint8]:
+    """Sure regions of an image [rows, columns, 3] uint8 with maps [K, rows, columns] float32 at its size."""
+    strong, weak = (
+        label_image(image, add_power(maps, power), classes, settings.sure_crf) for power in settings.sure_powers
+    )
+    return sure_labels(strong, weak)
+
+
+def write_sure_regions(image_path: Path, image: ImageMaps, settings: LearnedAffinity, mask_path: Path) -> None:
+    """The sure regions of one image from its file, as an indexed PNG."""
+    pixels = read_scored_image(image_path, image.size)
+    write_mask(mask_path, sure_regions(pixels, enlarge_maps(image.maps, image.size), image.classes.tolist(), settings))

@@ -1,0 +1,43 @@
+"""Trains the affinity network from sure regions; resumes from its work folder after a break."""
+
+from pathlib import Path
+
+from mmengine.runner import set_random_seed
+from safetensors.torch import load_file
+
+from stages.command import main, parse_settings, parser
+from stages.errors import SettingsError
+from stages.files import digest
+from stages.index import read_index
+from stages.mask_folders import find_masks
+from stages.refine.affinity_net import AffinityNet, save_affinity
+from stages.refine.affinity_training import AffinityObjective, train_affinity
+from stages.refine.affinity_views import AffinityViews
+from stages.settings import LearnedAffinity, RefineSettings
+from stages.training import fingerprint_of, prepare_work, write_curves
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = parser(__doc__, "index", "root", "weights", "work", "curves", "output", many=("regions",))
+    options.add_argument("--seed", type=int, required=True)
+    options.add_argument("--code", default="", help="hash of the source code; another one starts afresh")
+    args = options.parse_args(arguments)
+    settings = parse_settings(RefineSettings, args.settings).affinity
+    if not isinstance(settings, LearnedAffinity):
+        raise SettingsError(f"refine.affinity.kind: {settings.kind!r} learns nothing; set `learned`")
+    records = read_index(args.index)
+    regions = list(find_masks(args.regions, (record.id for record in records)).values())
+    known = fingerprint_of(settings, seed=args.seed, code=args.code, files=[args.index, args.weights])
+    resume = prepare_work(args.work, known | {"regions": digest(regions)})
+
+    set_random_seed(args.seed)
+    net = AffinityNet(settings, load_file(args.weights))
+    images: list[Path] = [args.root / record.image for record in records]
+    views = AffinityViews(images, regions, crop=settings.training.crop, stride=net.stride, statistics=net.statistics)
+    train_affinity(AffinityObjective(net), views, settings.training, seed=args.seed, work=args.work, resume=resume)
+    write_curves(args.curves, args.work)
+    save_affinity(args.output, net)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,132 @@
+"""Random walks between maps and CRF: along the affinities of a trained network, or the localizer's attention."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from stages.devices import autocast
+from stages.errors import SettingsError
+from stages.images import read_image
+from stages.localize.attention import Attention
+from stages.localize.checkpoint import load_localizer
+from stages.localize.inference import resize_to_grid
+from stages.localize.mmcst import Mmcst
+from stages.refine.affinity_net import AffinityNet, load_affinity
+from stages.refine.affinity_pairs import node_pairs, pair_affinities
+from stages.refine.background import Background
+from stages.refine.pseudo_masks import ImageScores
+from stages.refine.random_walk import dense_transitions, random_walk, transition_matrix
+from stages.refine.scoring import Walker
+from stages.seeds import enlarge_maps
+from stages.settings import AttentionAffinity, LearnedAffinity, RefineSettings
+from stages.shards import ImageMaps
+
+Scores = NDArray[np.float32]
+
+
+class LearnedWalker:
+    """Along the affinities of a trained network, at its stride (PSA)."""
+
+    def __init__(self, net: AffinityNet, settings: RefineSettings, device: torch.device) -> None:
+        self.net, self.settings, self.device = net.to(device), settings, device
+
+    def __call__(self, path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
+        stride = self.net.stride
+        rows, columns = (-(-side // stride) * stride for side in image.size)
+        extent = (rows, columns)
+        grid = (rows // stride, columns // stride)
+        transitions = self._transitions(pad_to(pixels_of(path), extent), grid)
+        maps = pad_to(torch.from_numpy(enlarge_maps(image.maps, image.size)), extent)
+        walked = []
+        for background in backgrounds:
+            scores = torch.from_numpy(background(maps.numpy())).to(self.device)
+            nodes = F.avg_pool2d(scores, stride).flatten(1)
+            walked.append(as_maps(random_walk(nodes, transitions, doublings=self.settings.walk.doublings), grid))
+        return ImageScores(image.id, tuple(walked), tuple(image.classes.tolist()), image.size, extent)
+
+    def _transitions(self, pixels: Tensor, grid: tuple[int, int]) -> Tensor:
+        pairs = pairs_of(*grid, self.net.settings.radius).to(self.device)
+        images = transforms.normalize(pixels[None].to(self.device), *map(list, self.net.statistics))
+        with torch.inference_mode(), autocast(self.device):
+            features = self.net(images)
+        if tuple(features.shape[-2:]) != grid:
+            raise SettingsError(
+                f"refine.affinity.backbone: {self.net.settings.backbone} gives {tuple(features.shape[-2:])} nodes where"
+                f" its stride says {grid}; choose another CNN"
+            )
+        affinities = pair_affinities(features.float().flatten(2), pairs)[0]
+        return transition_matrix(affinities, pairs, grid[0] * grid[1], beta=self.settings.walk.beta)
+
+
+class AttentionWalker:
+    """Along the patch-to-patch attention of the localizer's last blocks, at its patch grid."""
+
+    def __init__(self, localizer: Mmcst, settings: RefineSettings, device: torch.device) -> None:
+        self.localizer, self.settings, self.device = localizer.to(device).eval(), settings, device
+        affinity = settings.affinity
+        self.blocks = affinity.blocks if isinstance(affinity, AttentionAffinity) else 1
+
+    def __call__(self, path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
+        resized = resize_to_grid(read_image(path), self.localizer.settings.maps.size, self.localizer.stride)
+        pixels = transforms.to_dtype(transforms.pil_to_tensor(resized), torch.float32, scale=True)
+        images = transforms.normalize(pixels[None].to(self.device), *map(list, self.localizer.statistics))
+        with torch.inference_mode(), autocast(self.device):
+            output = self.localizer(images, attention=Attention(self.blocks, patches=True))
+        grid, attention = output.grid, output.patch_attention[0].float()
+        transitions = dense_transitions(attention, beta=self.settings.walk.beta)
+        walked = []
+        for background in backgrounds:
+            scores = torch.from_numpy(background(image.maps)).to(self.device)
+            nodes = F.interpolate(scores[None], size=grid, mode="area")[0].flatten(1)
+            walked.append(as_maps(random_walk(nodes, transitions, doublings=self.settings.walk.doublings), grid))
+        return ImageScores(image.id, tuple(walked), tuple(image.classes.tolist()), image.size, image.size)
+
+
+def build_walker(settings: RefineSettings, affinity: Path | None, device: torch.device) -> Walker:
+    """The walker that the settings name. affinity: the trained network, or the localizer whose attention is used.
+
+    Raises SettingsError when it is not given, or when the localizer keeps no patch attention.
+    """
+    kind = settings.affinity
+    if affinity is None:
+        raise SettingsError(f"refine.affinity.kind: {kind.kind!r} needs --affinity, a trained network or a localizer")
+    if isinstance(kind, LearnedAffinity):
+        return LearnedWalker(load_affinity(affinity), settings, device)
+    localizer, _ = load_localizer(affinity)
+    if not isinstance(localizer, Mmcst):
+        raise SettingsError("refine.affinity.kind: `attention` is of localize.method `mmcst`; set `learned` or `none`")
+    return AttentionWalker(localizer, settings, device)
+
+
+@functools.lru_cache(maxsize=32)
+def pairs_of(rows: int, columns: int, radius: int) -> Tensor:
+    """`node_pairs`, kept: most images of a data set have one of a few sizes."""
+    return node_pairs(rows, columns, radius)
+
+
+def pixels_of(path: Path) -> Tensor:
+    """An image's pixels, [3, rows, columns] float32 in [0, 1]."""
+    image: Image.Image = read_image(path)
+    return transforms.to_dtype(transforms.pil_to_tensor(image), torch.float32, scale=True)
+
+
+def pad_to(values: Tensor, extent: tuple[int, int]) -> Tensor:
+    """[channels, rows, columns] with its last row and column repeated up to `extent`."""
+    rows, columns = (whole - side for whole, side in zip(extent, values.shape[-2:], strict=True))
+    return (
+        F.pad(values[None], (0, columns, 0, rows), mode="replicate")[0] if len(values) else values.new_zeros(0, *extent)
+    )
+
+
+def as_maps(nodes: Tensor, grid: tuple[int, int]) -> Scores:
+    """Scores of nodes [K, N] as [K, rows, columns] float32."""
+    return rearrange(nodes, "k (rows columns) -> k rows columns", rows=grid[0]).cpu().numpy()

@@ -1,0 +1,88 @@
+"""ResNet38: shapes, parameters, its blocks against plain convolutions, and what stays still."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stages.resnet38 import Block, Bottleneck, ResNet38
+
+
+def norm(x: Tensor, own: torch.nn.BatchNorm2d) -> Tensor:
+    """Batch norm with stored statistics, written out."""
+    shape = (1, -1, 1, 1)
+    scaled = (x - own.running_mean.reshape(shape)) / (own.running_var.reshape(shape) + own.eps).sqrt()
+    return scaled * own.weight.reshape(shape) + own.bias.reshape(shape)
+
+
+def randomize(module: torch.nn.Module) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for name, value in module.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(torch.rand(value.shape, generator=generator) + ("running_var" in name) * 0.5 - 0.2)
+
+
+@pytest.fixture(scope="module")
+def meta() -> ResNet38:
+    with torch.device("meta"):
+        return ResNet38(frozen_stages=2)
+
+
+@pytest.mark.parametrize(("size", "grid"), [((64, 64), (8, 8)), ((65, 90), (9, 12)), ((321, 321), (41, 41))])
+def test_features_lie_at_stride_8(meta: ResNet38, size: tuple[int, int], grid: tuple[int, int]) -> None:
+    features = meta(torch.zeros(2, 3, *size, device="meta"))
+    assert [tuple(level.shape) for level in features] == [(2, channels, *grid) for channels in (512, 1024, 4096)]
+
+
+def test_the_number_of_parameters(meta: ResNet38) -> None:
+    # By hand: convolutions, and two numbers a channel that a batch norm sees.
+    first = 3 * 64 * 9
+    b2 = 64 * 128 * 9 + 128 * 128 * 9 + 64 * 128 + 4 * 128 * 128 * 9
+    b3 = 128 * 256 * 9 + 256 * 256 * 9 + 128 * 256 + 4 * 256 * 256 * 9
+    b4 = 256 * 512 * 9 + 512 * 512 * 9 + 256 * 512 + 10 * 512 * 512 * 9
+    b5 = 512 * 512 * 9 + 512 * 1024 * 9 + 512 * 1024 + 2 * (1024 * 512 * 9 + 512 * 1024 * 9)
+    b6 = 1024 * 512 + 512 * 1024 * 9 + 1024 * 2048 + 1024 * 2048
+    b7 = 2048 * 1024 + 1024 * 2048 * 9 + 2048 * 4096 + 2048 * 4096
+    channels = (64 + 128) + 4 * 128 + (128 + 256) + 4 * 256 + (256 + 512) + 10 * 512 + (512 + 512) + 2 * (1024 + 512)
+    channels += (1024 + 512 + 1024) + (2048 + 1024 + 2048) + 4096
+    counted = sum(parameter.numel() for parameter in meta.parameters())
+    assert counted == first + b2 + b3 + b4 + b5 + b6 + b7 + 2 * channels == 105_070_912
+
+
+@pytest.mark.parametrize(("channels_out", "stride"), [(4, 1), (6, 1), (4, 2)])
+def test_a_block_equals_plain_convolutions(channels_out: int, stride: int) -> None:
+    block = Block(5, channels_in=4, channels_out=channels_out, stride=stride, first_dilation=1, dilation=2).eval()
+    randomize(block)
+    x = torch.rand(1, 4, 11, 9)
+    activated = F.relu(norm(x, block.bn_branch2a))
+    branch = F.conv2d(activated, block.conv_branch2a.weight, stride=stride, padding=1)
+    branch = F.conv2d(F.relu(norm(branch, block.bn_branch2b1)), block.conv_branch2b1.weight, padding=2, dilation=2)
+    short = x
+    if channels_out != 4 or stride != 1:
+        assert block.conv_branch1 is not None
+        short = F.conv2d(activated, block.conv_branch1.weight, stride=stride)
+    output, given = block(x)
+    torch.testing.assert_close(given, activated)
+    torch.testing.assert_close(output, short + branch)
+
+
+def test_a_bottleneck_equals_plain_convolutions() -> None:
+    block = Bottleneck(4, 8, dilation=4, dropout=0.5).eval()
+    randomize(block)
+    x = torch.rand(1, 4, 10, 12)
+    activated = F.relu(norm(x, block.bn_branch2a))
+    branch = F.conv2d(activated, block.conv_branch2a.weight)
+    branch = F.conv2d(F.relu(norm(branch, block.bn_branch2b1)), block.conv_branch2b1.weight, padding=4, dilation=4)
+    branch = F.conv2d(F.relu(norm(branch, block.bn_branch2b2)), block.conv_branch2b2.weight)
+    torch.testing.assert_close(block(x)[0], F.conv2d(activated, block.conv_branch1.weight) + branch)
+
+
+def test_batch_norms_stay_and_the_first_stages_get_no_gradient(meta: ResNet38) -> None:
+    learned = {name for name, parameter in meta.named_parameters() if parameter.requires_grad}
+    assert not any("bn" in name for name in learned)
+    assert not any(name.startswith(("conv1a", "b2")) for name in learned)
+    assert {"b3.conv_branch2a.weight", "b7.conv_branch2b2.weight"} <= learned
+    norms = [module for module in meta.train().modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert len(norms) == 2 * 15 + 3 * 2 + 1
+    assert not any(module.training for module in norms)
+    assert meta.b7.dropout.training  # type: ignore[union-attr]
