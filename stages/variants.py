@@ -151,7 +151,7 @@ def threshold_name(settings: RefineSettings) -> str | None:
         return None
     if settings.background_threshold == "oracle":
         return "oracle"
-    return f"auto-{_hash([settings.auto.model_dump(mode='json'), settings.crf.model_dump(mode='json')])}"
+    return f"auto-{_hash(settings.auto.model_dump(mode='json'))}"
 
 
 def _hash(content: Any) -> str:

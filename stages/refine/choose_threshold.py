@@ -72,7 +72,7 @@ def _auto_curve(args, settings: RefineSettings) -> list[tuple[float, float]]:
     thresholds = tuple(np.round(np.arange(1, settings.auto.steps) / settings.auto.steps, 6).tolist())
     classes = len(read_classes(args.classes))
     known = known_images((image for shard in args.maps for image in read_shard(shard) if image.id in chosen), records)
-    jobs = ((args.root / record.image, image, thresholds, settings.crf, classes) for image, record in known)
+    jobs = ((args.root / record.image, image, thresholds, settings.auto.crf, classes) for image, record in known)
     return auto_threshold(jobs, thresholds, args.processes)
 
 

@@ -58,7 +58,8 @@ class AutoThreshold(Strict):
     """How `background_threshold: auto` chooses, without true masks (docs/method.md)."""
 
     images: Count = Field(100, description="images of train that are looked at, spread evenly over the index")
-    steps: Count = Field(20, description="thresholds tried: 1/steps, 2/steps, ... below 1")
+    steps: Annotated[int, Field(ge=2)] = Field(20, description="thresholds tried: 1/steps, 2/steps, ... below 1")
+    crf: Crf = Field(CRF_SETS["irn"], description="the CRF that seeds are compared with: psa, deeplab, irn, or values")
 
 
 class NoAffinity(Strict):

@@ -28,7 +28,9 @@ rule make_sure_regions:
         mem_mb=4000,
         runtime=480,
     params:
-        settings=lambda wildcards: with_affinity(REGIONS[wildcards.regions]),
+        settings=lambda wildcards: with_affinity(
+            REGIONS[wildcards.regions], without=["backbone", "strides", "channels", "radius", "training"]
+        ),
         root=dataset_root,
         code=code_of("stages.refine.make_sure_regions"),
     shell:
@@ -97,7 +99,7 @@ rule choose_threshold:
         runtime=240,
     params:
         settings=lambda wildcards: refine_json(
-            THRESHOLDS[wildcards.threshold], without=["affinity", "walk", "ignore_band"]
+            THRESHOLDS[wildcards.threshold], without=["affinity", "walk", "ignore_band", "crf"]
         ),
         options=threshold_options,
         root=dataset_root,

@@ -14,9 +14,9 @@ def refine_json(refiner, without=()):
     return section_json(experiment.model_copy(update={"refine": refiner}), "refine", without=without)
 
 
-def with_affinity(affinity):
+def with_affinity(affinity, without=()):
     """The section `refine` with this affinity and nothing else of its own."""
-    return refine_json(type(OWN_REFINER)(affinity=affinity))
+    return refine_json(type(OWN_REFINER)(affinity=affinity), without=[f"affinity.{name}" for name in without])
 
 
 def refining_files(refiner):
@@ -115,8 +115,12 @@ def refiner_masks(name):
 
 def refiner_score(name):
     """The score of these masks."""
-    folder = refiner_folder(name).replace("masks", "").replace("variants/", "refiners/")
-    return results(f"evaluate/{folder + '/' if folder else ''}pseudo_masks-{experiment.compare.split}.json")[0]
+    if REFINERS[name] == OWN_REFINER:
+        return results("evaluate/pseudo_masks-{split}.json", split=experiment.compare.split)[0]
+    refiner = next(other for other, settings in REFINERS.items() if settings == REFINERS[name])
+    return results(
+        "evaluate/refiners/{refiner}/pseudo_masks-{split}.json", refiner=refiner, split=experiment.compare.split
+    )[0]
 
 
 def refiner_specification(wildcards):
