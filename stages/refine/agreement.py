@@ -1,7 +1,8 @@
 """How well seeds agree with their own CRF masks, at every threshold: a criterion that no true mask has seen.
 
 At a threshold that cuts through objects or spills over them the CRF moves many pixels to the colours' border; where the
-seed ends at that border it moves few.
+seed ends at that border it moves few. A threshold only says what is background, so only that is compared, and both
+sides count alike: at a threshold where nearly all is object, or nearly nothing, the smaller side is what is unstable.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.images import BACKGROUND
 from stages.refine.background import add_threshold, best_labels
 from stages.refine.pseudo_masks import label_image, read_scored_image
 from stages.seeds import enlarge_maps
@@ -17,26 +19,29 @@ from stages.settings import CrfSettings
 from stages.shards import ImageMaps
 
 
-def agreement_counts(
-    path: Path, image: ImageMaps, thresholds: Sequence[float], crf: CrfSettings, classes: int
-) -> NDArray[np.int64]:
-    """Pixels of each label in an image, [thresholds, 3, 1 + classes] int64: in seed and CRF mask both, in the seed, in
-    the CRF mask."""
+def agreement_counts(path: Path, image: ImageMaps, thresholds: Sequence[float], crf: CrfSettings) -> NDArray[np.int64]:
+    """Pixels of background and of objects in an image, [thresholds, 3, 2] int64: in seed and CRF mask both, in the
+    seed, in the CRF mask."""
     pixels = read_scored_image(path, image.size)
-    maps, own, labels = enlarge_maps(image.maps, image.size), image.classes.tolist(), 1 + classes
-    counts = np.zeros((len(thresholds), 3, labels), dtype=np.int64)
+    maps, own = enlarge_maps(image.maps, image.size), image.classes.tolist()
+    counts = np.zeros((len(thresholds), 3, 2), dtype=np.int64)
     for row, threshold in zip(counts, thresholds, strict=True):
         scores = add_threshold(maps, threshold)
-        seed, mask = best_labels(scores, own), label_image(pixels, scores, own, crf)
-        for column, chosen in enumerate((seed[seed == mask], seed, mask)):
-            row[column] = np.bincount(chosen.ravel(), minlength=labels)
+        seed, mask = (
+            labels == BACKGROUND for labels in (best_labels(scores, own), label_image(pixels, scores, own, crf))
+        )
+        row[0] = (seed & mask).sum(), (~seed & ~mask).sum()
+        row[1] = seed.sum(), (~seed).sum()
+        row[2] = mask.sum(), (~mask).sum()
     return counts
 
 
-def intersections_over_unions(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean IoU in percent at each threshold of counts [thresholds, 3, labels] as above, over the labels that any
-    threshold has: one that is lost at a threshold counts as 0 there, or a threshold without objects would win."""
+def agreement(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean of the IoUs of background and of objects, percent, at each threshold of counts [thresholds, 3, 2] as above.
+
+    A side that neither has counts as 0: without objects there is no agreement about them.
+    """
     both, first, second = counts[:, 0], counts[:, 1], counts[:, 2]
     union = first + second - both
     ious = np.divide(both, union, out=np.zeros(union.shape), where=union > 0)
-    return 100 * ious[:, union.max(axis=0) > 0].mean(axis=1)
+    return 100 * ious.mean(axis=1)

@@ -10,8 +10,8 @@ import numpy as np
 from stages.command import main, parse_settings, parser
 from stages.errors import DataError, SettingsError
 from stages.files import read_json
-from stages.index import read_classes, read_index
-from stages.refine.agreement import agreement_counts, intersections_over_unions
+from stages.index import read_index
+from stages.refine.agreement import agreement, agreement_counts
 from stages.refine.maps_of_images import known_images
 from stages.refine.pool import over_processes
 from stages.settings import CrfSettings, RefineSettings
@@ -20,12 +20,12 @@ from stages.thresholds import Threshold, write_threshold
 
 log = logging.getLogger(__name__)
 
-AUTO = "mean IoU of the maps' seeds with their own CRF masks, percent"
+AUTO = "mean IoU of background and objects between the maps' seeds and their own CRF masks, percent"
 ORACLE = "mIoU of the maps with true masks, percent"
 
 
 def auto_threshold(
-    jobs: Iterator[tuple[Path, ImageMaps, tuple[float, ...], CrfSettings, int]],
+    jobs: Iterator[tuple[Path, ImageMaps, tuple[float, ...], CrfSettings]],
     thresholds: Sequence[float],
     processes: int,
 ) -> list[tuple[float, float]]:
@@ -33,7 +33,7 @@ def auto_threshold(
     total = sum(over_processes(agreement_counts, jobs, processes, title="choose threshold"))
     if isinstance(total, int):
         raise DataError("no maps to choose a threshold on; rerun `localize`, or set a number")
-    return [(value, float(mean)) for value, mean in zip(thresholds, intersections_over_unions(total), strict=True)]
+    return [(value, float(mean)) for value, mean in zip(thresholds, agreement(total), strict=True)]
 
 
 def oracle_curve(score: Path) -> list[tuple[float, float]]:
@@ -45,7 +45,7 @@ def oracle_curve(score: Path) -> list[tuple[float, float]]:
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "classes", "output")
+    command = parser(__doc__, "index", "root", "output")
     command.add_argument("--maps", type=Path, nargs="+", default=[], help="map shards of train (auto)")
     command.add_argument("--score", type=Path, help="score of the maps (oracle)")
     command.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that share the images")
@@ -70,9 +70,8 @@ def _auto_curve(args, settings: RefineSettings) -> list[tuple[float, float]]:
     step = max(1, len(records) // settings.auto.images)
     chosen = {record.id for record in records[::step][: settings.auto.images]}
     thresholds = tuple(np.round(np.arange(1, settings.auto.steps) / settings.auto.steps, 6).tolist())
-    classes = len(read_classes(args.classes))
     known = known_images((image for shard in args.maps for image in read_shard(shard) if image.id in chosen), records)
-    jobs = ((args.root / record.image, image, thresholds, settings.auto.crf, classes) for image, record in known)
+    jobs = ((args.root / record.image, image, thresholds, settings.auto.crf) for image, record in known)
     return auto_threshold(jobs, thresholds, args.processes)
 
 

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from stages.errors import DataError
 from stages.files import read_json, write_json
 from stages.index import Record, write_index
-from stages.refine.agreement import intersections_over_unions
+from stages.refine.agreement import agreement
 from stages.refine.choose_threshold import run
 from stages.shards import ImageMaps, write_shard
 
@@ -29,7 +29,6 @@ def discs(tmp_path):
         records.append(Record(str(number), f"{number}.png", "", ("cup",), "train"))
         shard.append(ImageMaps(str(number), (soft / soft.max())[None, ::4, ::4], np.array([0]), (80, 96)))
     write_index(tmp_path / "train.csv", records)
-    (tmp_path / "classes.txt").write_text("cup\n")
     write_shard(tmp_path / "0.safetensors", shard)
     return tmp_path
 
@@ -38,7 +37,7 @@ def command(folder, threshold, *more):
     settings = {"background_threshold": threshold, "auto": {"images": 2, "steps": 10}}
     return [
         *("--settings", json.dumps(settings), "--index", str(folder / "train.csv"), "--root", str(folder)),
-        *("--classes", str(folder / "classes.txt"), "--output", str(folder / "threshold.json"), "--processes", "1"),
+        *("--output", str(folder / "threshold.json"), "--processes", "1"),
         *map(str, more),
     ]
 
@@ -51,11 +50,17 @@ def test_seeds_that_end_at_the_border_agree_best(discs) -> None:
     assert [point[0] for point in chosen["curve"]] == [step / 10 for step in range(1, 10)]
 
 
-def test_a_label_that_is_lost_counts_as_nothing() -> None:
-    # Threshold 1: 6 of 10 background pixels and 4 of 8 of the class agree. Threshold 2: all is background, and agrees.
-    counts = np.array([[[6, 4, 0], [8, 6, 0], [8, 6, 0]], [[14, 0, 0], [14, 0, 0], [14, 0, 0]]])
-    expected = [100 * (6 / 10 + 4 / 8) / 2, 100 * (1 + 0) / 2]
-    np.testing.assert_allclose(intersections_over_unions(counts), expected)
+def test_the_agreement_by_hand() -> None:
+    # First: 6 of 10 background pixels and 4 of 8 object pixels agree. Second: all is background, and no object agrees.
+    counts = np.array([[[6, 4], [8, 6], [8, 6]], [[14, 0], [14, 0], [14, 0]]])
+    np.testing.assert_allclose(agreement(counts), [100 * (6 / 10 + 4 / 8) / 2, 100 * (1 + 0) / 2])
+
+
+def test_a_threshold_at_which_all_is_object_does_not_win(discs) -> None:
+    # Nearly the whole picture is object at the lowest thresholds, and the CRF leaves it so.
+    run(command(discs, "auto", "--maps", discs / "0.safetensors"))
+    curve = dict(map(tuple, read_json(discs / "threshold.json")["curve"]))
+    assert curve[0.1] < curve[0.5]
 
 
 def test_the_oracle_takes_the_scores_best(discs) -> None:

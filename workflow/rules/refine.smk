@@ -83,7 +83,6 @@ rule choose_threshold:
         unpack(threshold_files),
         **dataset(),
         index="results/{experiment}/data/train.csv",
-        classes=rules.list_classes.output.classes,
     output:
         threshold=f"{REFINE}/threshold/{{threshold}}.json",
     log:
@@ -106,7 +105,7 @@ rule choose_threshold:
         code=code_of("stages.refine.choose_threshold"),
     shell:
         "python -m stages.refine.choose_threshold --settings {params.settings:q} --index {input.index}"
-        " --root {params.root:q} --classes {input.classes} {params.options} --processes {threads}"
+        " --root {params.root:q} {params.options} --processes {threads}"
         " --output {output.threshold} &> {log}"
 
 
