@@ -35,6 +35,9 @@ STYLE: dict[Any, Any] = {
 }
 
 
+USED = {"fixed": "fixed in the config", "auto": "chosen without true masks", "oracle": "chosen with true masks"}
+
+
 def threshold_chart(scores: Sequence[Score]) -> Markup:
     """mIoU of maps over the background threshold: a line a split, its best marked, the fixed threshold dashed."""
     swept = [score for score in scores if score.sweep]
@@ -47,11 +50,9 @@ def threshold_chart(scores: Sequence[Score]) -> Markup:
             axes.plot(best, max(mious), "o", color=colour)
             if score.fixed:
                 axes.plot(score.fixed.threshold, score.fixed.miou, "s", color=colour, markersize=5)
-        fixed = sorted({score.fixed.threshold for score in swept if score.fixed})
-        for threshold in fixed:
-            axes.axvline(
-                threshold, color=TEXT, linestyle="--", linewidth=1, label=f"fixed in the config: {threshold:g}"
-            )
+        used = sorted({(score.fixed.threshold, score.fixed.source) for score in swept if score.fixed})
+        for threshold, source in used:
+            axes.axvline(threshold, color=TEXT, linestyle="--", linewidth=1, label=f"{USED[source]}: {threshold:g}")
         axes.set_xlim(0, 1)
         axes.set_ylim(bottom=0)
         axes.legend()

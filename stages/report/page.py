@@ -111,7 +111,7 @@ def chart_cards(
     """Threshold curve, losses and learning rates; a chart that has nothing to draw is left out."""
     cards = []
     if any(score.sweep for score in scores):
-        note = "Dot: best threshold of the split. Square, dashed line: the fixed threshold that makes the pseudo masks."
+        note = "Dot: best threshold of the split. Square, dashed line: the threshold that makes the pseudo masks."
         cards.append({"title": "Maps at every threshold", "svg": threshold_chart(scores), "note": note})
     for name, curves in (("localizer", localizer), ("segmenter", segmenter)):
         for kind, words, label in (("loss", ("loss",), "loss"), ("learning rate", ("lr",), "learning rate")):
