@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from stages.errors import SettingsError
-from stages.settings import Experiment, LearnedAffinity
+from stages.settings import Experiment
 from stages.variants import variant_settings
 
 # The key by which a config chooses one of several models for a section (`kind: vit`, `kind: hybrid`).
@@ -47,13 +47,18 @@ def _check_refiners(experiment: Experiment, *, source: str) -> None:
     for name, overrides in experiment.compare.refiners.items():
         place = f"{source}: compare.refiners.{name}"
         try:
-            affinity = variant_settings(experiment.refine, overrides).affinity
+            refine = variant_settings(experiment.refine, overrides)
         except ValidationError as error:
             config = {"refine": dict(overrides)}
             problems = [problem | {"loc": ("refine", *problem["loc"])} for problem in error.errors()]
             raise SettingsError(_lines_of_variant(problems, config, "refine", place)) from error
-        if isinstance(affinity, LearnedAffinity) and affinity.backbone not in experiment.encode.weights:
-            raise SettingsError(f"{place}: encode.weights says not where the weights of {affinity.backbone} come from")
+        whole = experiment.model_dump() | {"refine": refine.model_dump()}
+        try:
+            Experiment.model_validate(whole)
+        except ValidationError as error:  # what does not fit the other sections
+            raise SettingsError(
+                "\n".join(f"{place}: {_describe(problem, whole)}" for problem in error.errors())
+            ) from error
 
 
 def _lines_of_variant(problems: Sequence[ErrorDetails], config: Mapping[str, Any], section: str, place: str) -> str:

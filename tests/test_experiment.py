@@ -10,7 +10,7 @@ import yaml
 from mmseg.datasets import COCOStuffDataset
 
 from stages.errors import SettingsError
-from stages.experiment import read_experiment, section_json
+from stages.experiment import check_variants, read_experiment, section_json
 from stages.settings import DataSettings, EncodeSettings, LocalizeSettings, PretrainedClip, VitBackbone
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
@@ -176,3 +176,23 @@ def test_only_follows_names_with_dots_whole() -> None:
     config = change(demo_config(), "encode.weights", {"resnet18": "timm", "vit_b.dino": "timm"})
     text = section_json(read_experiment(config, source="few.yaml"), "encode", only=["weights"])
     assert EncodeSettings.model_validate_json(text).weights == {"resnet18": "timm", "vit_b.dino": "timm"}
+
+
+def test_attention_of_another_localizer_is_refused() -> None:
+    config = change(change(demo_config(), "refine.affinity", {"kind": "attention"}), "localize.method", "ts_cam")
+    assert "refine.affinity.kind `attention` is of localize.method `mmcst`, not 'ts_cam'" in message_of(config)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"walk": {"bta": 3}}, "x.walk.bta: no such setting (given: 3); did you mean `compare.refiners.x.walk.beta`?"),
+        ({"crf": "psaa"}, "x.crf: no set of CRF values has this name; there are psa, deeplab, irn (given: 'psaa')"),
+        ({"affinity": {"kind": "learned"}}, "x: encode.weights says not where the weights of resnet38 come from"),
+    ],
+)
+def test_a_wrong_refiner_of_the_table_is_named(overrides: dict[str, Any], message: str) -> None:
+    experiment = read_experiment(change(demo_config(), "compare.refiners", {"x": overrides}), source="few.yaml")
+    with pytest.raises(SettingsError) as caught:
+        check_variants(experiment, source="few.yaml")
+    assert str(caught.value) == f"few.yaml: compare.refiners.{message}"

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stages.errors import DataError, SettingsError
+from stages.errors import DataError
 from stages.files import atomic_path
 from stages.localize.pyramid import Pyramid
 from stages.resnet38 import ResNet38
@@ -51,11 +51,6 @@ class AffinityNet(nn.Module):
             )
             self.backbone, self.stride, self.statistics = pyramid, pyramid.stride, pyramid.statistics
             channels = [pyramid.cnn.feature_info.channels()[level] for level in pyramid.levels]
-        if len(settings.channels) != len(channels):
-            raise SettingsError(
-                f"refine.affinity.channels: {len(settings.channels)} numbers, but {settings.backbone} gives"
-                f" {len(channels)} feature maps; give one for each"
-            )
         self.reductions = nn.ModuleList(
             nn.Conv2d(wide, narrow, kernel_size=1, bias=False)
             for wide, narrow in zip(channels, settings.channels, strict=True)

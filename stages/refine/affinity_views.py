@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from stages.errors import DataError, SettingsError
+from stages.errors import DataError
 from stages.images import IGNORE, read_image, read_mask
 
 Statistics = tuple[Sequence[float], Sequence[float]]
@@ -42,11 +42,6 @@ class AffinityViews(Dataset):
     def __init__(
         self, images: Sequence[Path], regions: Sequence[Path], *, crop: int, stride: int, statistics: Statistics
     ) -> None:
-        if crop % stride:
-            raise SettingsError(
-                f"refine.affinity.training.crop: {crop} is no multiple of the network's stride {stride};"
-                f" set {round(crop / stride) * stride}"
-            )
         self.images, self.regions, self.stride = images, regions, stride
         self.transform = affinity_transform(crop, statistics)
 

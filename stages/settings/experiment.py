@@ -42,6 +42,11 @@ class Experiment(Strict):
         missing = sorted(needed - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights says not where the weights of {', '.join(missing)} come from")
+        if self.refine.affinity.kind == "attention" and self.localize.method != "mmcst":
+            raise ValueError(
+                f"refine.affinity.kind `attention` is of localize.method `mmcst`, not {self.localize.method!r}; set"
+                " `learned` or `none`"
+            )
         if self.refine.background_threshold == "oracle" and not self.evaluate.maps:
             raise ValueError("refine.background_threshold `oracle` needs a split with true masks in evaluate.maps")
         unknown = sorted(set(self.encode.synonyms) - set(self.data.classes))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from stages.settings.base import Count, Positive, Share, Strict
 
@@ -101,6 +101,20 @@ class LearnedAffinity(Strict):
     sure_crf: Crf = Field(CRF_SETS["psa"], description="these CRFs: psa, deeplab, irn, or values")
     training: AffinityTraining = AffinityTraining()
 
+    @model_validator(mode="after")
+    def sizes_agree(self) -> "LearnedAffinity":
+        resnet38 = self.backbone == "resnet38"
+        maps = 3 if resnet38 else len(self.strides)
+        if len(self.channels) != maps:
+            raise ValueError(f"channels: {len(self.channels)} numbers for {maps} feature maps; give one for each")
+        stride = 8 if resnet38 else self.strides[0]
+        if self.training.crop % stride:
+            nearest = max(1, round(self.training.crop / stride)) * stride
+            raise ValueError(
+                f"training.crop: {self.training.crop} is no multiple of the stride {stride}; set {nearest}"
+            )
+        return self
+
 
 class AttentionAffinity(Strict):
     """Patch-to-patch attention of the localizer's own blocks; nothing is trained."""
@@ -138,3 +152,9 @@ class RefineSettings(Strict):
         None,
         description="two thresholds: in the training masks, pixels whose label differs between them are ignored (255)",
     )
+
+    @model_validator(mode="after")
+    def band_has_two_sides(self) -> "RefineSettings":
+        if self.ignore_band and self.ignore_band[0] >= self.ignore_band[1]:
+            raise ValueError(f"ignore_band: {list(self.ignore_band)} must rise; the lower threshold comes first")
+        return self

@@ -7,9 +7,10 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from stages.errors import DataError, SettingsError
+from stages.errors import DataError
 from stages.images import read_mask, write_mask
 from stages.index import Record, write_index
 from stages.refine import make_masks, make_sure_regions, train_affinity
@@ -93,9 +94,14 @@ def test_a_rate_of_zero_freezes_the_backbone(weights) -> None:
     assert any(parameter.grad is not None for parameter in learning.backbone.parameters())
 
 
-def test_another_number_of_channels_is_refused(weights) -> None:
-    with pytest.raises(SettingsError, match=r"refine.affinity.channels: 3 numbers, but .* gives 2"):
-        AffinityNet(settings().model_copy(update={"channels": (8, 8, 8)}), weights)
+def test_sizes_that_do_not_agree_are_refused() -> None:
+    given = settings().model_dump()
+    with pytest.raises(ValidationError, match="channels: 3 numbers for 2 feature maps; give one for each"):
+        LearnedAffinity.model_validate(given | {"channels": [8, 8, 8]})
+    with pytest.raises(ValidationError, match="channels: 2 numbers for 3 feature maps"):
+        LearnedAffinity.model_validate(given | {"backbone": "resnet38"})
+    with pytest.raises(ValidationError, match="training.crop: 30 is no multiple of the stride 8; set 32"):
+        LearnedAffinity.model_validate(given | {"training": {"crop": 30}})
 
 
 def test_a_saved_network_is_the_same(tmp_path, weights) -> None:
@@ -125,11 +131,6 @@ def test_views_hold_image_and_regions_together(tmp_path) -> None:
         assert 0 < inside.sum() < inside.numel()  # the crop is larger than the picture
         pixels = at_nodes(example["inputs"][0], 8).flatten()
         torch.testing.assert_close(pixels[inside] * 255 / 50, example["regions"][inside].float())
-
-
-def test_a_crop_that_is_no_multiple_of_the_stride_is_refused(tmp_path) -> None:
-    with pytest.raises(SettingsError, match="crop: 30 is no multiple of the network's stride 8; set 32"):
-        AffinityViews([], [], crop=30, stride=8, statistics=((0, 0, 0), (1, 1, 1)))
 
 
 def test_training_learns_the_border_and_the_walk_follows_it(dataset) -> None:

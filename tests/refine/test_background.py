@@ -60,3 +60,9 @@ def test_a_threshold_is_a_number_or_a_file(tmp_path) -> None:
     path.write_text("{}")
     with pytest.raises(DataError, match="holds no threshold"):
         read_threshold(str(path))
+
+
+def test_an_ignore_band_rises() -> None:
+    assert RefineSettings(ignore_band=(0.2, 0.5)).ignore_band == (0.2, 0.5)
+    with pytest.raises(ValidationError, match=r"ignore_band: \[0.5, 0.2\] must rise"):
+        RefineSettings(ignore_band=(0.5, 0.2))
