@@ -115,7 +115,8 @@ def refiner_rows(experiment: Experiment) -> dict[str, Row]:
     experiment's own refinement has them or the config names them.
     """
     without_walk, without_crf = {"affinity": {"kind": "none"}}, {"crf": {"iterations": 0}}
-    attention = {"affinity": {"kind": "attention"}}
+    # Once and as it is, as MCTformer does: all patches are neighbours, and many steps would leave their mean alone.
+    attention = {"affinity": {"kind": "attention"}, "walk": {"beta": 1, "doublings": 0}}
     rows = {
         "maps": Row("maps above the threshold", without_walk | without_crf),
         "crf": Row("CRF", without_walk),
