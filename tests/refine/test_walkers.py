@@ -1,0 +1,98 @@
+"""Walks between maps and CRF: grids, padding and backgrounds, with affinities whose result is known."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stages.errors import SettingsError
+from stages.refine.background import Background
+from stages.refine.scoring import stay
+from stages.refine.walkers import AttentionWalker, build_walker, pad_to
+from stages.settings import LocalizeSettings, RefineSettings
+from stages.shards import ImageMaps
+
+SIZE = (64, 96)
+GRID = (4, 6)
+SETTINGS = RefineSettings.model_validate({"affinity": {"kind": "attention"}, "walk": {"beta": 1, "doublings": 0}})
+BACKGROUNDS = [Background(SETTINGS, 0.3)]
+
+
+class Attending(torch.nn.Module):
+    """A localizer of which the walk needs its patch attention alone, [N, N]."""
+
+    stride = 16
+    statistics = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+    def __init__(self, attention: torch.Tensor) -> None:
+        super().__init__()
+        self.settings = LocalizeSettings.model_validate({"maps": {"size": 64}})
+        self.attention = attention
+
+    def forward(self, images: torch.Tensor, *, attention: object) -> SimpleNamespace:
+        assert images.shape == (1, 3, *SIZE)
+        return SimpleNamespace(grid=GRID, patch_attention=self.attention[None])
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> tuple[Path, ImageMaps]:
+    Image.new("RGB", SIZE[::-1]).save(tmp_path / "a.png")
+    maps = np.random.default_rng(0).random((2, SIZE[0] // 4, SIZE[1] // 4)).astype(np.float32)
+    return tmp_path / "a.png", ImageMaps("a", maps, np.array([4, 1]), SIZE)
+
+
+def walked(attention: torch.Tensor, image: tuple[Path, ImageMaps]) -> np.ndarray:
+    walker = AttentionWalker(Attending(attention), SETTINGS, torch.device("cpu"))  # type: ignore[arg-type]
+    result = walker(*image, BACKGROUNDS)
+    assert (result.classes, result.size, result.extent) == ((4, 1), SIZE, SIZE)
+    (scores,) = result.scores
+    return scores
+
+
+def block_means(maps: np.ndarray) -> np.ndarray:
+    """Means of the 4 x 4 stored values under each patch."""
+    return maps.reshape(2, GRID[0], 4, GRID[1], 4).mean(axis=(2, 4))
+
+
+def test_attention_to_oneself_moves_nothing(image: tuple[Path, ImageMaps]) -> None:
+    scores = walked(torch.eye(24), image)
+    assert scores.shape == (3, *GRID)
+    np.testing.assert_allclose(scores[0], 0.3, rtol=1e-6)
+    np.testing.assert_allclose(scores[1:], block_means(image[1].maps), rtol=1e-5)
+
+
+def test_even_attention_leaves_the_mean(image: tuple[Path, ImageMaps]) -> None:
+    scores = walked(torch.full((24, 24), 0.01), image)  # a row's sum does not matter
+    means = image[1].maps.mean(axis=(1, 2))
+    np.testing.assert_allclose(scores[1:], np.broadcast_to(means[:, None, None], (2, *GRID)), rtol=1e-5)
+
+
+def test_a_patch_takes_the_scores_of_what_it_attends_to(image: tuple[Path, ImageMaps]) -> None:
+    attention = torch.zeros(24, 24)
+    attention[:, 7] = 1  # all look at the patch in row 1, column 1
+    scores = walked(attention, image)
+    expected = block_means(image[1].maps)[:, 1, 1]
+    np.testing.assert_allclose(scores[1:], np.broadcast_to(expected[:, None, None], (2, *GRID)), rtol=1e-5)
+
+
+def test_without_a_walk_the_maps_stay_as_they_are(image: tuple[Path, ImageMaps]) -> None:
+    low, high = Background(SETTINGS, 0.2), Background(SETTINGS, 0.6)
+    result = stay(*image, [low, high])
+    assert len(result.scores) == 2
+    for scores, threshold in zip(result.scores, (0.2, 0.6), strict=True):
+        np.testing.assert_allclose(scores[0], threshold, rtol=1e-6)
+        np.testing.assert_array_equal(scores[1:], image[1].maps)
+
+
+def test_padding_repeats_the_border_and_maps_without_classes_pass() -> None:
+    padded = pad_to(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), (3, 4))
+    assert padded.tolist() == [[[1, 2, 2, 2], [3, 4, 4, 4], [3, 4, 4, 4]]]
+    assert pad_to(torch.zeros(0, 2, 2), (3, 4)).shape == (0, 3, 4)
+
+
+def test_a_walk_without_its_file_is_refused() -> None:
+    with pytest.raises(SettingsError, match="'attention' needs --affinity"):
+        build_walker(SETTINGS, None, torch.device("cpu"))
