@@ -34,6 +34,9 @@ def test_the_demo_is_planned_from_data_to_report(snakemake: Snakemake, tmp_path:
         **dict.fromkeys(("make_maps", "make_masks", "predict"), 2 * shards),  # for two splits
         "score_maps": 2,
         "score_masks": 4,
+        "make_sure_regions": shards,  # of train
+        "train_affinity": 1,
+        "choose_threshold": 1,
     }
 
 
