@@ -4,18 +4,19 @@ Maps are made once at the image's full size in float32, then stored in three way
 does (bilinear at the image's size): at full size in float32, and at a quarter of the size in float16 and in uint8 (what
 `stages/shards.py` writes). Each way is scored at its own best threshold, and with the pseudo masks of the CRF.
 
-    python -m benchmarks.map_storage --results results/demo --split val --json storage.json
+    python -m benchmarks.map_storage --results results/demo --config configs/demo.yaml --json storage.json
 """
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
@@ -23,6 +24,7 @@ from stages.devices import pick_device
 from stages.evaluate.confusion import confusion_matrix, mean_iou
 from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
 from stages.evaluate.truth import read_truth
+from stages.experiment import read_experiment
 from stages.files import write_json
 from stages.images import read_image
 from stages.index import Record, read_classes, read_index
@@ -32,11 +34,31 @@ from stages.refine.background import add_threshold
 from stages.refine.pool import over_processes
 from stages.refine.pseudo_masks import label_image
 from stages.seeds import enlarge_maps
-from stages.settings import CrfSettings
+from stages.settings import CrfSettings, Experiment
 
 Maps = NDArray[np.float32]
-DATA_SETS = {"VOC 2012 train_aug": 10_582, "COCO 2014 train": 82_081}
 STRIDE = 4
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Images, their usual size and mean number of classes, for the projected disk."""
+
+    images: int
+    rows: int
+    columns: int
+    classes: float
+
+    def gigabytes(self, *, stride: int, bytes_a_value: int) -> float:
+        """Disk of the maps of all images, without the few bytes of names and sizes."""
+        values = -(-self.rows // stride) * -(-self.columns // stride) * self.classes
+        return self.images * values * bytes_a_value / 1e9
+
+
+DATA_SETS = {
+    "VOC 2012 train_aug": DataSet(10_582, 375, 500, 1.5),
+    "COCO 2014 train": DataSet(82_081, 480, 640, 2.9),
+}
 
 
 def quarter(maps: Maps) -> Maps:
@@ -51,6 +73,11 @@ WAYS: dict[str, Callable[[Maps], NDArray]] = {
     "full size, float32": lambda maps: maps,
     "quarter size, float16": lambda maps: quarter(maps).astype(np.float16),
     "quarter size, uint8": lambda maps: np.round(quarter(maps) * 255).astype(np.uint8),
+}
+FORMS = {
+    "full size, float32": {"stride": 1, "bytes_a_value": 4},
+    "quarter size, float16": {"stride": STRIDE, "bytes_a_value": 2},
+    "quarter size, uint8": {"stride": STRIDE, "bytes_a_value": 1},
 }
 
 
@@ -95,14 +122,17 @@ def score_way(
     }
 
 
-def compare(results: Path, split: str, root: Path, *, threshold: float, crf: dict) -> dict[str, dict[str, float]]:
+def compare(results: Path, split: str, experiment: Experiment, *, threshold: float) -> dict[str, dict[str, float]]:
     """Figures of each way."""
     localizer, classes = load_localizer(results / "localize/localizer.safetensors")
+    settings = experiment.localize.model_copy(
+        update={"maps": experiment.localize.maps.model_copy(update={"stride": 1})}
+    )
+    crf, root = experiment.refine.crf.model_dump(), experiment.data.root or results / "data/set"
     records, names = read_index(results / f"data/{split}.csv"), read_classes(results / "data/classes.txt")
-    full = localizer.settings.model_copy(update={"maps": localizer.settings.maps.model_copy(update={"stride": 1})})
     with TemporaryDirectory() as folder:
         for image in make_maps(
-            records, root, localizer=localizer, classes=classes, settings=full, device=pick_device()
+            records, root, localizer=localizer, classes=classes, settings=settings, device=pick_device()
         ):
             for name, store in WAYS.items():
                 path = Path(folder) / name / f"{image.id}.safetensors"
@@ -115,19 +145,19 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--results", type=Path, required=True, help="results/<experiment>, with a localizer")
-    parser.add_argument("--root", type=Path, help="dataset folder; without it the composed set of the demo")
+    parser.add_argument("--config", type=Path, required=True, help="its config")
     parser.add_argument("--split", default="val")
     parser.add_argument("--threshold", type=float, default=0.3, help="background threshold of the CRF's masks")
-    parser.add_argument("--crf", type=json.loads, default={}, help="settings of the CRF as JSON")
     parser.add_argument("--json", type=Path, required=True)
     args = parser.parse_args(arguments)
-    root = args.root or args.results / "data/set"
-    figures = compare(args.results, args.split, root, threshold=args.threshold, crf=args.crf)
+    experiment = read_experiment(yaml.safe_load(args.config.read_text()), source=str(args.config))
+    figures = compare(args.results, args.split, experiment, threshold=args.threshold)
     write_json(args.json, figures)
     print("| maps | bytes an image | mIoU maps | mIoU CRF | " + " | ".join(DATA_SETS) + " |")
     print("| --- | --- | --- | --- | " + " | ".join("---" for _ in DATA_SETS) + " |")
     for name, own in figures.items():
-        disks = " | ".join(f"{own['bytes_an_image'] * count / 1e9:.1f} GB" for count in DATA_SETS.values())
+        form = FORMS[name]
+        disks = " | ".join(f"{data.gigabytes(**form):.1f} GB" for data in DATA_SETS.values())
         print(f"| {name} | {own['bytes_an_image']:.0f} | {own['miou_maps']:.2f} | {own['miou_crf']:.2f} | {disks} |")
 
 

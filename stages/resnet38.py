@@ -21,7 +21,8 @@ BOTTLENECKS = (("b6", 1024, 2048, 4, 0.3), ("b7", 2048, 4096, 4, 0.5))
 
 
 class Block(nn.Module):
-    """Pre-activation residual block of two 3 x 3 convolutions."""
+    """Pre-activation residual block of two 3 x 3 convolutions: [B, channels_in, H, W] -> [B, channels_out, H / stride,
+    W / stride] (rounded up)."""
 
     def __init__(
         self, inside: int, *, channels_in: int, channels_out: int, stride: int, first_dilation: int, dilation: int
@@ -44,7 +45,8 @@ class Block(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Pre-activation residual block of a 1 x 1, a 3 x 3 and a 1 x 1 convolution, with dropout of whole channels."""
+    """Pre-activation residual block of a 1 x 1, a 3 x 3 and a 1 x 1 convolution, with dropout of whole channels:
+    [B, channels_in, H, W] -> [B, channels_out, H, W]."""
 
     def __init__(self, channels_in: int, channels_out: int, *, dilation: int, dropout: float) -> None:
         super().__init__()

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stages import resnet38
 from stages.resnet38 import Block, Bottleneck, ResNet38
 
 
@@ -26,6 +27,17 @@ def randomize(module: torch.nn.Module) -> None:
 def meta() -> ResNet38:
     with torch.device("meta"):
         return ResNet38(frozen_stages=2)
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> ResNet38:
+    """All blocks, with few channels: small enough to train."""
+    stages = (("b2", 3, 4, 4, 2, 1, 1), ("b3", 3, 4, 4, 2, 1, 1), ("b4", 6, 8, 8, 2, 1, 1), ("b5", 3, 8, 16, 1, 1, 2))
+    monkeypatch.setattr(resnet38, "STAGES", stages)
+    monkeypatch.setattr(resnet38, "BOTTLENECKS", (("b6", 16, 32, 4, 0.3), ("b7", 32, 64, 4, 0.5)))
+    monkeypatch.setattr(ResNet38, "channels", (8, 16, 64))
+    torch.manual_seed(0)
+    return ResNet38(frozen_stages=2)
 
 
 @pytest.mark.parametrize(("size", "grid"), [((64, 64), (8, 8)), ((65, 90), (9, 12)), ((321, 321), (41, 41))])
@@ -75,6 +87,34 @@ def test_a_bottleneck_equals_plain_convolutions() -> None:
     branch = F.conv2d(F.relu(norm(branch, block.bn_branch2b1)), block.conv_branch2b1.weight, padding=4, dilation=4)
     branch = F.conv2d(F.relu(norm(branch, block.bn_branch2b2)), block.conv_branch2b2.weight)
     torch.testing.assert_close(block(x)[0], F.conv2d(activated, block.conv_branch1.weight) + branch)
+
+
+def test_a_step_of_training_leaves_frozen_stages_and_batch_norms_as_they_were(narrow: ResNet38) -> None:
+    before = {name: value.clone() for name, value in narrow.state_dict().items()}
+    sum(level.square().mean() for level in narrow(torch.rand(2, 3, 32, 32))).backward()  # type: ignore[union-attr]
+    with_gradient = {name for name, parameter in narrow.named_parameters() if parameter.grad is not None}
+    torch.optim.SGD(narrow.parameters(), lr=1.0, weight_decay=0.1).step()
+    changed = {name for name, value in narrow.state_dict().items() if not torch.equal(value, before[name])}
+    convolutions = {name for name in before if "conv" in name}
+    frozen = {name for name in convolutions if name == "conv1a.weight" or name.startswith(("b2.", "b2_"))}
+    # By hand: a first convolution, 7 in b2, and 7 + 13 + 7 in b3 to b5, 4 + 4 in b6 and b7.
+    assert (len(frozen), len(convolutions)) == (8, 43)
+    assert changed == with_gradient == convolutions - frozen
+
+
+def test_the_features_are_the_activated_outputs_of_b4_b5_and_b7(narrow: ResNet38) -> None:
+    randomize(narrow.bn7)
+    outputs: dict[str, Tensor] = {}
+    for name in ("b4_5", "b5_2", "b7"):
+        narrow.get_submodule(name).register_forward_hook(
+            lambda _module, _given, output, name=name: outputs.__setitem__(name, output[0])
+        )
+    features = narrow.eval()(torch.rand(1, 3, 33, 40))
+    norms = [narrow.get_submodule(name) for name in ("b5.bn_branch2a", "b6.bn_branch2a", "bn7")]
+    for feature, output, own in zip(features, outputs.values(), norms, strict=True):
+        assert isinstance(own, torch.nn.BatchNorm2d)
+        torch.testing.assert_close(feature, F.relu(norm(output, own)))
+        assert feature.max() > 0
 
 
 def test_batch_norms_stay_and_the_first_stages_get_no_gradient(meta: ResNet38) -> None:

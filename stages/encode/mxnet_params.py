@@ -2,12 +2,15 @@
 
 A file is a list of dense arrays and their names, little-endian: magic 0x112, a reserved word, the count (uint64 each);
 the arrays; the count of names, and each name with its length before it. An array is a head, its shape, its device (two
-int32), its type (int32) and its values. Three heads are known, by MXNet's release: the shape alone with uint32 sides;
-0xF993FAC8 and sides of int64; 0xF993FAC9, a storage type (0: dense) and sides of int64.
+int32), its type (int32) and its values; one without dimensions stops after its shape and holds nothing. Three heads are
+known, by MXNet's release: the shape alone with uint32 sides; 0xF993FAC8 and sides of int64; 0xF993FAC9, a storage type
+(0: dense) and sides of int64.
 
 Source: `NDArray::Save` and `NDArray::Load` in MXNet's src/ndarray/ndarray.cc.
 """
 
+import math
+import os
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -38,7 +41,9 @@ def read_params(path: Path) -> dict[str, NDArray]:
             return {_bytes(stream, *_numbers(stream, "Q")).decode("utf-8"): array for array in arrays}
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except (ValueError, KeyError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a .params file") from error
+    except ValueError as error:
         raise DataError(f"{path}: no whole MXNet .params file ({error}); fetch it again") from error
 
 
@@ -51,10 +56,14 @@ def _array(stream: BinaryIO) -> NDArray:
     sides = head if head not in (V1_MAGIC, V2_MAGIC) else _numbers(stream, "I")[0]
     if sides > MOST_SIDES:
         raise ValueError(f"an array of {sides} dimensions")
+    if sides == 0:
+        return np.empty(0, dtype=np.float32)
     shape = _numbers(stream, ("q" if head in (V1_MAGIC, V2_MAGIC) else "I") * sides)
     _device_type, _device, kind = _numbers(stream, "iii")
+    if kind not in TYPES or min(shape) < 0:
+        raise ValueError(f"an array of type {kind} and shape {shape}")
     values = np.dtype(TYPES[kind]).newbyteorder("<")
-    length = int(np.prod(shape)) * values.itemsize
+    length = math.prod(shape) * values.itemsize
     return np.frombuffer(_bytes(stream, length), dtype=values).reshape(shape)
 
 
@@ -63,7 +72,7 @@ def _numbers(stream: BinaryIO, form: str) -> tuple[int, ...]:
 
 
 def _bytes(stream: BinaryIO, length: int) -> bytes:
-    content = stream.read(length) if length >= 0 else b""
-    if len(content) != length:
+    # Asked before reading: a damaged length would have memory allocated for it.
+    if length > os.fstat(stream.fileno()).st_size - stream.tell():
         raise ValueError("it ends too early")
-    return content
+    return stream.read(length)

@@ -62,6 +62,73 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         read_params(tmp_path / "b.params")
 
 
+LIST_OF_ONE = struct.pack("<QQQ", 0x112, 0, 1)
+ONE = array_bytes(np.ones(1, dtype=np.float32), 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        pytest.param(
+            LIST_OF_ONE + struct.pack("<IiIqqiii", 0xF993FAC9, 0, 2, 2**20, 2**20, 1, 0, 0), "it ends too early",
+            id="four terabytes of values",
+        ),
+        pytest.param(LIST_OF_ONE + ONE + struct.pack("<QQ", 1, 2**64 - 1), "it ends too early", id="endless name"),
+        pytest.param(
+            LIST_OF_ONE + struct.pack("<IiIqqiii", 0xF993FAC9, 0, 2, -1, -1, 1, 0, 0) + bytes(4),
+            r"an array of type 0 and shape \(-1, -1\)", id="negative sides",
+        ),
+        pytest.param(
+            LIST_OF_ONE + struct.pack("<IiIqiii", 0xF993FAC9, 0, 1, 1, 1, 0, 9) + bytes(8),
+            r"an array of type 9 and shape \(1,\)", id="unknown type",
+        ),
+        pytest.param(LIST_OF_ONE + struct.pack("<Ii", 0xF993FAC9, 1), "a sparse array", id="sparse"),
+        pytest.param(LIST_OF_ONE + ONE + struct.pack("<Q", 0), "1 arrays, but 0 names", id="no names"),
+    ],
+)  # fmt: skip
+def test_a_damaged_length_is_refused_before_memory_is_asked_for(tmp_path: Path, content: bytes, complaint: str) -> None:
+    path = tmp_path / "a.params"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.params: no whole MXNet .params file \({complaint}"):
+        read_params(path)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_params(tmp_path)
+
+
+@pytest.mark.parametrize("head", [struct.pack("<I", 0xF993FAC8), struct.pack("<Ii", 0xF993FAC9, 0), b""])
+def test_an_array_without_dimensions_is_empty_and_stops_after_its_shape(tmp_path: Path, head: bytes) -> None:
+    names = struct.pack("<QQ1sQ1s", 2, 1, b"a", 1, b"b")
+    (tmp_path / "a.params").write_bytes(struct.pack("<QQQ", 0x112, 0, 2) + head + struct.pack("<I", 0) + ONE + names)
+    read = read_params(tmp_path / "a.params")
+    assert read["a"].size == 0
+    np.testing.assert_array_equal(read["b"], [1.0])
+
+
+def mxnet_names() -> list[str]:
+    """Every name in the public file but the classifier's, from the authors' way of naming: blocks 2a, 2b1, 2b2, ..."""
+    names = ["arg:conv1a_weight"]
+    norms = ["bn7"]
+    for level, blocks in ((2, 3), (3, 3), (4, 6), (5, 3), (6, 1), (7, 1)):
+        for number in range(blocks):
+            block = f"{level}a" if number == 0 else f"{level}b{number}"
+            branches = ["branch2a", "branch2b1"] + ["branch2b2"] * (level >= 6)
+            norms += [f"bn{block}_{branch}" for branch in branches]
+            # Each level begins with a block that widens, so that its input needs a convolution too.
+            names += [f"arg:res{block}_{branch}_weight" for branch in branches + ["branch1"] * (number == 0)]
+    for norm in norms:
+        names += [f"arg:{norm}_gamma", f"arg:{norm}_beta", f"aux:{norm}_moving_mean", f"aux:{norm}_moving_var"]
+    return names
+
+
+def test_the_names_of_the_whole_file_are_those_of_the_network() -> None:
+    translated = [own_name(name) for name in mxnet_names()]
+    assert len(set(translated)) == len(translated) == 1 + 42 + 4 * 37
+    assert set(translated) == {name for name in reference_state() if not name.endswith("num_batches_tracked")}
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
