@@ -61,6 +61,24 @@ def test_the_number_of_parameters(meta: ResNet38) -> None:
     assert counted == first + b2 + b3 + b4 + b5 + b6 + b7 + 2 * channels == 105_070_912
 
 
+def test_strides_dilations_and_dropout_are_those_of_psa(meta: ResNet38) -> None:
+    # Weights do not show these: with one wrong, the public file still loads, and the features are others.
+    def convolutions(attribute: str) -> dict[str, int]:
+        parts = {name: part for name, part in meta.named_modules() if isinstance(part, torch.nn.Conv2d)}
+        return {name: getattr(part, attribute)[0] for name, part in parts.items() if getattr(part, attribute)[0] != 1}
+
+    halved = [f"{block}.{part}" for block in ("b2", "b3", "b4") for part in ("conv_branch2a", "conv_branch1")]
+    assert convolutions("stride") == dict.fromkeys(halved, 2)
+    # The first convolution of b5 stands where the last halving was, so what it reads still lies undilated.
+    b5 = ["b5.conv_branch2b1"] + [
+        f"b5_{number}.{part}" for number in (1, 2) for part in ("conv_branch2a", "conv_branch2b1")
+    ]
+    bottlenecks = {"b6.conv_branch2b1": 4, "b7.conv_branch2b1": 4}
+    assert convolutions("dilation") == dict.fromkeys(b5, 2) | bottlenecks
+    dropouts = {name: part.p for name, part in meta.named_modules() if isinstance(part, torch.nn.Dropout2d)}
+    assert dropouts == {"b6.dropout": 0.3, "b7.dropout": 0.5}
+
+
 @pytest.mark.parametrize(("channels_out", "stride"), [(4, 1), (6, 1), (4, 2)])
 def test_a_block_equals_plain_convolutions(channels_out: int, stride: int) -> None:
     block = Block(5, channels_in=4, channels_out=channels_out, stride=stride, first_dilation=1, dilation=2).eval()

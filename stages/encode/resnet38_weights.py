@@ -84,4 +84,8 @@ def _from_torch(path: Path) -> dict[str, Tensor]:
         raise DataError(f"{path}: no such file") from error
     except Exception as error:  # torch raises whatever its archive, unpickler or zip reader does
         raise DataError(f"{path}: cannot be read as weights alone ({error}); fetch it again") from error
-    return content.get("state_dict", content.get("model", content))
+    if isinstance(content, dict):
+        content = content.get("state_dict", content.get("model", content))
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: holds a {type(content).__name__}, no state dict; give weights of ResNet38")
+    return {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}

@@ -195,6 +195,15 @@ def test_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
         resnet38_weights.read_resnet38(tmp_path / "a.pth")
 
 
+def test_a_file_without_a_state_dict_is_named(tmp_path: Path) -> None:
+    torch.save([torch.rand(2)], tmp_path / "a.pth")
+    with pytest.raises(DataError, match=r"a\.pth: holds a list, no state dict"):
+        resnet38_weights.read_resnet38(tmp_path / "a.pth")
+    torch.save({"conv1a.weight": "text", 3: torch.rand(2)}, tmp_path / "b.pth")
+    with pytest.raises(DataError, match=r"b\.pth: conv1a.weight is missing"):
+        resnet38_weights.read_resnet38(tmp_path / "b.pth")
+
+
 def test_without_a_file_the_setting_says_how_to_get_one() -> None:
     with pytest.raises(SettingsError, match=r"encode.weights.resnet38: timm is no file.*convert_resnet38"):
         load_weights("resnet38", "timm")
