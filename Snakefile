@@ -20,6 +20,7 @@ include: "workflow/rules/refine.smk"
 include: "workflow/rules/segment.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/segmenters.smk"
 include: "workflow/rules/report.smk"
 
 

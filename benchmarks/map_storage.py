@@ -30,8 +30,8 @@ from stages.images import read_image
 from stages.index import Record, read_classes, read_index
 from stages.localize.checkpoint import load_localizer
 from stages.localize.inference import make_maps
+from stages.pool import over_processes
 from stages.refine.background import add_threshold
-from stages.refine.pool import over_processes
 from stages.refine.pseudo_masks import label_image
 from stages.seeds import enlarge_maps
 from stages.settings import CrfSettings, Experiment

@@ -21,13 +21,13 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.timing import OURS, TABLE_HEAD, Way, ratios_to_ours
+from stages.dense_crf import dense_crf
 from stages.evaluate.confusion import confusion_matrix
 from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
 from stages.files import write_json
+from stages.pool import over_processes
 from stages.refine.affinity_pairs import node_pairs
 from stages.refine.background import add_threshold
-from stages.refine.dense_crf import dense_crf
-from stages.refine.pool import over_processes
 from stages.refine.pseudo_masks import ImageScores, label_probabilities, write_pseudo_mask
 from stages.refine.random_walk import random_walk, transition_matrix
 from stages.seeds import threshold_maps

@@ -3,8 +3,10 @@
 import difflib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -23,6 +25,15 @@ def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
     except ValidationError as error:
         lines = [f"{source}: {_describe(problem, config)}" for problem in error.errors()]
         raise SettingsError("\n".join(lines)) from error
+
+
+def read_config(path: Path) -> Experiment:
+    """A config file as an Experiment. Raises SettingsError when it cannot be read or is wrong."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: cannot be read as a config ({error})") from error
+    return read_experiment(content, source=str(path))
 
 
 def check_variants(experiment: Experiment, *, source: str) -> None:

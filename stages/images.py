@@ -10,6 +10,7 @@ from stages.errors import DataError
 from stages.files import atomic_path
 
 BACKGROUND = 0
+BACKGROUND_NAME = "background"
 IGNORE = 255
 
 

@@ -9,6 +9,9 @@ from torch.distributed.run import main as torchrun
 
 from stages.errors import SettingsError
 
+# mmengine gives each process a GPU by name; on CPUs there is none to name.
+CPU_WRAPPER = {"type": "MMDistributedDataParallel", "device_ids": None}
+
 
 def relaunch(module: str, processes: int, arguments: list[str] | None) -> bool:
     """Runs `python -m module` once a process under torchrun and tells whether it did.

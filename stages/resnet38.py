@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 # (name, blocks, channels inside, channels out, stride of the first block, dilation of its first convolution, dilation)
 STAGES = (
@@ -110,7 +111,7 @@ class ResNet38(nn.Module):
     def train(self, mode: bool = True) -> "ResNet38":
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, _BatchNorm):  # SyncBatchNorm is one too
                 module.eval()
         return self
 

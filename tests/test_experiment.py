@@ -137,6 +137,8 @@ def test_what_must_be_given() -> None:
         ("data.format", "voc", "needs `root`"),
         ("segment.backbone", "resnet50", "weights of resnet50"),
         ("encode.synonyms.bird", ["bird"], "synonyms names bird"),
+        ("segment.class_weights", {"dog": 2, "doog": 1}, "class_weights names doog"),
+        ("segment.warmup_iterations", 20000, "warmup_iterations: 20000, must be below"),
         ("evaluate.segmenter", ["train"], "segment.predict leaves out"),
     ],
 )

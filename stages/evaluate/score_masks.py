@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -11,27 +12,38 @@ from tqdm import tqdm
 
 from stages.command import main, parse_settings, parser
 from stages.errors import DataError
+from stages.evaluate.boundary import boundary_counts, boundary_ious
 from stages.evaluate.confusion import confusion_matrix
+from stages.evaluate.confusion_picture import draw_confusion, write_confusion
 from stages.evaluate.scores import Score, StageName, rates_of, write_score
 from stages.evaluate.truth import check_mask, read_truth, require_masks
-from stages.images import IGNORE, read_mask
+from stages.images import BACKGROUND_NAME, IGNORE, read_mask
 from stages.index import read_classes, read_index
 from stages.mask_folders import find_masks
 from stages.settings import EvaluateSettings
-from stages.thresholds import Threshold, read_threshold
+from stages.thresholds import read_threshold
 
 log = logging.getLogger(__name__)
 
 MASK_STAGES = tuple(name for name in get_args(StageName) if name != "maps")
 
 
-def count_masks(pairs: Iterable[tuple[Path, Path]], classes: int) -> NDArray[np.int64]:
-    """Confusion matrix [1 + classes, 1 + classes] int64 over pairs of files: true mask, predicted mask.
+@dataclass(frozen=True)
+class MaskCounts:
+    """Pixels counted over all images: confusion [1 + C, 1 + C], and intersection and union of borders [2, 1 + C]."""
+
+    confusion: NDArray[np.int64]
+    boundary: NDArray[np.int64]
+
+
+def count_masks(pairs: Iterable[tuple[Path, Path]], classes: int) -> MaskCounts:
+    """Counts over pairs of files: true mask, predicted mask.
 
     Raises DataError for masks of two sizes, for a value that is no class, and for 255 in a prediction: leaving such
     pixels out would raise the score.
     """
-    total = np.zeros((classes + 1, classes + 1), dtype=np.int64)
+    confusion = np.zeros((classes + 1, classes + 1), dtype=np.int64)
+    boundary = np.zeros((2, classes + 1), dtype=np.int64)
     for truth_path, predicted_path in pairs:
         predicted = read_mask(predicted_path)
         truth = read_truth(truth_path, classes, predicted.shape)
@@ -40,36 +52,23 @@ def count_masks(pairs: Iterable[tuple[Path, Path]], classes: int) -> NDArray[np.
             raise DataError(
                 f"{predicted_path}: a mask to be scored may not hold 255 (ignore); give every pixel a class"
             )
-        total += confusion_matrix(truth, predicted, classes)
-    return total
+        confusion += confusion_matrix(truth, predicted, classes)
+        boundary += boundary_counts(truth, predicted, classes)
+    return MaskCounts(confusion, boundary)
 
 
-def score_pairs(
-    pairs: Sequence[tuple[Path, Path]],
-    classes: Sequence[str],
-    *,
-    stage: StageName,
-    split: str,
-    seed: int,
-    threshold: Threshold | None,
-    power: float | None = None,
-) -> Score:
-    """The score of masks; `threshold` or `power` is what made their background, None where there was none."""
-    confusion = count_masks(tqdm(pairs, unit="image", desc=f"score {stage}", mininterval=1), len(classes))
-    return Score(
-        stage=stage,
-        split=split,
-        images=len(pairs),
-        threshold=threshold.value if threshold else None,
-        threshold_source=threshold.source if threshold else None,
-        background_power=power,
-        seed=seed,
-        **rates_of(confusion, classes),
-    )
+def boundary_fields(counts: MaskCounts, classes: Sequence[str]) -> dict:
+    """The fields of Score about borders; over the labels that have an IoU, as mIoU is."""
+    ious = boundary_ious(counts.boundary)
+    named = zip((BACKGROUND_NAME, *classes), ious.tolist(), strict=True)
+    return {
+        "boundary_iou": float(np.nanmean(ious)),
+        "boundary_per_class": {name: None if np.isnan(iou) else iou for name, iou in named},
+    }
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "classes", "output", many=("masks",))
+    command = parser(__doc__, "index", "root", "classes", "output", "confusion", "picture", many=("masks",))
     command.add_argument("--stage", required=True, choices=MASK_STAGES, help="what made the masks")
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
@@ -78,15 +77,29 @@ def run(arguments: list[str] | None = None) -> None:
     args = command.parse_args(arguments)
     parse_settings(EvaluateSettings, args.settings)
     records, classes = read_index(args.index), read_classes(args.classes)
-    require_masks(records, args.split, "evaluate.maps" if args.stage == "pseudo_masks" else "evaluate.segmenter")
+    of_maps = args.stage in ("pseudo_masks", "told_segmenter")
+    require_masks(records, args.split, "evaluate.maps" if of_maps else "evaluate.segmenter")
     masks = find_masks(args.masks, (record.id for record in records))
     pairs = [(args.root / record.mask, masks[record.id]) for record in records]
     threshold = read_threshold(args.threshold) if args.threshold else None
-    score = score_pairs(
-        pairs, classes, stage=args.stage, split=args.split, seed=args.seed, threshold=threshold, power=args.power
+    counts = count_masks(tqdm(pairs, unit="image", desc=f"score {args.stage}", mininterval=1), len(classes))
+    score = Score(
+        stage=args.stage,
+        split=args.split,
+        images=len(pairs),
+        threshold=threshold.value if threshold else None,
+        threshold_source=threshold.source if threshold else None,
+        background_power=args.power,
+        seed=args.seed,
+        **rates_of(counts.confusion, classes),
+        **boundary_fields(counts, classes),
     )
+    labels = (BACKGROUND_NAME, *classes)
+    write_confusion(args.confusion, counts.confusion, labels)
+    title = f"{args.stage.replace('_', ' ')}, {args.split}: mIoU {score.miou:.1f}"
+    draw_confusion(args.picture, counts.confusion, labels, title=title)
     write_score(args.output, score)
-    log.info("%s on %s: mIoU %.2f", score.stage, score.split, score.miou)
+    log.info("%s on %s: mIoU %.2f, boundary IoU %.2f", score.stage, score.split, score.miou, score.boundary_iou)
 
 
 if __name__ == "__main__":

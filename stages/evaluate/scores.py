@@ -14,7 +14,7 @@ from stages.files import read_json, write_json
 from stages.settings import Strict
 from stages.thresholds import ThresholdSource
 
-StageName = Literal["maps", "pseudo_masks", "segmenter", "upper_bound"]
+StageName = Literal["maps", "pseudo_masks", "told_segmenter", "segmenter", "upper_bound"]
 
 
 class FixedScore(Strict):
@@ -57,6 +57,7 @@ class Score(Strict):
     maps those of this very split, as the published tables do; None where no threshold is used.
     background_power: exponent of the background score (1 - max)^power that made the masks in place of a threshold.
     fixed, sweep: of maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
+    boundary_iou, boundary_per_class: of masks only: IoU along the borders (`stages.evaluate.boundary`).
     object_iou: of maps only, at `threshold`: by size of the object (`stages.evaluate.object_sizes`).
     classification: of maps only, and there None where the shards hold no probabilities or the index no tags.
     """
@@ -75,6 +76,8 @@ class Score(Strict):
     fixed: FixedScore | None = None
     sweep: tuple[tuple[float, float], ...] | None = None
     object_iou: dict[str, ObjectScore] | None = None
+    boundary_iou: float | None = None
+    boundary_per_class: dict[str, float | None] | None = None
     classification: ClassificationScore | None = None
 
 

@@ -9,8 +9,18 @@ from stages.command import main
 from stages.evaluate.scores import Score, read_score
 from stages.files import atomic_path
 
-COLUMNS = ("stage", "split", "images", "miou", "threshold", "threshold_source", "share_of_bound", "seed")
-ORDER = ("maps", "pseudo_masks", "segmenter", "upper_bound")
+COLUMNS = (
+    "stage",
+    "split",
+    "images",
+    "miou",
+    "boundary_iou",
+    "threshold",
+    "threshold_source",
+    "share_of_bound",
+    "seed",
+)
+ORDER = ("maps", "pseudo_masks", "told_segmenter", "segmenter", "upper_bound")
 
 
 def sort_scores(scores: Iterable[Score]) -> list[Score]:
@@ -36,6 +46,7 @@ def table_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
                 score.split,
                 str(score.images),
                 f"{score.miou:.2f}",
+                "" if score.boundary_iou is None else f"{score.boundary_iou:.2f}",
                 "" if score.threshold is None else f"{score.threshold:g}",
                 score.threshold_source or "",
                 "" if share is None else f"{share:.1f}",

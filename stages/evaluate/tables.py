@@ -133,12 +133,13 @@ def table_markdown(rows: Sequence[TableRow], *, title: str, note: str) -> str:
     body = [[row.title, row.miou_text, *own] for row, own in zip(rows, cells, strict=True)]
     means = class_means(rows)
     classes = [[row.title, *(_number(own[position], 1) for own in means.values())] for position, row in enumerate(rows)]
-    parts = [f"# {title}", note, _markdown(["", "mIoU", *columns], body)]
-    parts += ["IoU of each class:", _markdown(["", *means], classes)]
+    parts = [f"# {title}", note, markdown_table(["", "mIoU", *columns], body)]
+    parts += ["IoU of each class:", markdown_table(["", *means], classes)]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Rows of text below a header, as Markdown."""
     lines = [header, ["---"] * len(header), *body]
     return "\n".join(f"| {' | '.join(cell or ' ' for cell in line)} |" for line in lines)
 

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from stages.command import main
 from stages.devices import autocast, pick_device
 from stages.errors import DataError, SettingsError
-from stages.experiment import read_experiment
+from stages.experiment import read_config
 from stages.files import atomic_path
 from stages.images import image_size, read_image
 from stages.index import Record
@@ -21,7 +20,7 @@ from stages.localize.checkpoint import load_localizer
 from stages.localize.inference import locate_batch, read_batch, scale_to_one
 from stages.localize.localizer import Localizer, Located
 from stages.localize.picture import LONGEST_SIDE, draw_maps
-from stages.settings import LocalizeSettings, MapSettings
+from stages.settings import MapSettings
 
 log = logging.getLogger(__name__)
 
@@ -105,15 +104,6 @@ def find_experiment(results: Path) -> Path:
     return found[0]
 
 
-def read_localize_settings(config: Path) -> LocalizeSettings:
-    """The section `localize` of a config file. Raises SettingsError when it cannot be read or is wrong."""
-    try:
-        content = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"{config}: cannot be read as a config ({error})") from error
-    return read_experiment(content, source=str(config)).localize
-
-
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--image", type=Path, required=True, help="the photo")
@@ -123,7 +113,7 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--output", type=Path, help="the PNG; without it <image>-maps.png in this folder")
     args = options.parse_args(arguments)
     localizer, classes = load_localizer((args.results or find_experiment(RESULTS)) / LOCALIZER)
-    settings = read_localize_settings(args.config) if args.config else localizer.settings
+    settings = read_config(args.config).localize if args.config else localizer.settings
     wanted = named_classes(args.classes, classes) if args.classes else None
     if not args.image.is_file():
         raise DataError(f"--image: {args.image} is no file; name a photograph")

@@ -8,14 +8,12 @@ import torch
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from stages.launch import batch_share, ranks
+from stages.launch import CPU_WRAPPER, batch_share, ranks
 from stages.localize.objective import LocalizerObjective
 from stages.settings import LocalizerTraining
 from stages.training import runner_defaults
 
 log = logging.getLogger(__name__)
-
-CPU_WRAPPER = {"type": "MMDistributedDataParallel", "device_ids": None}
 
 
 def train_localizer(
@@ -45,7 +43,6 @@ def train_localizer(
         param_scheduler=_schedule(settings, steps, warmup),
         resume=resume,
         launcher="pytorch" if ranks() > 1 else "none",
-        # mmengine gives each process a GPU by name; on CPUs there is none to name.
         cfg={} if torch.cuda.is_available() else {"model_wrapper_cfg": CPU_WRAPPER},
         **runner_defaults(
             seed=seed, log_every=max(1, steps // 2), checkpoint_every=settings.checkpoint_every, by_epoch=True

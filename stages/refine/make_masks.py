@@ -9,9 +9,9 @@ from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
 from stages.files import atomic_folder
 from stages.index import Record, read_index
+from stages.pool import over_processes
 from stages.refine.background import Background
 from stages.refine.maps_of_images import known_images
-from stages.refine.pool import over_processes
 from stages.refine.pseudo_masks import ImageScores, write_pseudo_mask
 from stages.refine.scoring import Walker, stay
 from stages.settings import CrfSettings, RefineSettings

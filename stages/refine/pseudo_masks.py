@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.dense_crf import dense_crf
 from stages.errors import DataError
 from stages.images import IGNORE, read_image, write_mask
 from stages.refine.background import best_labels, mask_values
-from stages.refine.dense_crf import dense_crf
 from stages.seeds import enlarge_maps
 from stages.settings import CrfSettings
 

@@ -1,73 +1,103 @@
-"""Predicts the masks of one shard of a split."""
+"""Predicts masks of a folder of photos with a trained segmenter: masks, overlays, and a table of class areas."""
 
-from collections.abc import Iterable, Iterator
+import argparse
+import csv
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import interpolate
+from PIL import Image
 from tqdm import tqdm
 
-from stages.command import main, parse_settings, parser
-from stages.devices import autocast, pick_device
+from stages.command import main
+from stages.devices import pick_device
 from stages.errors import DataError
-from stages.files import atomic_folder
-from stages.images import read_image, write_mask
-from stages.index import Record, read_classes, read_index, shard_of
-from stages.segment.model import ChannelsLastEncoderDecoder, load_segmenter
+from stages.experiment import read_config
+from stages.files import atomic_path
+from stages.images import BACKGROUND, BACKGROUND_NAME, image_size, read_image, voc_palette, write_mask
+from stages.segment.model import Segmenter, load_segmenter
+from stages.segment.photos import find_photos, predict_photo
 from stages.settings import SegmentSettings
 
+log = logging.getLogger(__name__)
 
-@torch.inference_mode()
-def class_probabilities(model: ChannelsLastEncoderDecoder, image: Tensor, settings: SegmentSettings) -> Tensor:
-    """Softmax scores averaged over `test_scales` and, with `test_flip`, the mirrored image.
+RESULTS = Path("results")
+SEGMENTER = "segment/pseudo_masks/segmenter.safetensors"
+# Of training images in VOC; what is longer is predicted at this size.
+LONGEST_SIDE = 500
+OPACITY = 0.5
+COLUMNS = ("image", "class", "pixels", "share")
 
-    image: [3, rows, columns] RGB 0..255, on the model's device. Returns [background and classes, rows, columns].
+
+def find_segmenter(results: Path) -> Path:
+    """The segmenter of the one experiment that has one. Raises DataError for none, or for several."""
+    found = sorted(results.glob(f"*/{SEGMENTER}"))
+    if not found:
+        raise DataError(f"{results}: no experiment has a {SEGMENTER} yet; run the workflow, or name one by --segmenter")
+    if len(found) > 1:
+        raise DataError(f"several experiments have a segmenter; choose one: --segmenter {' | '.join(map(str, found))}")
+    return found[0]
+
+
+def overlay_picture(photo: Image.Image, mask: NDArray[np.uint8]) -> Image.Image:
+    """The photo under its mask in VOC's colours; background stays as it is."""
+    colours = np.array(voc_palette(), dtype=np.uint8).reshape(-1, 3)[mask]
+    blended = np.asarray(Image.blend(photo, Image.fromarray(colours), OPACITY))
+    return Image.fromarray(np.where((mask == BACKGROUND)[..., None], np.asarray(photo), blended))
+
+
+def area_rows(name: str, mask: NDArray[np.uint8], classes: Sequence[str]) -> Iterator[tuple[str, str, int, str]]:
+    """Rows of COLUMNS of the labels in a mask; share is of the image."""
+    for label, pixels in zip(*np.unique(mask, return_counts=True), strict=True):
+        label_name = BACKGROUND_NAME if label == BACKGROUND else classes[label - 1]
+        yield name, label_name, int(pixels), f"{pixels / mask.size:.4f}"
+
+
+def predict_folder(
+    segmenter: Segmenter, folder: Path, output: Path, settings: SegmentSettings, *, longest_side: int
+) -> int:
+    """Writes `masks/<name>.png`, `overlays/<name>.jpg` and `areas.csv` of all photos below a folder; returns how many.
+
+    Raises DataError before any work when a photo's header cannot be read.
     """
-    size = image.shape[1:]
-    normalised = ((image.float() - model.data_preprocessor.mean) / model.data_preprocessor.std)[None]
-    total = torch.zeros(model.num_classes, *size, device=image.device)
-    for scale in settings.test_scales:
-        scaled_size = [max(1, round(side * scale)) for side in size]
-        scaled = interpolate(normalised, scaled_size, mode="bilinear", align_corners=False, antialias=True)
-        views = torch.cat([scaled, scaled.flip(-1)]) if settings.test_flip else scaled
-        with autocast(image.device):
-            logits = model.encode_decode(views, [{"img_shape": views.shape[2:]}] * len(views))
-        scores = logits.float().softmax(dim=1)
-        if settings.test_flip:
-            scores = torch.stack([scores[0], scores[1].flip(-1)])
-        total += interpolate(scores, size, mode="bilinear", align_corners=False).mean(dim=0)
-    return total / len(settings.test_scales)
-
-
-def predict_masks(
-    model: ChannelsLastEncoderDecoder, records: Iterable[Record], root: Path, settings: SegmentSettings
-) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Yields id and mask [rows, columns] uint8 of each image, at the image's own size."""
-    device = next(model.parameters()).device
-    for record in records:
-        image = torch.from_numpy(np.array(read_image(root / record.image))).permute(2, 0, 1).to(device)
-        scores = class_probabilities(model, image, settings)
-        yield record.id, scores.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    photos = find_photos(folder)
+    for photo in photos:
+        image_size(folder / photo)
+    rows: list[tuple[str, str, int, str]] = []
+    for photo in tqdm(photos, desc="predict", unit="image"):
+        picture = read_image(folder / photo)
+        mask = predict_photo(segmenter, picture, settings, longest_side=longest_side)
+        write_mask(output / "masks" / photo.with_suffix(".png"), mask)
+        with atomic_path(output / "overlays" / photo.with_suffix(".jpg")) as temporary:
+            overlay_picture(picture, mask).save(temporary, quality=90)
+        rows += area_rows(photo.as_posix(), mask, segmenter.classes)
+    with atomic_path(output / "areas.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
+    return len(photos)
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "classes", "segmenter", "output")
-    command.add_argument("--shard", type=int, required=True)
-    command.add_argument("--shards", type=int, required=True)
+    command = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    command.add_argument("--images", type=Path, required=True, help="folder of photos; folders in it are searched too")
+    command.add_argument("--output", type=Path, required=True, help="folder for masks/, overlays/ and areas.csv")
+    command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; without it the one that there is")
+    command.add_argument("--config", type=Path, help="take scales, mirror, window and CRF from this config's `segment`")
+    command.add_argument(
+        "--longest-side", type=int, default=LONGEST_SIDE, help="larger photos are predicted at this many pixels"
+    )
     args = command.parse_args(arguments)
-    settings = parse_settings(SegmentSettings, args.settings)
-    segmenter = load_segmenter(args.segmenter)
-    classes = read_classes(args.classes)
-    if classes != segmenter.classes:
-        raise DataError(f"{args.segmenter}: trained on {segmenter.classes}, not on {classes}; rerun its training")
-    records = shard_of(read_index(args.index), args.shard, args.shards)
-    masks = predict_masks(segmenter.model.to(pick_device()), records, args.root, settings)
-    with atomic_folder(args.output) as folder:
-        for image_id, mask in tqdm(masks, total=len(records), desc="predict", unit="image"):
-            write_mask(folder / f"{image_id}.png", mask)
+    if args.longest_side < 1:
+        raise DataError(f"--longest-side: {args.longest_side}; give the pixels of the longer side")
+    settings = read_config(args.config).segment if args.config else SegmentSettings()
+    path = args.segmenter or find_segmenter(RESULTS)
+    segmenter = load_segmenter(path)
+    segmenter.model.to(pick_device())
+    source = args.config or "none given, so one scale and no CRF"
+    log.info("%s: %s; scales %s (config: %s)", path, ", ".join(segmenter.classes), settings.test_scales, source)
+    count = predict_folder(segmenter, args.images, args.output, settings, longest_side=args.longest_side)
+    log.info("%d photos: %s", count, args.output)
 
 
 if __name__ == "__main__":

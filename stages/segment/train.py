@@ -1,22 +1,39 @@
-"""Trains DeepLabV3+ on pseudo masks, or without `--masks` on the index's own true masks."""
+"""Trains the segmenter on pseudo masks, or without `--masks` on the index's own true masks; resumes after a break."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from stages.command import main, parse_settings, parser
-from stages.files import digest
+from stages.files import digest, read_json
 from stages.index import read_classes, read_index
-from stages.segment import dataset, transforms  # noqa: F401 (registers them)
+from stages.launch import from_first_rank, is_first_rank, join_ranks, relaunch
+from stages.segment import dataset, draws, transforms  # noqa: F401 (registers them)
 from stages.segment.config import TrainingFiles, train_config
 from stages.segment.dataset import training_masks
-from stages.segment.model import ChannelsLastEncoderDecoder, save_segmenter
+from stages.segment.model import save_segmenter
 from stages.settings import SegmentSettings
 from stages.training import fingerprint_of, prepare_work, write_curves
 
-# Settings that training does not depend on: when only they change, the finished weights are still right.
-NOT_TRAINED_BY = ("workers", "checkpoint_every", "test_scales", "test_flip", "predict")
+# Settings that training does not depend on (or, of the model, not beside `--model`): when only they change, the
+# finished weights are still right.
+NOT_TRAINED_BY = (
+    *("workers", "checkpoint_every", "test_scales", "test_flip", "test_window", "test_crf", "predict"),
+    *(
+        "model",
+        "backbone",
+        "output_stride",
+        "decoder_channels",
+        "frozen_stages",
+        "frozen_norm",
+        "loss",
+        "class_weights",
+    ),
+)
 
 
 def fingerprint(
@@ -25,33 +42,51 @@ def fingerprint(
     """What the training depends on, down to the bytes of its masks."""
     defaults = {name: SegmentSettings.model_fields[name].default for name in NOT_TRAINED_BY}
     known = fingerprint_of(
-        settings.model_copy(update=defaults), seed=seed, code=code, files=[files.index, classes, files.weights]
+        settings.model_copy(update=defaults),
+        seed=seed,
+        code=code,
+        files=[files.index, classes, files.model, files.weights],
     )
     return known | {"masks": digest(training_masks(read_index(files.index), files.root, files.masks))}
 
 
 def train_segmenter(
-    settings: SegmentSettings, files: TrainingFiles, *, classes: Sequence[str], seed: int, resume: bool
-) -> ChannelsLastEncoderDecoder:
+    settings: SegmentSettings,
+    files: TrainingFiles,
+    *,
+    resolved: Mapping[str, Any],
+    classes: Sequence[str],
+    seed: int,
+    resume: bool,
+) -> nn.Module:
     """Trains to the end; with `resume` from the last checkpoint in `files.work`. Returns the trained model."""
-    runner = Runner.from_cfg(train_config(settings, files, classes=classes, seed=seed, resume=resume))
-    return runner.train()
+    config = train_config(settings, files, resolved=resolved, classes=classes, seed=seed, resume=resume)
+    model = Runner.from_cfg(config).train()
+    return model.module if is_model_wrapper(model) else model
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "classes", "weights", "work", "curves", "output")
+    command = parser(__doc__, "index", "root", "classes", "model", "weights", "work", "curves", "output")
     command.add_argument("--masks", type=Path, nargs="*", default=[], help="folders of pseudo masks")
     command.add_argument("--seed", type=int, required=True)
     command.add_argument("--code", required=True, help="hash of the source code that training depends on")
+    command.add_argument("--gpus", type=int, default=1, help="GPUs over which a step's batch is spread")
     args = command.parse_args(arguments)
     settings = parse_settings(SegmentSettings, args.settings)
-    files = TrainingFiles(args.index, args.root, args.weights, args.work, masks=args.masks)
-    known = fingerprint(settings, files, classes=args.classes, seed=args.seed, code=args.code)
-    resume = prepare_work(args.work, known)
-    classes = read_classes(args.classes)
-    model = train_segmenter(settings, files, classes=classes, seed=args.seed, resume=resume)
-    write_curves(args.curves, args.work)
-    save_segmenter(args.output, model, classes=classes, settings=settings)
+    if relaunch("stages.segment.train", args.gpus, arguments):
+        return
+    join_ranks()
+    files = TrainingFiles(args.index, args.root, args.model, args.weights, args.work, masks=args.masks)
+    resume = False
+    if is_first_rank():
+        known = fingerprint(settings, files, classes=args.classes, seed=args.seed, code=args.code)
+        resume = prepare_work(args.work, known)
+    resume = from_first_rank(resume)
+    classes, resolved = read_classes(args.classes), read_json(args.model)
+    model = train_segmenter(settings, files, resolved=resolved, classes=classes, seed=args.seed, resume=resume)
+    if is_first_rank():
+        write_curves(args.curves, args.work)
+        save_segmenter(args.output, model, classes=classes, config=resolved["model"])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
 from stages.settings.base import SplitName, Strict
 from stages.settings.compare import CompareSettings
+from stages.settings.crf import CRF_SETS, CrfSettings
 from stages.settings.data import DataSettings, DemoSettings, VocSettings
 from stages.settings.encode import EncodeSettings, PretrainedClip, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
@@ -14,23 +15,18 @@ from stages.settings.localize import (
     MctformerSettings,
     TrainingFreeClip,
 )
-from stages.settings.refine import (
-    CRF_SETS,
-    AffinityTraining,
-    AttentionAffinity,
-    CrfSettings,
-    LearnedAffinity,
-    RefineSettings,
-)
-from stages.settings.segment import SegmentSettings
+from stages.settings.refine import AffinityTraining, AttentionAffinity, LearnedAffinity, RefineSettings
+from stages.settings.segment import BootstrappedLoss, CrossEntropyLoss, SegmentSettings
 
 __all__ = [
     "CRF_SETS",
     "AffinityTraining",
     "AttentionAffinity",
+    "BootstrappedLoss",
     "CnnBackbone",
     "CompareSettings",
     "CrfSettings",
+    "CrossEntropyLoss",
     "DataSettings",
     "DemoSettings",
     "EncodeSettings",

@@ -9,7 +9,7 @@ from stages.settings.base import SplitName, Strict
 
 class CompareSettings(Strict):
     """Ablations and comparisons: `snakemake ablation_tokens`, `ablation_context`, `compare_localizers`,
-    `compare_refiners`."""
+    `compare_refiners`, `compare_segmenters`."""
 
     split: SplitName = Field("val", description="split whose maps are scored, at the best threshold on it")
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
@@ -17,6 +17,9 @@ class CompareSettings(Strict):
     )
     localizer_seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
         (0,), description="seeds of `compare_localizers`"
+    )
+    segmenter_seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+        (0, 1, 2), description="seeds of `compare_segmenters`; pseudo masks are those of the experiment's own seed"
     )
     localizers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = Field(
         {}, description="name -> settings of `localize` in which it differs from this experiment's, for the comparison"

@@ -1,6 +1,6 @@
 """Settings of the stages `evaluate` and `report`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,11 @@ class EvaluateSettings(Strict):
         100, description="steps of the threshold sweep over [0, 1]"
     )
     maps: tuple[SplitName, ...] = Field(("train", "val"), description="splits whose maps and pseudo masks are scored")
+    voc_competition: Literal["comp5", "comp6"] = Field(
+        "comp6",
+        description="of `voc_submission`: comp5 is for what learned from VOC's images alone, comp6 for anything else,"
+        " such as pretrained backbones, SBD's masks or CLIP",
+    )
     segmenter: tuple[SplitName, ...] = Field(
         ("val", "test"), description="splits with true masks, to score predictions"
     )

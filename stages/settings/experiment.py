@@ -49,6 +49,9 @@ class Experiment(Strict):
             )
         if self.refine.background_threshold == "oracle" and not self.evaluate.maps:
             raise ValueError("refine.background_threshold `oracle` needs a split with true masks in evaluate.maps")
+        weighted = sorted(set(self.segment.class_weights) - {"background", *self.data.classes})
+        if weighted:
+            raise ValueError(f"segment.class_weights names {', '.join(weighted)}, which data.classes has not")
         unknown = sorted(set(self.encode.synonyms) - set(self.data.classes))
         if unknown:
             raise ValueError(f"encode.synonyms names {', '.join(unknown)}, which data.classes has not")

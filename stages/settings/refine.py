@@ -1,44 +1,11 @@
 """Settings of the stage `refine`."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from stages.settings.base import Count, Positive, Share, Strict
-
-
-class CrfSettings(Strict):
-    """Dense CRF (Kraehenbuehl and Koltun, NeurIPS 2011)."""
-
-    iterations: Annotated[int, Field(ge=0)] = Field(10, description="mean-field iterations; 0 leaves the CRF out")
-    bilateral_position: Positive = Field(50.0, description="standard deviation of position, bilateral kernel, pixels")
-    bilateral_colour: Positive = Field(5.0, description="standard deviation of colour, bilateral kernel, 0..255")
-    bilateral_weight: Annotated[float, Field(ge=0)] = Field(10.0, description="weight of the bilateral kernel")
-    gaussian_position: Positive = Field(3.0, description="standard deviation of position, smoothness kernel, pixels")
-    gaussian_weight: Annotated[float, Field(ge=0)] = Field(3.0, description="weight of the smoothness kernel")
-
-
-# What three published programs use: PSA (Ahn and Kwak, CVPR 2018), DeepLab (Chen et al., TPAMI 2018) as its PyTorch
-# versions have it, and IRN (Ahn et al., CVPR 2019).
-CRF_SETS: Mapping[str, CrfSettings] = {
-    "psa": CrfSettings(bilateral_position=80, bilateral_colour=13),
-    "deeplab": CrfSettings(
-        bilateral_position=67, bilateral_colour=3, bilateral_weight=4, gaussian_position=1, gaussian_weight=3
-    ),
-    "irn": CrfSettings(),
-}
-CrfName = Literal["psa", "deeplab", "irn"]
-
-
-def _named(value: Any) -> Any:
-    """The values of a set that is given by its name."""
-    if isinstance(value, str) and value not in CRF_SETS:
-        raise ValueError(f"no set of CRF values has this name; there are {', '.join(CRF_SETS)}")
-    return CRF_SETS[value] if isinstance(value, str) else value
-
-
-Crf = Annotated[CrfSettings, BeforeValidator(_named, json_schema_input_type=CrfSettings | CrfName)]
+from stages.settings.crf import CRF_SETS, Crf
 
 
 def _threshold(value: float | str) -> float | str:

@@ -2,32 +2,74 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.settings.base import Count, Positive, Share, SplitName, Strict
+from stages.settings.crf import Crf
+
+
+class CrossEntropyLoss(Strict):
+    """The mask is taken at its word."""
+
+    kind: Literal["cross_entropy"] = "cross_entropy"
+
+
+class BootstrappedLoss(Strict):
+    """For noisy masks: the target is partly the model's own best class (Reed et al., ICLR 2015 workshop, "hard")."""
+
+    kind: Literal["bootstrapped"]
+    kept: Share = Field(0.8, description="weight of the mask's class; the rest goes to the class that the model finds")
 
 
 class SegmentSettings(Strict):
-    """DeepLab in mmsegmentation, trained on masks."""
+    """A segmenter in mmsegmentation, trained on masks."""
 
-    backbone: str = Field("resnet101", description="timm CNN; its weights come from `encode.weights`")
-    output_stride: Literal[8, 16, 32] = Field(
-        16, description="image size over the size of the backbone's last features; 32 for a timm model without dilation"
+    model: str = Field(
+        "deeplabv3plus",
+        description="its mmengine overlay: a name in configs/segment, or the path of a file of your own (.py)",
     )
-    decoder_channels: Count = Field(256, description="channels of the atrous pyramid and the decoder")
-    crop: Count = Field(321, description="side of the training crop, pixels")
-    scales: tuple[Positive, Positive] = Field((0.5, 2.0), description="random resize before the crop")
-    batch_size: Annotated[int, Field(ge=2)] = Field(16, description="images a step; batch norm needs two or more")
-    iterations: Count = Field(20000, description="training steps")
-    warmup_iterations: Annotated[int, Field(ge=0)] = Field(500, description="steps of linear warm-up before the decay")
-    learning_rate: Positive = Field(1e-3, description="AdamW learning rate of the decoder at its peak")
-    backbone_rate: Share = Field(0.1, description="the backbone's learning rate as a share of the decoder's")
+    backbone: str = Field(
+        "resnet101", description="timm CNN, resnet38, or mit_b0 to mit_b5; where from says `encode.weights`"
+    )
+    output_stride: Literal[8, 16, 32] | None = Field(
+        None, description="image size over the size of the backbone's last features; left out: the overlay's own"
+    )
+    decoder_channels: Count | None = Field(None, description="channels of the decoder; left out: the overlay's own")
     frozen_stages: Annotated[int, Field(ge=0)] = Field(0, description="first backbone stages that stay as they are")
     frozen_norm: bool = Field(False, description="keep the statistics of the backbone's batch norms as they are")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW weight decay")
-    background_weight: Positive = Field(1.0, description="weight of background in the cross-entropy")
+    loss: CrossEntropyLoss | BootstrappedLoss = Field(
+        CrossEntropyLoss(), discriminator="kind", description="what is minimised, on pixels that are not 255"
+    )
+    class_weights: dict[str, Positive] = Field(
+        {}, description="class, or `background` -> weight of its pixels in the loss; 1 for those left out"
+    )
+    crop: Count = Field(321, description="side of the training crop, pixels")
+    scales: tuple[Positive, Positive] = Field((0.5, 2.0), description="random resize before the crop")
+    batch_size: Annotated[int, Field(ge=2)] = Field(
+        16, description="images a step over all GPUs; batch norm needs two or more"
+    )
+    iterations: Count = Field(20000, description="training steps")
+    warmup_iterations: Annotated[int, Field(ge=0)] = Field(500, description="steps of linear warm-up before the decay")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum 0.9")
+    learning_rate: Positive = Field(1e-3, description="learning rate of the decoder at its peak")
+    backbone_rate: Share = Field(0.1, description="the backbone's learning rate as a share of the decoder's")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="weight decay, not of norms and biases")
     checkpoint_every: Count = Field(1000, description="steps between checkpoints")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
     test_scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="scales, averaged")
     test_flip: bool = Field(False, description="average with the mirrored image")
+    test_window: Count | None = Field(
+        None, description="side of a window that slides over the scaled image by two thirds; left out: the whole image"
+    )
+    test_crf: Crf | None = Field(
+        None, description="dense CRF on predictions: psa, deeplab, irn, or values; default none"
+    )
     predict: tuple[SplitName, ...] = Field(("val", "test"), description="splits to predict")
+
+    @model_validator(mode="after")
+    def warmup_ends(self) -> "SegmentSettings":
+        if self.warmup_iterations >= self.iterations:
+            raise ValueError(
+                f"warmup_iterations: {self.warmup_iterations}, must be below segment.iterations ({self.iterations})"
+            )
+        return self

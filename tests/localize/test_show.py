@@ -149,4 +149,4 @@ def test_what_cannot_be_read_is_named(project: Path) -> None:
     with pytest.raises(DataError, match="there.jpg is no file; name a photograph"):
         show.run(["--image", "there.jpg"])
     with pytest.raises(SettingsError, match="there.yaml: cannot be read as a config"):
-        show.read_localize_settings(Path("there.yaml"))
+        show.read_config(Path("there.yaml"))

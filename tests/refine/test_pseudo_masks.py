@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from stages.dense_crf import dense_crf
 from stages.errors import DataError, SettingsError
 from stages.images import read_mask
 from stages.index import Record, write_index
 from stages.refine.background import add_threshold
-from stages.refine.dense_crf import dense_crf
 from stages.refine.make_masks import run
 from stages.refine.pseudo_masks import agreed, label_image, label_probabilities
 from stages.seeds import enlarge_maps

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,17 @@ from safetensors.torch import save_file
 
 from stages.images import IGNORE, write_mask
 from stages.index import Record, write_classes, write_index
+from stages.segment import resolve_model
+from stages.segment.architecture import build_model, model_config
+from stages.segment.model import save_segmenter
 from stages.settings import SegmentSettings
 
 CLASSES = ("blue", "red")
+
+
+def model_of(settings: SegmentSettings, classes: tuple[str, ...] = CLASSES) -> Any:
+    """The segmenter of settings, with random weights."""
+    return build_model(model_config(settings, classes))
 
 
 @dataclass(frozen=True)
@@ -30,11 +39,18 @@ class TinySet:
     names: tuple[str, ...] = CLASSES
 
     def options(self, settings: SegmentSettings, weights: Path, work: Path) -> list[str]:
-        """The arguments of the training command, with its outputs beside `work`."""
+        """The arguments of the training command, with its outputs beside `work`; the model is resolved for it."""
+        model = work.parent / "model.json"
+        resolve_model.run(
+            [
+                *("--settings", settings.model_dump_json(), "--classes", str(self.classes)),
+                *("--output", str(model)),
+            ]
+        )
         return [
             *("--settings", settings.model_dump_json(), "--seed", "3", "--code", "abc"),
             *("--index", str(self.index), "--root", str(self.root), "--classes", str(self.classes)),
-            *("--weights", str(weights), "--work", str(work)),
+            *("--model", str(model), "--weights", str(weights), "--work", str(work)),
             *("--curves", str(work.parent / "training.csv"), "--output", str(work.parent / "segmenter.safetensors")),
         ]
 
@@ -81,4 +97,20 @@ def lite0_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tf_efficientnet_lite0.safetensors"
     torch.manual_seed(0)
     save_file(timm.create_model("tf_efficientnet_lite0").state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def build() -> Callable[..., Any]:
+    """Makes the segmenter of settings, with random weights."""
+    return model_of
+
+
+@pytest.fixture
+def segmenter_file(make_settings, tmp_path: Path) -> Path:
+    """A saved segmenter of random weights for the two classes."""
+    torch.manual_seed(1)
+    config = model_config(make_settings(), CLASSES)
+    path = tmp_path / "segmenter.safetensors"
+    save_segmenter(path, build_model(config), classes=CLASSES, config=config)
     return path

@@ -1,5 +1,7 @@
-"""Predictions of a shard."""
+"""Prediction of a folder of photos."""
 
+import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,66 +10,98 @@ import torch
 from PIL import Image
 
 from stages.errors import DataError
-from stages.images import voc_palette
-from stages.index import write_classes
-from stages.segment import predict
-from stages.segment.model import build_model, save_segmenter
+from stages.images import read_mask
+from stages.segment import photos, predict
+from stages.segment.model import load_segmenter
+from stages.segment.photos import enlarged_labels, find_photos, predict_photo
+from stages.segment.predict import overlay_picture
+from stages.settings import SegmentSettings
 
 
 @pytest.fixture
-def segmenter(make_settings, tmp_path: Path) -> Path:
-    torch.manual_seed(1)
-    settings = make_settings()
-    save_segmenter(
-        tmp_path / "segmenter.safetensors", build_model(settings, 2), classes=("blue", "red"), settings=settings
-    )
-    return tmp_path / "segmenter.safetensors"
+def folder(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    folder = tmp_path / "my photos"
+    for name, size in (("a.jpg", (60, 80, 3)), ("süß/b c.png", (300, 100, 3))):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, size, dtype=np.uint8)).save(folder / name)
+    (folder / "notes.txt").write_text("no photo")
+    return folder
 
 
-def options(tiny_set, settings, segmenter: Path, output: Path, shard: int) -> list[str]:
-    return [
-        *("--settings", settings.model_dump_json(), "--index", str(tiny_set.index), "--root", str(tiny_set.root)),
-        *("--classes", str(tiny_set.classes), "--segmenter", str(segmenter), "--output", str(output)),
-        *("--shard", str(shard), "--shards", "2"),
-    ]
+def test_masks_overlays_and_areas_of_a_folder(folder: Path, segmenter_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    predict.run(["--images", str(folder), "--output", str(output), "--segmenter", str(segmenter_file)])
+    found = sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
+    assert found == ["areas.csv", "masks/a.png", "masks/süß/b c.png", "overlays/a.jpg", "overlays/süß/b c.jpg"]
+    mask = read_mask(output / "masks/süß/b c.png")
+    assert mask.shape == (300, 100)
+    with (output / "areas.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["image"] for row in rows} == {"a.jpg", "süß/b c.png"}
+    counted = {row["class"]: int(row["pixels"]) for row in rows if row["image"] == "süß/b c.png"}
+    names = ("background", "blue", "red")
+    assert counted == {names[label]: int((mask == label).sum()) for label in np.unique(mask)}
+    assert sum(float(row["share"]) for row in rows) == pytest.approx(2, abs=1e-3)
 
 
-def test_masks_have_the_size_of_their_images_and_the_palette(tiny_set, make_settings, segmenter, tmp_path) -> None:
-    settings = make_settings(test_scales=[0.75, 1.25], test_flip=True)
-    predict.run(options(tiny_set, settings, segmenter, tmp_path / "predictions" / "1", 1))
-    written = sorted((tmp_path / "predictions" / "1").iterdir())
-    assert [path.name for path in written] == ["im.1.png", "im.3.png"]
-    for path, rows in zip(written, (61, 63), strict=True):
-        with Image.open(path) as mask:
-            assert mask.mode == "P"
-            assert mask.size == (72, rows)
-            assert mask.getpalette()[:9] == voc_palette()[:9]
-            assert set(np.unique(np.array(mask))) <= {0, 1, 2}
+def test_a_large_photo_is_predicted_small_and_enlarged(segmenter_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter = load_segmenter(segmenter_file)
+    sizes = []
+    original = photos.class_probabilities
+
+    def noted(model, pixels, settings):
+        sizes.append(tuple(pixels.shape))
+        return original(model, pixels, settings)
+
+    monkeypatch.setattr(photos, "class_probabilities", noted)
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 200, 3), dtype=np.uint8))
+    for settings in (SegmentSettings(), SegmentSettings(test_crf="irn")):
+        mask = predict_photo(segmenter, photo, settings, longest_side=100)
+        assert mask.shape == (90, 200)
+        assert mask.max() <= 2
+    assert sizes == [(3, 45, 100)] * 2
 
 
-def test_scores_are_probabilities_and_flip_averaging_commutes_with_mirroring(make_settings) -> None:
-    model = build_model(make_settings(), 2).eval()
-    image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
-    for scales in ([1.0], [0.5, 1.5]):
-        settings = make_settings(test_scales=scales, test_flip=True)
-        scores = predict.class_probabilities(model, image, settings)
-        torch.testing.assert_close(scores.sum(dim=0), torch.ones(48, 64))
-        mirrored = predict.class_probabilities(model, image.flip(-1), settings)
-        torch.testing.assert_close(mirrored.flip(-1), scores, rtol=0, atol=1e-5)
+def test_labels_enlarged_one_by_one_are_those_enlarged_at_once() -> None:
+    scores = torch.rand(5, 7, 9)
+    at_once = torch.nn.functional.interpolate(scores[None], (31, 20), mode="bilinear", align_corners=False)[0]
+    assert torch.equal(enlarged_labels(scores, (31, 20)).long(), at_once.argmax(dim=0))
 
 
-def test_one_scale_is_the_plain_model(make_settings) -> None:
-    settings = make_settings()
-    model = build_model(settings, 2).eval()
-    image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
-    with torch.inference_mode():
-        logits = model.encode_decode(image[None] / 127.5 - 1, [{"img_shape": torch.Size((48, 64))}])
-    scores = predict.class_probabilities(model, image, settings)
-    torch.testing.assert_close(scores, logits[0].softmax(dim=0), rtol=0, atol=1e-5)
+def test_overlay_leaves_background_as_it_is() -> None:
+    photo = Image.new("RGB", (2, 1), (100, 200, 40))
+    picture = np.asarray(overlay_picture(photo, np.array([[0, 1]], dtype=np.uint8)))
+    assert picture[0, 0].tolist() == [100, 200, 40]
+    assert picture[0, 1].tolist() == [114, 100, 20]  # half of it, half of VOC's first colour (128, 0, 0)
 
 
-def test_other_classes_are_an_error(tiny_set, make_settings, segmenter, tmp_path) -> None:
-    write_classes(tiny_set.classes, ["blue", "green"])
-    with pytest.raises(DataError, match="green"):
-        predict.run(options(tiny_set, make_settings(), segmenter, tmp_path / "predictions", 0))
-    assert not (tmp_path / "predictions").exists()
+def test_mistakes_are_named(folder: Path, segmenter_file: Path, tmp_path: Path) -> None:
+    given = ["--output", str(tmp_path / "out"), "--segmenter", str(segmenter_file)]
+    with pytest.raises(DataError, match="nowhere is no folder"):
+        predict.run(["--images", str(tmp_path / "nowhere"), *given])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(DataError, match="empty holds no photo"):
+        predict.run(["--images", str(empty), *given])
+    shutil.copy(folder / "a.jpg", folder / "a.jpeg")
+    with pytest.raises(DataError, match=r"a\.jpeg and .*a\.jpg would have one mask"):
+        find_photos(folder)
+    (folder / "a.jpeg").unlink()
+    (folder / "z.jpg").write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"z\.jpg: cannot be read as an image"):
+        predict.run(["--images", str(folder), *given])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_only_segmenter_is_found(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no experiment has a segment"):
+        predict.find_segmenter(tmp_path)
+    for name in ("birds", "coins"):
+        path = tmp_path / name / predict.SEGMENTER
+        path.parent.mkdir(parents=True)
+        path.touch()
+        if name == "birds":
+            assert predict.find_segmenter(tmp_path) == path
+    with pytest.raises(DataError, match="choose one: --segmenter .*birds.* . .*coins"):
+        predict.find_segmenter(tmp_path)

@@ -103,8 +103,8 @@ def test_a_config_replaces_the_default_one(snakemake: Snakemake, tmp_path: Path)
     (tmp_path / "datasets/custom").mkdir(parents=True)
     result = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=REPOSITORY / "configs/custom.yaml")
     assert result.returncode == 0, result.stdout
-    assert yaml.safe_load(DEMO.read_text())["segment"]["background_weight"] != 1
-    assert '"background_weight":1.0' in result.stdout  # left out there, so the model's default, not the demo's
+    assert yaml.safe_load(DEMO.read_text())["segment"]["class_weights"] != {}
+    assert '"class_weights":{}' in result.stdout  # left out there, so the model's default, not the demo's
 
 
 def test_a_misspelt_setting_is_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:

@@ -124,6 +124,12 @@ def weights_file(wildcards):
     return [source] if names_file(source) else []
 
 
+def overlay_path(model):
+    """The overlay of the segmenter. Where it is missing, `resolve_model` says so in its own words."""
+    path = Path(model) if model.endswith(".py") else Path(workflow.basedir) / "configs" / "segment" / f"{model}.py"
+    return [relative(path)] if path.is_file() else []
+
+
 def clip_files():
     """What the CLIP model is built from: a packaged tower and trained projections, or the user's own weights file."""
     clip = experiment.encode.clip
@@ -155,6 +161,7 @@ def scored_masks(wildcards):
     folders = {
         "pseudo_masks": "refine/masks",
         "segmenter": "segment/pseudo_masks/predictions",
+        "told_segmenter": "segment/pseudo_masks/told",
         "upper_bound": "segment/true_masks/predictions",
     }
     return results(f"{folders[wildcards.stage]}/{wildcards.split}/{{shard}}", shard=SHARDS)

@@ -101,6 +101,8 @@ use rule score_masks as score_refiner with:
         masks=shards(rules.make_refiner_masks.output.masks),
     output:
         score="results/{experiment}/evaluate/refiners/{refiner}/{stage}-{split}.json",
+        confusion="results/{experiment}/evaluate/refiners/{refiner}/{stage}-{split}-confusion.csv",
+        picture="results/{experiment}/evaluate/refiners/{refiner}/{stage}-{split}-confusion.png",
     log:
         "logs/{experiment}/evaluate/refiners/{refiner}/{stage}-{split}.log",
     benchmark:

@@ -54,12 +54,19 @@ rule score_masks:
             category="Scores",
             labels={"stage": "{stage}", "split": "{split}"},
         ),
+        confusion="results/{experiment}/evaluate/{stage}-{split}-confusion.csv",
+        picture=report(
+            "results/{experiment}/evaluate/{stage}-{split}-confusion.png",
+            caption="../report/confusion.rst",
+            category="Confusion",
+            labels={"stage": "{stage}", "split": "{split}"},
+        ),
     log:
         "logs/{experiment}/evaluate/{stage}-{split}.log",
     benchmark:
         "results/{experiment}/benchmarks/evaluate/{stage}-{split}.tsv"
     wildcard_constraints:
-        stage="pseudo_masks|segmenter|upper_bound",
+        stage="pseudo_masks|segmenter|told_segmenter|upper_bound",
     conda:
         "../../environment.yml"
     threads: 1
@@ -76,7 +83,8 @@ rule score_masks:
     shell:
         "python -m stages.evaluate.score_masks --settings {params.settings:q} --stage {wildcards.stage}"
         " --split {wildcards.split} --seed {params.seed} {params.threshold} --index {input.index}"
-        " --root {params.root:q} --classes {input.classes} --masks {input.masks} --output {output.score} &> {log}"
+        " --root {params.root:q} --classes {input.classes} --masks {input.masks} --output {output.score}"
+        " --confusion {output.confusion} --picture {output.picture} &> {log}"
 
 
 # summary.csv is the table of `all`; upper_bound.csv has the fully supervised bound in it and the share reached of it.
@@ -107,3 +115,36 @@ rule summarize:
         code=code_of("stages.evaluate.summarize"),
     shell:
         "python -m stages.evaluate.summarize --scores {input.scores} --output {output.table} &> {log}"
+
+
+# The archive that PASCAL VOC's evaluation server takes: the labels of its test images are not public.
+rule write_submission:
+    input:
+        index="results/{experiment}/data/test.csv",
+        classes=rules.list_classes.output.classes,
+        masks=expand("results/{{experiment}}/segment/pseudo_masks/predictions/test/{shard}", shard=SHARDS),
+    output:
+        archive="results/{experiment}/evaluate/voc_submission.tar.gz",
+    log:
+        "logs/{experiment}/evaluate/voc_submission.log",
+    benchmark:
+        "results/{experiment}/benchmarks/evaluate/voc_submission.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=settings("evaluate", only=["voc_competition"]),
+        root=dataset_root,
+        code=code_of("stages.evaluate.write_submission"),
+    shell:
+        "python -m stages.evaluate.write_submission --settings {params.settings:q} --index {input.index}"
+        " --root {params.root:q} --classes {input.classes} --masks {input.masks} --output {output.archive} &> {log}"
+
+
+rule voc_submission:
+    input:
+        results("evaluate/voc_submission.tar.gz"),

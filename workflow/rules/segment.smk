@@ -1,4 +1,40 @@
-# segment: trains DeepLab on masks, and predicts. Supervision is `pseudo_masks`, or `true_masks` for the upper bound.
+# segment: trains the segmenter on masks, and predicts. Supervision is `pseudo_masks`, or `true_masks` for the upper bound;
+# a view is `predictions`, or `told`, for which the tags of the images are known.
+MODEL_SETTINGS = [
+    *("model", "backbone", "output_stride", "decoder_channels", "frozen_stages", "frozen_norm", "loss"),
+    *("class_weights", "crop"),
+]
+INFERENCE_SETTINGS = ["test_scales", "test_flip", "test_window", "test_crf"]
+
+
+wildcard_constraints:
+    view="predictions|told",
+
+
+# Built and run once before anything is trained, so that an overlay that does not fit is told at the start.
+rule resolve_model:
+    input:
+        classes=rules.list_classes.output.classes,
+        overlay=overlay_path(experiment.segment.model),
+    output:
+        model="results/{experiment}/segment/model.json",
+    log:
+        "logs/{experiment}/segment/model.log",
+    benchmark:
+        "results/{experiment}/benchmarks/segment/model.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=10,
+    params:
+        settings=settings("segment", only=MODEL_SETTINGS),
+        code=code_of("stages.segment.resolve_model"),
+    shell:
+        "python -m stages.segment.resolve_model --settings {params.settings:q} --classes {input.classes}"
+        " --output {output.model} &> {log}"
 
 
 rule train_segmenter:
@@ -8,6 +44,7 @@ rule train_segmenter:
         # Not read here: training starts once the images of every split were found good.
         checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
         classes=rules.list_classes.output.classes,
+        model=rules.resolve_model.output.model,
         weights=weights(experiment.segment.backbone),
         masks=lambda wildcards: training_masks(wildcards),
     output:
@@ -25,7 +62,9 @@ rule train_segmenter:
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=settings("segment", without=["test_scales", "test_flip", "predict"]),
+        settings=settings(
+            "segment", without=["predict", *INFERENCE_SETTINGS, *(name for name in MODEL_SETTINGS if name != "crop")]
+        ),
         seed=experiment.seed,
         code=code_of("stages.segment.train"),
         root=dataset_root,
@@ -36,8 +75,9 @@ rule train_segmenter:
         "Training the segmenter on {wildcards.supervision}. Follow it with: tail -f {log}"
     shell:
         "python -m stages.segment.train --settings {params.settings:q} --seed {params.seed} --code {params.code}"
-        " --index {input.index} --root {params.root:q} --classes {input.classes} --weights {input.weights}"
-        " {params.masks} --work {params.work} --curves {output.curves} --output {output.segmenter} &> {log}"
+        " --index {input.index} --root {params.root:q} --classes {input.classes} --model {input.model}"
+        " --weights {input.weights} {params.masks} --gpus {resources.gpu} --work {params.work}"
+        " --curves {output.curves} --output {output.segmenter} &> {log}"
 
 
 rule predict:
@@ -47,11 +87,11 @@ rule predict:
         classes=rules.list_classes.output.classes,
         segmenter=rules.train_segmenter.output.segmenter,
     output:
-        predictions=directory("results/{experiment}/segment/{supervision}/predictions/{split}/{shard}"),
+        predictions=directory("results/{experiment}/segment/{supervision}/{view}/{split}/{shard}"),
     log:
-        "logs/{experiment}/segment/{supervision}/predictions/{split}/{shard}.log",
+        "logs/{experiment}/segment/{supervision}/{view}/{split}/{shard}.log",
     benchmark:
-        "results/{experiment}/benchmarks/segment/{supervision}/predictions/{split}/{shard}.tsv"
+        "results/{experiment}/benchmarks/segment/{supervision}/{view}/{split}/{shard}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
@@ -60,11 +100,12 @@ rule predict:
         mem_mb=6000,
         runtime=240,
     params:
-        settings=settings("segment", only=["test_scales", "test_flip"]),
+        settings=settings("segment", only=INFERENCE_SETTINGS),
+        told=lambda wildcards: "--told" if wildcards.view == "told" else "",
         root=dataset_root,
         shards=experiment.data.shards,
-        code=code_of("stages.segment.predict"),
+        code=code_of("stages.segment.predict_shard"),
     shell:
-        "python -m stages.segment.predict --settings {params.settings:q} --index {input.index} --root {params.root:q}"
+        "python -m stages.segment.predict_shard --settings {params.settings:q} --index {input.index} --root {params.root:q}"
         " --classes {input.classes} --segmenter {input.segmenter} --shard {wildcards.shard} --shards {params.shards}"
-        " --output {output.predictions} &> {log}"
+        " {params.told} --processes {threads} --output {output.predictions} &> {log}"

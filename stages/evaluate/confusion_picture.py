@@ -1,0 +1,64 @@
+"""The confusion matrix as a table and as a picture."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from stages.files import atomic_path
+
+# With more labels the numbers in the cells would touch.
+MOST_WITH_NUMBERS = 25
+MOST_WITH_NAMES = 100
+INCHES_A_LABEL = 0.42
+
+
+def write_confusion(path: Path, confusion: NDArray[np.int64], labels: Sequence[str]) -> None:
+    """Pixel counts [labels, labels] as CSV, atomically: a row a true label, a column a predicted one."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("true", *labels))
+        writer.writerows((label, *row) for label, row in zip(labels, confusion.tolist(), strict=True))
+
+
+def shares(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Percent of each true label's pixels that were given each label; nan in the rows of labels that no pixel has."""
+    totals = confusion.sum(axis=1, keepdims=True)
+    return 100 * np.divide(confusion, totals, out=np.full(confusion.shape, np.nan), where=totals > 0)
+
+
+def confusion_figure(confusion: NDArray[np.int64], labels: Sequence[str], *, title: str) -> Figure:
+    """A heat map of `shares`, true labels downwards, with the numbers where there is room for them."""
+    count = len(labels)
+    side = 2.2 + INCHES_A_LABEL * min(count, 60)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    values = shares(confusion)
+    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=100)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="% of the true class's pixels")
+    axes.set_title(title)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    size = 9 if count <= MOST_WITH_NUMBERS else 6
+    if count <= MOST_WITH_NAMES:
+        # Names are the user's: `$` would start a formula.
+        names = [label.replace("$", r"\$") for label in labels]
+        axes.set_xticks(range(count), names, rotation=90, fontsize=size)
+        axes.set_yticks(range(count), names, fontsize=size)
+    if count <= MOST_WITH_NUMBERS:
+        for row, column in np.argwhere(~np.isnan(values)):
+            value = values[row, column]
+            axes.text(
+                column, row, f"{value:.0f}", ha="center", va="center", fontsize=8,
+                color="black" if value > 60 else "white",
+            )  # fmt: skip
+    return figure
+
+
+def draw_confusion(path: Path, confusion: NDArray[np.int64], labels: Sequence[str], *, title: str) -> None:
+    """Writes the picture as PNG, atomically."""
+    with atomic_path(path) as temporary:
+        confusion_figure(confusion, labels, title=title).savefig(temporary, format="png", dpi=110)

@@ -1,0 +1,30 @@
+"""Packs the predictions of VOC's test images as the archive that the evaluation server takes, and checks it."""
+
+import logging
+
+from stages.command import main, parse_settings, parser
+from stages.evaluate.submission import TEST_IMAGES, require_right, write_archive
+from stages.evaluate.voc_test import sizes_of_test
+from stages.files import atomic_path
+from stages.index import read_classes
+from stages.mask_folders import find_masks
+from stages.settings import EvaluateSettings
+
+log = logging.getLogger(__name__)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    command = parser(__doc__, "index", "root", "classes", "output", many=("masks",))
+    command.add_argument("--images", type=int, default=TEST_IMAGES, help="length of the test list")
+    args = command.parse_args(arguments)
+    settings = parse_settings(EvaluateSettings, args.settings)
+    sizes = sizes_of_test(args.index, args.root, images=args.images)
+    masks = find_masks(args.masks, sizes)
+    with atomic_path(args.output) as temporary:
+        write_archive(temporary, masks, competition=settings.voc_competition)
+        require_right(temporary, sizes, classes=read_classes(args.classes))
+    log.info("%s: %d masks for %s, found right", args.output, len(masks), settings.voc_competition)
+
+
+if __name__ == "__main__":
+    main(run)

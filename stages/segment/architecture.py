@@ -1,0 +1,133 @@
+"""The model of an experiment as mmengine builds it: the overlay over what follows from the settings."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch import nn
+
+from stages.errors import SettingsError
+from stages.images import BACKGROUND_NAME, IGNORE
+from stages.segment import heads, losses  # noqa: F401 (registers them)
+from stages.segment.backbones import BackboneFacts, describe_backbone
+from stages.segment.overlay import HEADS, Overlay, overlay_path, read_overlay
+from stages.settings import BootstrappedLoss, SegmentSettings
+
+TRIAL_SIDE = 128
+
+
+def model_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str, Any]:
+    """The segmenter for `classes` and background, with random weights, as plain values.
+
+    Raises SettingsError for an overlay, a backbone or class weights that do not fit.
+    """
+    overlay = read_overlay(settings.model)
+    facts = describe_backbone(settings, output_stride=overlay.output_stride)
+    positions = facts.positions(overlay.features)
+    base = ConfigDict(
+        {
+            "type": "ChannelsLastEncoderDecoder",
+            "data_preprocessor": {
+                "type": "SegDataPreProcessor",
+                "mean": [255 * value for value in facts.mean],
+                "std": [255 * value for value in facts.std],
+                "bgr_to_rgb": True,
+                "size": [settings.crop, settings.crop],
+                "pad_val": 0,
+                "seg_pad_val": IGNORE,
+            },
+            "backbone": {**facts.config, "features": list(positions)},
+            "train_cfg": {},
+            "test_cfg": {"mode": "whole"},
+        }
+    )
+    shared = {
+        "num_classes": len(classes) + 1,
+        "norm_cfg": {"type": "BN"},
+        "align_corners": False,
+        "ignore_index": IGNORE,
+        "loss_decode": loss_config(settings, classes),
+    }
+    base["decode_head"] = {**shared, **_reads(overlay, facts, positions)}
+    if "auxiliary_head" in overlay.model:
+        base["auxiliary_head"] = shared
+    base.merge(ConfigDict(_scaled(overlay, facts.output_stride)))
+    if settings.decoder_channels:
+        if "channels" not in base["decode_head"]:
+            raise SettingsError(f"segment.decoder_channels: the decoder of {settings.model} has none; leave it out")
+        base["decode_head"]["channels"] = settings.decoder_channels
+    return base.to_dict()
+
+
+def _reads(overlay: Overlay, facts: BackboneFacts, positions: Sequence[int]) -> dict[str, Any]:
+    """Channels of the feature maps that the decoder reads, where the overlay does not name them itself."""
+    channels = [facts.channels[position] for position in positions]
+    if overlay.features == "pyramid":
+        return {"in_channels": channels, "in_index": list(range(len(channels)))}
+    reads: dict[str, Any] = {"in_channels": channels[-1], "in_index": len(channels) - 1}
+    return reads | ({"c1_in_channels": channels[0]} if overlay.features == "low_and_last" else {})
+
+
+def _scaled(overlay: Overlay, output_stride: int) -> dict[str, Any]:
+    """The overlay's model with its atrous rates scaled to another stride: the same field of view in the image."""
+    model = {name: dict(part) if isinstance(part, Mapping) else part for name, part in overlay.model.items()}
+    for part in HEADS:
+        head = model.get(part) or {}
+        for key in ("dilation", "dilations"):
+            if key in head:
+                head[key] = _scale(head[key], overlay.output_stride, output_stride)
+    return model
+
+
+def _scale(rates: Any, meant: int, actual: int) -> Any:
+    if isinstance(rates, Sequence):
+        return [_scale(rate, meant, actual) for rate in rates]
+    return rates if rates == 1 else max(1, rates * meant // actual)
+
+
+def loss_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str, Any]:
+    """The loss with a weight a label, background first. Raises SettingsError for a weight of a class that is not."""
+    names = (BACKGROUND_NAME, *classes)
+    unknown = sorted(set(settings.class_weights) - set(names))
+    if unknown:
+        raise SettingsError(f"segment.class_weights: {unknown[0]!r} is no class; there are {', '.join(names)}")
+    # With class weights mmsegmentation's loss averages over the pixels that are not ignored, which its own switch for
+    # that (avg_non_ignore) does not allow beside class weights.
+    weights = [settings.class_weights.get(name, 1.0) for name in names]
+    if isinstance(settings.loss, BootstrappedLoss):
+        return {"type": "BootstrappedCrossEntropyLoss", "kept": settings.loss.kept, "class_weight": weights}
+    return {"type": "CrossEntropyLoss", "class_weight": weights}
+
+
+def build_model(config: Mapping[str, Any]) -> nn.Module:
+    """The segmenter of a config of `model_config`, with random weights."""
+    init_default_scope("mmseg")
+    return MODELS.build(dict(config))
+
+
+def checked_model(settings: SegmentSettings, classes: Sequence[str]) -> tuple[dict[str, Any], int]:
+    """The config of the settings' segmenter and its number of parameters, after it was built and asked for one image.
+
+    Raises SettingsError that names the overlay when the model cannot be built or its parts do not fit.
+    """
+    config = model_config(settings, classes)
+    side = min(TRIAL_SIDE, settings.crop)
+    try:
+        model: Any = build_model(config).eval()
+        with torch.inference_mode():
+            scores = model.encode_decode(torch.zeros(1, 3, side, side), [{"img_shape": (side, side)}])
+    # A registry, a constructor and a forward pass raise anything; whatever it is, the overlay is what does not fit.
+    except Exception as error:
+        raise SettingsError(
+            f"{overlay_path(settings.model)}: on backbone {settings.backbone} it cannot be built and run:"
+            f" {type(error).__name__}: {error}; correct the overlay, or choose another `segment.backbone`"
+        ) from error
+    if scores.shape[1] != len(classes) + 1:
+        raise SettingsError(
+            f"{overlay_path(settings.model)}: gives {scores.shape[1]} scores a pixel for {len(classes)} classes and"
+            " background; leave the number of classes to tagmask"
+        )
+    return config, sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,216 @@
+"""Backbones of the segmenters under one interface: any timm CNN, ResNet38, and SegFormer's MiT."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from mmseg.models import MixVisionTransformer, TIMMBackbone
+from mmseg.registry import MODELS
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from stages.errors import SettingsError
+from stages.mit import STRIDES, VARIANTS, mit_channels, mit_options
+from stages.resnet38 import ResNet38
+from stages.settings import SegmentSettings
+
+USUAL_STRIDE = 32
+RESNET38_STRIDE = 8
+LOW_LEVEL_STRIDE = 4
+PYRAMID = 4
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class BackboneFacts:
+    """What a segmenter must know of its backbone.
+
+    config: it as mmengine builds it, without `features`.  strides, channels: of all its feature maps.
+    mean, std: [3] of the RGB values 0..1 that it was trained on.
+    """
+
+    config: dict[str, Any]
+    strides: tuple[int, ...]
+    channels: tuple[int, ...]
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    @property
+    def output_stride(self) -> int:
+        """Image size over the size of the last feature map."""
+        return self.strides[-1]
+
+    def positions(self, features: str) -> tuple[int, ...]:
+        """Positions of the feature maps that an overlay's word `features` means. Raises SettingsError for too few."""
+        last = len(self.strides) - 1
+        if features == "last":
+            return (last,)
+        if features == "low_and_last":
+            return (next(place for place, stride in enumerate(self.strides) if stride >= LOW_LEVEL_STRIDE), last)
+        if len(self.strides) < PYRAMID:
+            raise SettingsError(
+                f"segment.backbone: it has {len(self.strides)} feature maps, the overlay reads {PYRAMID}; take another"
+            )
+        return tuple(range(last - PYRAMID + 1, last + 1))
+
+
+def describe_backbone(settings: SegmentSettings, *, output_stride: int) -> BackboneFacts:
+    """The facts of the setting's backbone; `output_stride` is used where the settings leave it out and the backbone has
+    a choice.
+
+    Raises SettingsError for a backbone that is not known or that has not what the settings ask for.
+    """
+    if settings.backbone == "resnet38":
+        _require_stride(settings, RESNET38_STRIDE)
+        config = {"type": "ResNet38Backbone", "frozen_stages": settings.frozen_stages}
+        return BackboneFacts(config, (RESNET38_STRIDE,) * 3, ResNet38.channels)
+    if settings.backbone in VARIANTS:
+        _require_stride(settings, USUAL_STRIDE)
+        if settings.frozen_stages or settings.frozen_norm:
+            raise SettingsError(f"segment.frozen_stages, frozen_norm: {settings.backbone} learns as a whole; leave out")
+        config = {"type": "MitBackbone", **mit_options(settings.backbone)}
+        return BackboneFacts(config, STRIDES, mit_channels(settings.backbone))
+    return _describe_timm(settings, settings.output_stride or output_stride)
+
+
+def _require_stride(settings: SegmentSettings, stride: int) -> None:
+    if settings.output_stride not in (None, stride):
+        raise SettingsError(
+            f"segment.output_stride: {settings.backbone} has {stride}, not {settings.output_stride}; leave it out"
+        )
+
+
+def stride_option(output_stride: int) -> dict[str, Any]:
+    """The option that dilates a timm model; none for 32, its usual stride, which not every model lets one name."""
+    return {} if output_stride == USUAL_STRIDE else {"output_stride": output_stride}
+
+
+def _describe_timm(settings: SegmentSettings, output_stride: int) -> BackboneFacts:
+    name = settings.backbone
+    try:
+        model: Any = timm.create_model(name, features_only=True, **stride_option(output_stride))
+    except RuntimeError as error:
+        raise SettingsError(
+            f"segment.backbone: {error}; give the name of a timm CNN, resnet38, or mit_b0 to mit_b5"
+        ) from error
+    except (TypeError, AssertionError, NotImplementedError) as error:
+        raise SettingsError(
+            f"segment.output_stride: timm's {name} cannot be built with {output_stride} ({error}); set {USUAL_STRIDE}"
+        ) from error
+    strides, channels = model.feature_info.reduction(), model.feature_info.channels()
+    if settings.frozen_stages > len(strides):
+        raise SettingsError(f"segment.frozen_stages: {settings.frozen_stages}, but {name} has {len(strides)} stages")
+    config = {
+        "type": "FreezableTimmBackbone",
+        "model_name": name,
+        **stride_option(output_stride),
+        "frozen_stages": settings.frozen_stages,
+        "frozen_norm": settings.frozen_norm,
+    }
+    statistics = model.pretrained_cfg
+    return BackboneFacts(config, tuple(strides), tuple(channels), statistics["mean"], statistics["std"])
+
+
+@MODELS.register_module()
+class FreezableTimmBackbone(TIMMBackbone):
+    """mmsegmentation's timm backbone whose first stages can stay as they are.
+
+    features: positions, among all of the model's feature maps, of those that are returned.
+    frozen_stages: everything that the first so many feature maps depend on gets no gradient and keeps its batch norms.
+    frozen_norm: all batch norms keep their means and variances (small batches estimate them badly).
+    weights: a timm state dict (safetensors) to start from; random without.
+    """
+
+    def __init__(
+        self,
+        *,
+        features: Sequence[int],
+        frozen_stages: int,
+        frozen_norm: bool,
+        weights: str | None = None,
+        **options: Any,
+    ) -> None:
+        # timm prefers a local file to its hubs, and fits it to the model without the classifier by itself.
+        source = {"pretrained_cfg_overlay": {"file": weights, "custom_load": False}} if weights else {}
+        super().__init__(pretrained=weights is not None, **source, **options)
+        self.features = tuple(features)
+        # By name: torch replaces the modules when it makes their batch norms those of all GPUs (SyncBatchNorm).
+        self.still = [
+            name for name, module in self.timm_model.named_modules() if frozen_norm and isinstance(module, _BatchNorm)
+        ]
+        if frozen_stages:
+            self.still += list(self._freeze(frozen_stages))
+
+    def _freeze(self, stages: int) -> Iterator[str]:
+        """Takes the gradient from the first stages; yields the names of the modules that hold their parameters."""
+        frozen = self.parameters_before(stages)
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        identities = {id(parameter) for parameter in frozen}
+        for name, module in self.timm_model.named_modules():
+            own = list(module.parameters(recurse=False))
+            if own and all(id(parameter) in identities for parameter in own):
+                yield name
+
+    def parameters_before(self, stages: int) -> list[nn.Parameter]:
+        """The parameters that feature map number `stages` (from 1) depends on, as autograd sees it: timm's models
+        name and nest their stages in many ways, but all of them differentiate."""
+        self.timm_model.eval()
+        maps = self.timm_model(torch.zeros(1, 3, 64, 64))
+        maps[stages - 1].sum().backward()
+        reached = [parameter for parameter in self.timm_model.parameters() if parameter.grad is not None]
+        self.timm_model.zero_grad(set_to_none=True)
+        return reached
+
+    def train(self, mode: bool = True) -> "FreezableTimmBackbone":
+        super().train(mode)
+        for name in self.still:
+            self.timm_model.get_submodule(name).eval()
+        return self
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """[B, 3, rows, columns] normalised RGB -> the chosen maps, each [B, channels, rows/stride, columns/stride]."""
+        maps = super().forward(x)
+        return [maps[position] for position in self.features]
+
+
+@MODELS.register_module()
+class ResNet38Backbone(ResNet38):
+    """The ResNet38 of the affinity network as a segmenter's backbone; `weights`: its state dict (safetensors)."""
+
+    def __init__(self, *, features: Sequence[int], frozen_stages: int, weights: str | None = None) -> None:
+        super().__init__(frozen_stages)
+        self.features, self.weights = tuple(features), weights
+
+    def init_weights(self) -> None:
+        """Loads the given weights; mmengine calls this before a training."""
+        if self.weights:
+            self.load_state_dict(load_file(Path(self.weights)))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = super().forward(images)
+        return [maps[position] for position in self.features]
+
+
+@MODELS.register_module()
+class MitBackbone(MixVisionTransformer):
+    """mmsegmentation's MiT; `weights`: its state dict (safetensors)."""
+
+    def __init__(self, *, features: Sequence[int], weights: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.features, self.weights = tuple(features), weights
+
+    def init_weights(self) -> None:
+        """Loads the given weights, or draws them as SegFormer's authors do."""
+        if self.weights:
+            self.load_state_dict(load_file(Path(self.weights)))
+        else:
+            super().init_weights()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = super().forward(x)
+        return [maps[position] for position in self.features]

@@ -1,0 +1,63 @@
+"""Predictions of a shard, and how they are made."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stages.errors import DataError
+from stages.images import voc_palette
+from stages.index import write_classes
+from stages.segment import predict_shard
+from stages.segment.inference import class_probabilities
+
+
+def options(tiny_set, settings, segmenter: Path, output: Path, shard: int) -> list[str]:
+    return [
+        *("--settings", settings.model_dump_json(), "--index", str(tiny_set.index), "--root", str(tiny_set.root)),
+        *("--classes", str(tiny_set.classes), "--segmenter", str(segmenter), "--output", str(output)),
+        *("--shard", str(shard), "--shards", "2"),
+    ]
+
+
+def test_masks_have_the_size_of_their_images_and_the_palette(tiny_set, make_settings, segmenter_file, tmp_path) -> None:
+    settings = make_settings(test_scales=[0.75, 1.25], test_flip=True)
+    predict_shard.run(options(tiny_set, settings, segmenter_file, tmp_path / "predictions" / "1", 1))
+    written = sorted((tmp_path / "predictions" / "1").iterdir())
+    assert [path.name for path in written] == ["im.1.png", "im.3.png"]
+    for path, rows in zip(written, (61, 63), strict=True):
+        with Image.open(path) as mask:
+            assert mask.mode == "P"
+            assert mask.size == (72, rows)
+            assert mask.getpalette()[:9] == voc_palette()[:9]
+            assert set(np.unique(np.array(mask))) <= {0, 1, 2}
+
+
+def test_scores_are_probabilities_and_flip_averaging_commutes_with_mirroring(make_settings, build) -> None:
+    model = build(make_settings()).eval()
+    image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
+    for scales in ([1.0], [0.5, 1.5]):
+        settings = make_settings(test_scales=scales, test_flip=True)
+        scores = class_probabilities(model, image, settings)
+        torch.testing.assert_close(scores.sum(dim=0), torch.ones(48, 64))
+        mirrored = class_probabilities(model, image.flip(-1), settings)
+        torch.testing.assert_close(mirrored.flip(-1), scores, rtol=0, atol=1e-5)
+
+
+def test_one_scale_is_the_plain_model(make_settings, build) -> None:
+    settings = make_settings()
+    model = build(settings).eval()
+    image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits = model.encode_decode(image[None] / 127.5 - 1, [{"img_shape": torch.Size((48, 64))}])
+    scores = class_probabilities(model, image, settings)
+    torch.testing.assert_close(scores, logits[0].softmax(dim=0), rtol=0, atol=1e-5)
+
+
+def test_other_classes_are_an_error(tiny_set, make_settings, segmenter_file, tmp_path) -> None:
+    write_classes(tiny_set.classes, ["blue", "green"])
+    with pytest.raises(DataError, match="green"):
+        predict_shard.run(options(tiny_set, make_settings(), segmenter_file, tmp_path / "predictions", 0))
+    assert not (tmp_path / "predictions").exists()

@@ -1,0 +1,76 @@
+"""A training that is killed goes on to the weights of an unbroken one; one over two processes sees the same images."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from stages.images import IGNORE, read_mask, write_mask
+from stages.segment import train
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def command(arguments: list[str]) -> list[str]:
+    return [sys.executable, "-m", "stages.segment.train", *arguments]
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while not path.is_file():
+        assert process.poll() is None, "the training ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_killed_training_ends_with_the_weights_of_an_unbroken_one(
+    tiny_set, make_settings, lite0_weights, tmp_path: Path
+) -> None:
+    # Dropout, colours, crops and mirrors are drawn anew each step: they too must be those of the unbroken run.
+    settings = make_settings(iterations=12, batch_size=2, checkpoint_every=2, scales=(0.8, 1.3))
+    unbroken = tmp_path / "unbroken" / "work"
+    train.run(tiny_set.options(settings, lite0_weights, unbroken))
+
+    killed = tmp_path / "killed" / "work"
+    arguments = tiny_set.options(settings, lite0_weights, killed)
+    process = subprocess.Popen(command(arguments), cwd=REPOSITORY, start_new_session=True)
+    wait_for(killed / "iter_4.pth", process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed.parent / "segmenter.safetensors").exists()
+    train.run(arguments)
+
+    ours = load_file(killed.parent / "segmenter.safetensors")
+    expected = load_file(unbroken.parent / "segmenter.safetensors")
+    assert ours.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+def test_two_processes_learn_what_one_learns(tiny_set, make_settings, lite0_weights, tmp_path: Path) -> None:
+    # Without batch statistics and dropout, which differ by process, and with as many counted pixels in each, a step
+    # over two is a step over one.
+    for record in tiny_set.records:
+        mask = read_mask(tiny_set.root / record.mask)
+        write_mask(tiny_set.root / record.mask, np.where(mask == IGNORE, np.uint8(0), mask))
+    overlay = tmp_path / "still.py"
+    overlay.write_text(
+        'features = "last"\noutput_stride = 16\nmodel = {"decode_head": {"type": "FCNHead", "channels": 8,'
+        ' "num_convs": 1, "concat_input": False, "dropout_ratio": 0.0, "norm_cfg": None}}\n'
+    )
+    settings = make_settings(model=str(overlay), crop=32, iterations=2, batch_size=4, frozen_norm=True, optimizer="sgd")
+    one, two = tmp_path / "one" / "work", tmp_path / "two" / "work"
+    train.run(tiny_set.options(settings, lite0_weights, one))
+    arguments = tiny_set.options(settings, lite0_weights, two)
+    without_gpu = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run(command([*arguments, "--gpus", "2"]), cwd=REPOSITORY, check=True, env=without_gpu)
+    alone = load_file(one.parent / "segmenter.safetensors")
+    shared = load_file(two.parent / "segmenter.safetensors")
+    for name, value in alone.items():
+        torch.testing.assert_close(shared[name], value, rtol=1e-4, atol=1e-5, msg=name)
