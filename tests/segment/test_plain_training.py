@@ -74,7 +74,7 @@ def plain_config(settings, png_set, resolved: dict, weights: Path, work: Path) -
 
 
 def test_true_masks_train_as_in_plain_mmsegmentation(png_set, make_settings, lite0_weights, tmp_path: Path) -> None:
-    settings = make_settings(iterations=3, batch_size=3, scales=(0.8, 1.4), class_weights={"background": 0.5}, **SGD)
+    settings = make_settings(iterations=2, batch_size=3, scales=(0.8, 1.4), class_weights={"background": 0.5}, **SGD)
     work = tmp_path / "ours" / "work"
     train.run(png_set.options(settings, lite0_weights, work))
     ours = load_segmenter(work.parent / "segmenter.safetensors").model.state_dict()
