@@ -23,7 +23,7 @@ class ChannelsLastEncoderDecoder(EncoderDecoder):
     """EncoderDecoder whose convolutions run channels-last, which is faster for CNNs on CPUs and on tensor cores."""
 
     def init_weights(self) -> None:
-        """Draws or loads the weights, then lays them out anew: drawn in the other layout, a seed gives other weights."""
+        """Draws or loads the weights, then lays them out anew: drawn in that layout a seed would give other weights."""
         super().init_weights()
         self.to(memory_format=torch.channels_last)
 

@@ -22,7 +22,8 @@ def maps_score(dataset, threshold="0.25"):
 def masks_score(dataset, stage="segmenter", *more):
     output = dataset.folder / f"{stage}-val.json"
     folders = [str(dataset.folder / f"masks/{shard}") for shard in (0, 1)]
-    score_masks.run([*dataset.common, "--stage", stage, *more, "--masks", *folders, "--output", str(output)])
+    beside = ["--confusion", str(output.with_suffix(".csv")), "--picture", str(output.with_suffix(".png"))]
+    score_masks.run([*dataset.common, "--stage", stage, *more, "--masks", *folders, "--output", str(output), *beside])
     return read_score(output)
 
 

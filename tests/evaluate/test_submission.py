@@ -12,7 +12,7 @@ from PIL import Image
 from stages.errors import DataError
 from stages.evaluate import check_submission, write_submission
 from stages.evaluate.submission import problems_of
-from stages.images import write_mask
+from stages.images import voc_palette, write_mask
 from stages.index import Record, write_classes, write_index
 from stages.settings import EvaluateSettings
 
@@ -61,7 +61,10 @@ def test_set(tmp_path: Path) -> TestSet:
 
 def png(mode: str = "P", size: tuple[int, int] = (30, 20), value: int = 0) -> bytes:
     stream = io.BytesIO()
-    Image.new(mode, size, value).save(stream, format="PNG")
+    image = Image.new("L" if mode == "P" else mode, size, value)
+    if mode == "P":
+        image.putpalette(voc_palette())
+    image.save(stream, format="PNG")
     return stream.getvalue()
 
 
