@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from stages.errors import DataError
 from stages.files import atomic_path
 
 # With more labels the numbers in the cells would touch.
@@ -22,6 +23,19 @@ def write_confusion(path: Path, confusion: NDArray[np.int64], labels: Sequence[s
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("true", *labels))
         writer.writerows((label, *row) for label, row in zip(labels, confusion.tolist(), strict=True))
+
+
+def read_confusion(path: Path) -> NDArray[np.int64]:
+    """The pixel counts [labels, labels] that `write_confusion` wrote. Raises DataError when the file is none."""
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.reader(stream))[1:]
+        counts = np.array([[int(value) for value in row[1:]] for row in rows], dtype=np.int64)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a confusion matrix ({error}); delete it and rerun `evaluate`") from error
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise DataError(f"{path}: not a confusion matrix (of {counts.shape}); delete it and rerun `evaluate`")
+    return counts
 
 
 def shares(confusion: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
+import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from stages.evaluate.confusion_picture import confusion_figure
 from stages.evaluate.scores import Score
 from stages.report.gather import Curve
 
@@ -68,6 +71,12 @@ def curve_chart(curves: Mapping[str, Curve], title: str, *, label: str) -> Marku
             axes.plot(curve.steps, curve.values, color=colour, label=name, linewidth=1.3, marker=marker)
         axes.legend(fontsize=9)
         return _svg(figure, title)
+
+
+def confusion_chart(confusion: NDArray[np.int64], labels: Sequence[str], *, title: str) -> Markup:
+    """The confusion matrix as a heat map: of each true class's pixels (row), the percent given to each class."""
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": title, "axes.grid": False}):
+        return _svg(confusion_figure(confusion, labels, title=""), title)
 
 
 def bar_chart(bars: Sequence[tuple[str, Sequence[float]]], *, label: str) -> Markup:

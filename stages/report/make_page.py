@@ -6,10 +6,11 @@ from pathlib import Path
 
 from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
+from stages.evaluate.confusion_picture import read_confusion
 from stages.files import write_text
 from stages.index import read_classes, read_index
 from stages.report.gather import find_scores, read_curves, read_scores, read_timings
-from stages.report.page import render_page
+from stages.report.page import STAGE_NAMES, render_page
 from stages.report.panels import read_panels
 from stages.report.picture import draw_picture, write_picture
 from stages.settings import ReportSettings
@@ -19,6 +20,12 @@ log = logging.getLogger(__name__)
 PICTURE_ROWS = 4
 
 
+def confusion_title(path: Path) -> str:
+    """What a confusion matrix is of, by the name of its file: upper_bound-val-confusion.csv."""
+    stage, split, _ = path.stem.rsplit("-", 2)
+    return f"Confusion of the classes: {STAGE_NAMES[stage]}, {split}"
+
+
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "results", "root", "output")
     command.add_argument("--experiment", required=True, help="name of the experiment")
@@ -26,6 +33,13 @@ def run(arguments: list[str] | None = None) -> None:
         "--scores", type=Path, nargs="+", help="score files to show; without: all that the results hold"
     )
     command.add_argument("--config", default="{}", help="all settings of the experiment, as JSON, to be shown")
+    command.add_argument(
+        "--confusions",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="confusion matrices to show: <stage>-<split>-confusion.csv",
+    )
     command.add_argument("--picture", type=Path, help="also write a strip of panels, as JPEG")
     args = command.parse_args(arguments)
     settings = parse_settings(ReportSettings, args.settings)
@@ -47,6 +61,7 @@ def run(arguments: list[str] | None = None) -> None:
         panels=panels,
         val_images=len(records),
         config=config,
+        confusions={confusion_title(path): read_confusion(path) for path in args.confusions},
     )
     write_text(args.output, page)
     log.info("%s: %.1f MB", args.output, len(page) / 1e6)

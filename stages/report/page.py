@@ -8,15 +8,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
+from numpy.typing import NDArray
 from PIL import Image
 
 from stages.evaluate.scores import Score
 from stages.evaluate.summarize import share_of_bound
-from stages.report.charts import curve_chart, pick_curves, threshold_chart
+from stages.report.charts import confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve, Timing, sum_by_stage
 from stages.report.panels import MAP_COLOURS, Panel, colour_mask, colour_of, overlay
 from stages.report.published import TABLES, published_beside
@@ -24,6 +26,7 @@ from stages.report.published import TABLES, published_beside
 STAGE_NAMES = {
     "maps": "maps",
     "pseudo_masks": "pseudo masks",
+    "told_segmenter": "segmenter, told the tags",
     "segmenter": "segmenter",
     "upper_bound": "upper bound",
 }
@@ -56,6 +59,7 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
             "split": score.split,
             "images": score.images,
             "miou": score.miou,
+            "boundary": "" if score.boundary_iou is None else f"{score.boundary_iou:.1f}",
             "threshold": "" if score.threshold is None else f"{score.threshold:.2f}",
             "chosen": chosen_words(score),
             "false_positives": f"{score.false_positives:.1f}",
@@ -67,6 +71,7 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
         if score.fixed:
             rates = {
                 "miou": score.fixed.miou,
+                "boundary": "",
                 "threshold": f"{score.fixed.threshold:.2f}",
                 "chosen": CHOSEN[score.fixed.source],
             }
@@ -201,8 +206,9 @@ def render_page(
     panels: Sequence[Panel],
     val_images: int,
     config: Mapping[str, Any],
+    confusions: Mapping[str, NDArray[np.int64]],
 ) -> str:
-    """The whole page as HTML that needs no other file."""
+    """The whole page as HTML that needs no other file. confusions: title -> pixel counts [1 + C, 1 + C]."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -224,6 +230,10 @@ def render_page(
         class_names=class_names,
         colours={name: colour_of(value) for value, name in enumerate(class_names)},
         charts=chart_cards(scores, localizer, segmenter),
+        confusions=[
+            {"title": title, "svg": confusion_chart(confusion, class_names, title=title)}
+            for title, confusion in confusions.items()
+        ],
         panels=panel_cards(panels),
         val_images=val_images,
         legend=legend_entries(panels, classes),

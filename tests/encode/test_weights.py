@@ -13,6 +13,7 @@ from timm.data import ImageNetInfo, create_transform, resolve_model_data_config
 
 from stages.encode.weights import load_weights
 from stages.errors import SettingsError
+from stages.mit import mit_options
 
 
 def test_packaged_efficientnet_knows_its_classes() -> None:
@@ -74,3 +75,18 @@ def test_unknown_models_packages_and_files_are_named() -> None:
         load_weights("resnet18", "package")
     with pytest.raises(SettingsError, match="nowhere.pth is no file"):
         load_weights("resnet18", "nowhere.pth")
+
+
+def test_mit_comes_from_a_file_that_fits_it(tmp_path):
+    from mmseg.models import MixVisionTransformer
+
+    torch.manual_seed(0)
+    state = MixVisionTransformer(**mit_options("mit_b0")).state_dict()
+    torch.save({"state_dict": {**state, "head.weight": torch.zeros(3)}}, tmp_path / "mit_b0.pth")
+    loaded = load_weights("mit_b0", str(tmp_path / "mit_b0.pth"))
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
+    with pytest.raises(SettingsError, match=r"encode.weights.mit_b1: .* of other shape, first"):
+        load_weights("mit_b1", str(tmp_path / "mit_b0.pth"))
+    with pytest.raises(SettingsError, match=r"encode.weights.mit_b0: timm is no file; give mmsegmentation's"):
+        load_weights("mit_b0", "timm")

@@ -2,14 +2,17 @@
 
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stages.errors import DataError, SettingsError
+from stages.evaluate.confusion_picture import read_confusion, write_confusion
 from stages.evaluate.scores import ClassificationScore, write_score
-from stages.report.charts import pick_curves
+from stages.report.charts import confusion_chart, pick_curves
 from stages.report.gather import Curve
-from stages.report.make_page import run
+from stages.report.make_page import confusion_title, run
 from stages.report.published import TABLES
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -129,3 +132,16 @@ def test_losses_are_told_from_other_curves():
     curves = {name: Curve((1,), (1.0,)) for name in names}
     assert list(pick_curves(curves, "loss")) == ["loss", "loss_text", "decode.loss_ce"]
     assert list(pick_curves(curves, "lr")) == ["lr"]
+
+
+def test_confusion_matrices_are_drawn_with_escaped_names(results):
+    write_confusion(results / "evaluate/segmenter-val-confusion.csv", np.array([[3, 1], [0, 4]]), ("background", "<b>"))
+    (results / "data/classes.txt").write_text("<b>\n")
+    confusion = confusion_chart(np.array([[3, 1], [0, 4]]), ("background", "<b>"), title="Confusion")
+    assert "<b>" not in confusion
+    assert "&lt;b&gt;" in confusion
+    assert read_confusion(results / "evaluate/segmenter-val-confusion.csv").tolist() == [[3, 1], [0, 4]]
+    (results / "evaluate/segmenter-val-confusion.csv").write_text("true,a\n0,x\n")
+    with pytest.raises(DataError, match="not a confusion matrix"):
+        read_confusion(results / "evaluate/segmenter-val-confusion.csv")
+    assert confusion_title(Path("upper_bound-val-confusion.csv")) == "Confusion of the classes: upper bound, val"

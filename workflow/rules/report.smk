@@ -13,6 +13,7 @@ rule make_page:
             "results/{experiment}/segment/pseudo_masks/training.csv",
         ],
         panels=lambda wildcards: panel_files(wildcards),
+        confusions=results("evaluate/segmenter-{split}-confusion.csv", split=experiment.evaluate.segmenter),
     output:
         page=report(
             "results/{experiment}/report/{page}.html",
@@ -44,6 +45,7 @@ rule make_page:
     shell:
         "python -m stages.report.make_page --settings {params.settings:q} --experiment {wildcards.experiment}"
         " --config {params.config:q} --results {params.results} --root {params.root:q} --scores {input.scores}"
+        " --confusions {input.confusions}"
         " --picture {output.picture} --output {output.page} &> {log}"
 
 
