@@ -38,7 +38,7 @@ def run(arguments: list[str] | None = None) -> None:
         type=Path,
         nargs="*",
         default=[],
-        help="confusion matrices to show: <stage>-<split>-confusion.csv",
+        help="confusion matrices to show (CSV)",
     )
     command.add_argument("--picture", type=Path, help="also write a strip of panels, as JPEG")
     args = command.parse_args(arguments)
