@@ -13,6 +13,7 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/variants.smk"
 include: "workflow/rules/refiners.smk"
+include: "workflow/rules/segmenters.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/encode.smk"
 include: "workflow/rules/localize.smk"
@@ -20,7 +21,7 @@ include: "workflow/rules/refine.smk"
 include: "workflow/rules/segment.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
-include: "workflow/rules/segmenters.smk"
+include: "workflow/rules/compare_segmenters.smk"
 include: "workflow/rules/report.smk"
 
 
