@@ -4,7 +4,6 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-from mmengine.config import Config
 from pydantic import ConfigDict, Field, ValidationError
 
 from stages.errors import SettingsError
@@ -54,6 +53,8 @@ def overlay_path(name: str) -> Path:
 
 def read_overlay(name: str) -> Overlay:
     """Reads the overlay of `segment.model`. Raises SettingsError that names file, entry and cure."""
+    from mmengine.config import Config  # not for the workflow, which only asks for the path
+
     path = overlay_path(name)
     try:
         content = Config.fromfile(path).to_dict()

@@ -137,3 +137,34 @@ def test_a_users_csv_and_weights_are_inputs(snakemake: Snakemake, tiny_folder: P
     assert result.returncode == 0, result.stdout
     assert "input: set/train.csv" in result.stdout
     assert "input: weights/cnn.safetensors" in result.stdout
+
+
+def test_a_misspelt_overlay_is_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
+    config = changed(DEMO, tmp_path, "model: deeplabv3plus", "model: deeplabv3pls")
+    result = snakemake(tmp_path, "--dry-run", config=config)
+    assert result.returncode != 0
+    assert "changed.yaml: segment.model: no overlay 'deeplabv3pls'; did you mean 'deeplabv3plus'?" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_the_archive_for_voc_is_planned_from_test_and_refused_for_other_data(
+    snakemake: Snakemake, tmp_path: Path
+) -> None:
+    (tmp_path / "datasets/VOC2012").mkdir(parents=True)
+    result = snakemake(tmp_path, "--dry-run", "voc_submission", config=REPOSITORY / "configs/voc12.yaml")
+    assert result.returncode == 0, result.stdout
+    jobs = jobs_of(result.stdout)
+    assert jobs["predict"] == 32
+    assert jobs["write_submission"] == 1
+    refused = snakemake(tmp_path, "--dry-run", "voc_submission", config=DEMO)
+    assert refused.returncode != 0
+    assert "voc_submission: needs data.format `voc` and `test` in segment.predict (given: 'demo'" in refused.stdout
+
+
+def test_seeds_of_the_segmenter_are_planned_beside_the_experiments_own(snakemake: Snakemake, tmp_path: Path) -> None:
+    jobs = jobs_of(snakemake(tmp_path, "--dry-run", "compare_segmenters", config=DEMO).stdout)
+    assert jobs["train_segmenter"] == 2  # seed 0 on both kinds of masks is the experiment's own
+    assert jobs["train_segmenter_seed"] == 4
+    # Two shards each: val and test of six segmenters, and train, told the tags, of the three on pseudo masks.
+    assert jobs["predict"] + jobs["predict_seed"] == 2 * (6 * 2 + 3)
+    assert jobs["score_masks"] + jobs["score_segmenter_seed"] == 6 * 2 + 3 + 1

@@ -89,6 +89,12 @@ def test_a_setting_of_prediction_trains_no_segmenter(snakemake: Snakemake, finis
     assert jobs == {"predict": 4, "score_masks": 2, "summarize": 1, "make_page": 1, "all": 1}
 
 
+def test_another_segmenter_trains_no_localizer(snakemake: Snakemake, finished: Path) -> None:
+    jobs = plan(snakemake, finished, "decoder_channels: 8", "model: deeplabv1\n  decoder_channels: 16")
+    after = {"predict": 4, "score_masks": 2, "summarize": 1, "make_page": 1, "all": 1}
+    assert jobs == {"resolve_model": 1, "train_segmenter": 1, **after}
+
+
 def test_a_setting_of_the_scores_scores_again(snakemake: Snakemake, finished: Path) -> None:
     jobs = plan(snakemake, finished, "report:\n", "evaluate:\n  thresholds: 50\n\nreport:\n")
     assert jobs == {"score_maps": 2, "score_masks": 4, "summarize": 1, "make_page": 1, "all": 1}

@@ -8,6 +8,7 @@ from snakemake.utils import validate
 
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment, section_json
+from stages.segment.overlay import overlay_path
 from stages.source_hash import hash_of_command
 from stages.variants import (
     affinity_name,
@@ -29,6 +30,10 @@ def checked_experiment():
         check_variants(checked, source=source)
     except SettingsError as error:
         raise WorkflowError(str(error))
+    try:
+        overlay_path(checked.segment.model)
+    except SettingsError as error:
+        raise WorkflowError(f"{source}: {error}")
     validate(config, "../schemas/config.schema.yaml", set_default=False)
     root = checked.data.root
     if root is not None and not root.is_dir():
@@ -124,12 +129,6 @@ def weights_file(wildcards):
     return [source] if names_file(source) else []
 
 
-def overlay_path(model):
-    """The overlay of the segmenter. Where it is missing, `resolve_model` says so in its own words."""
-    path = Path(model) if model.endswith(".py") else Path(workflow.basedir) / "configs" / "segment" / f"{model}.py"
-    return [relative(path)] if path.is_file() else []
-
-
 def clip_files():
     """What the CLIP model is built from: a packaged tower and trained projections, or the user's own weights file."""
     clip = experiment.encode.clip
@@ -174,6 +173,16 @@ def scores(*, bound):
         *results("evaluate/{stage}-{split}.json", stage=["maps", "pseudo_masks"], split=experiment.evaluate.maps),
         *results("evaluate/{stage}-{split}.json", stage=stages, split=experiment.evaluate.segmenter),
     ]
+
+
+def voc_submission_file():
+    """The archive for PASCAL VOC's server; asked for of other data, it is refused before anything is trained."""
+    if experiment.data.format != "voc" or "test" not in experiment.segment.predict:
+        raise WorkflowError(
+            f"voc_submission: needs data.format `voc` and `test` in segment.predict (given: {experiment.data.format!r},"
+            f" {list(experiment.segment.predict)}); run it with configs/voc12.yaml"
+        )
+    return results("evaluate/voc_submission.tar.gz")
 
 
 def panel_files(wildcards):

@@ -147,4 +147,4 @@ rule write_submission:
 
 rule voc_submission:
     input:
-        results("evaluate/voc_submission.tar.gz"),
+        lambda wildcards: voc_submission_file(),

@@ -15,7 +15,7 @@ wildcard_constraints:
 rule resolve_model:
     input:
         classes=rules.list_classes.output.classes,
-        overlay=overlay_path(experiment.segment.model),
+        overlay=relative(overlay_path(experiment.segment.model)),
     output:
         model="results/{experiment}/segment/model.json",
     log:
