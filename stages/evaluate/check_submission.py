@@ -5,8 +5,7 @@ import logging
 from pathlib import Path
 
 from stages.command import main
-from stages.evaluate.submission import TEST_IMAGES, require_right
-from stages.evaluate.voc_test import sizes_of_test
+from stages.evaluate.submission import TEST_IMAGES, require_right, sizes_of_test
 from stages.index import read_classes
 
 log = logging.getLogger(__name__)

@@ -1,15 +1,13 @@
 """Writes the table of the segmenters over seeds: on pseudo masks, on true masks, and told the tags on train."""
 
 import argparse
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from stages.command import main
 from stages.evaluate.scores import Score, read_score
 from stages.evaluate.summarize import sort_scores
-from stages.evaluate.tables import markdown_table
+from stages.evaluate.tables import TableRow, markdown_table
 from stages.evaluate.write_table import write_csv
 from stages.files import write_text
 
@@ -26,38 +24,15 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class SegmenterRow:
-    """The scores of one stage on one split, a seed each."""
-
-    scores: tuple[Score, ...]
-
-    @property
-    def miou(self) -> float:
-        """Mean over the seeds."""
-        return statistics.fmean(score.miou for score in self.scores)
-
-    @property
-    def deviation(self) -> float | None:
-        """Sample standard deviation; None for one seed."""
-        return statistics.stdev(score.miou for score in self.scores) if len(self.scores) > 1 else None
-
-    @property
-    def boundary_iou(self) -> float | None:
-        """Mean over the seeds that have one; None where none has."""
-        found = [score.boundary_iou for score in self.scores if score.boundary_iou is not None]
-        return statistics.fmean(found) if found else None
-
-
-def group_scores(scores: Sequence[Score]) -> list[SegmenterRow]:
+def group_scores(scores: Sequence[Score]) -> list[TableRow]:
     """A row for each stage and split, in the order of the stages."""
     groups: dict[tuple[str, str], list[Score]] = {}
     for score in sort_scores(scores):
         groups.setdefault((score.stage, score.split), []).append(score)
-    return [SegmenterRow(tuple(group)) for group in groups.values()]
+    return [TableRow(TITLES[stage], tuple(group)) for (stage, _), group in groups.items()]
 
 
-def share_of_bound(row: SegmenterRow, rows: Sequence[SegmenterRow]) -> float | None:
+def share_of_bound(row: TableRow, rows: Sequence[TableRow]) -> float | None:
     """A segmenter's mean mIoU in percent of the mean with true masks on the same split; None for other rows."""
     first = row.scores[0]
     bounds = [
@@ -66,12 +41,13 @@ def share_of_bound(row: SegmenterRow, rows: Sequence[SegmenterRow]) -> float | N
     return 100 * row.miou / bounds[0] if first.stage == "segmenter" and bounds and bounds[0] else None
 
 
-def cells(row: SegmenterRow, rows: Sequence[SegmenterRow], decimals: int) -> list[str]:
+def cells(row: TableRow, rows: Sequence[TableRow], decimals: int) -> list[str]:
     """A row as text, as COLUMNS."""
     first = row.scores[0]
-    figures = (row.miou, row.deviation, row.boundary_iou, share_of_bound(row, rows))
+    boundary_iou = row.mean(lambda score: score.boundary_iou)
+    figures = (row.miou, row.deviation, boundary_iou, share_of_bound(row, rows))
     return [
-        TITLES[first.stage],
+        row.title,
         first.split,
         str(first.images),
         " ".join(str(score.seed) for score in row.scores),

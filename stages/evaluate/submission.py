@@ -15,11 +15,27 @@ from PIL import Image, UnidentifiedImageError
 
 from stages.errors import DataError
 from stages.files import atomic_path
+from stages.images import image_size
+from stages.index import read_index
 
 # Images of VOC2012's segmentation test list.
 TEST_IMAGES = 1456
 FOLDER = "results/VOC2012/Segmentation/{competition}_test_cls"
 MEMBER = re.compile(r"results/VOC2012/Segmentation/(comp5|comp6)_test_cls/([^/]+)\.png")
+
+
+def sizes_of_test(index: Path, root: Path, *, images: int = TEST_IMAGES) -> dict[str, tuple[int, int]]:
+    """(rows, columns) by id of the images in the index of test.
+
+    Raises DataError when there are not `images` of them: the server takes the whole list of VOC2012 or nothing.
+    """
+    records = read_index(index)
+    if len(records) != images:
+        raise DataError(
+            f"{index}: {len(records)} images, VOC2012's test list has {images}; take ImageSets/Segmentation/test.txt of"
+            " the official test archive"
+        )
+    return {record.id: image_size(root / record.image) for record in records}
 
 
 def write_archive(path: Path, masks: Mapping[str, Path], *, competition: str) -> None:

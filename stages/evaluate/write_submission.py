@@ -3,8 +3,7 @@
 import logging
 
 from stages.command import main, parse_settings, parser
-from stages.evaluate.submission import TEST_IMAGES, require_right, write_archive
-from stages.evaluate.voc_test import sizes_of_test
+from stages.evaluate.submission import TEST_IMAGES, require_right, sizes_of_test, write_archive
 from stages.files import atomic_path
 from stages.index import read_classes
 from stages.mask_folders import find_masks

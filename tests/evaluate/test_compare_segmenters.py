@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from stages.evaluate import compare_segmenters
@@ -60,9 +59,3 @@ def test_confusion_as_shares_table_and_picture(tmp_path: Path) -> None:
     draw_confusion(tmp_path / "large.png", large, [f"class {number}" for number in range(81)], title="COCO")
     with Image.open(tmp_path / "large.png") as picture:
         assert picture.width < 4000
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_row_of_one_seed_has_no_deviation(count: int) -> None:
-    row = compare_segmenters.SegmenterRow(tuple(score("segmenter", "val", 50, seed) for seed in range(count)))
-    assert row.deviation == (None if count == 1 else 0)
