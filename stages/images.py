@@ -28,14 +28,27 @@ def voc_palette() -> list[int]:
 
 
 def read_image(path: Path) -> Image.Image:
-    """Reads an image as upright RGB. Raises DataError when it is missing or cannot be decoded."""
+    """Reads an image as upright RGB: 16 bits a channel become 8, transparent parts become white, of several frames the
+    first stands. Raises DataError when it is missing, cannot be decoded, or has values of no known range (float)."""
     try:
         with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+            return _as_rgb(ImageOps.exif_transpose(image), path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such image; check the dataset folder (`data.root`)") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
+
+
+def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Pillow's own conversion would clip all above 255 to white.
+        return Image.fromarray((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise DataError(f"{path}: holds floating-point values, whose range is unknown; export it with 8 bits a channel")
+    if image.has_transparency_data:
+        whole = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
+    return image.convert("RGB")
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -46,7 +59,7 @@ def image_size(path: Path) -> tuple[int, int]:
             return (image.width, image.height) if turned else (image.height, image.width)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such image; check the dataset folder (`data.root`)") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
 
 

@@ -1,7 +1,8 @@
 """The index: one CSV a split, one row an image. Every stage after `data` starts from it."""
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,27 +40,32 @@ def read_index(path: Path) -> list[Record]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such index; the stage `data` writes it")
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = csv.DictReader(stream)
-        if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise DataError(f"{path}: columns are {rows.fieldnames}, must be {list(COLUMNS)}; rerun the stage `data`")
-        records = [
-            Record(
-                id=row["id"],
-                image=row["image"],
-                mask=row["mask"],
-                labels=tuple(filter(None, row["labels"].split(LABEL_SEPARATOR))),
-                split=row["split"],
-                caption=row["caption"],
-            )
-            for row in rows
-        ]
+    records = list(_parse_rows(path))
     seen: set[str] = set()
     for record in records:
         if record.id in seen:
             raise DataError(f"{path}: id {record.id!r} stands twice; ids name files and must be unique in a split")
         seen.add(record.id)
     return records
+
+
+def _parse_rows(path: Path) -> Iterator[Record]:
+    try:
+        # With or without the mark that spreadsheets put in front of UTF-8.
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    if tuple(rows.fieldnames or ()) != COLUMNS:
+        raise DataError(f"{path}: columns are {rows.fieldnames}, must be {list(COLUMNS)}; rerun the stage `data`")
+    for row in rows:
+        if None in row or None in row.values():
+            raise DataError(
+                f"{path}:{rows.line_num}: has not {len(COLUMNS)} fields; quote fields that hold a comma, and leave"
+                " empty ones empty"
+            )
+        labels = tuple(filter(None, row["labels"].split(LABEL_SEPARATOR)))
+        yield Record(row["id"], row["image"], row["mask"], labels, row["split"], row["caption"])
 
 
 def write_classes(path: Path, classes: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stages.errors import DataError
-from stages.images import read_image, read_mask, voc_palette, write_mask
+from stages.images import image_size, read_image, read_mask, voc_palette, write_mask
 
 
 def test_the_palette_is_that_of_voc() -> None:
@@ -32,6 +32,54 @@ def test_every_kind_of_image_becomes_rgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
     Image.new(mode, (4, 3)).save(path)
     assert read_image(path).mode == "RGB"
+
+
+def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 257, 65535, 32768]], dtype=np.uint16)).save(tmp_path / "a.png")
+    assert np.asarray(read_image(tmp_path / "a.png"))[0].tolist() == [[0] * 3, [1] * 3, [255] * 3, [127] * 3]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_what_is_transparent_is_white(tmp_path: Path, mode: str) -> None:
+    image = Image.new("RGBA", (3, 1), (0, 0, 0, 255))
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    image.putpixel((1, 0), (0, 0, 0, 51))
+    (image if mode == "PA" else image.convert(mode)).save(tmp_path / "a.png")
+    shown = np.asarray(read_image(tmp_path / "a.png"))[0, :, 0].tolist()
+    assert shown == [255, 204, 0]  # a fifth of black over white
+
+
+def test_a_transparent_colour_of_a_palette_is_white(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.png", transparency=0)
+    assert np.asarray(read_image(tmp_path / "a.png"))[0].tolist() == [[255] * 3, [200, 100, 50]]
+
+
+def test_cmyk_keeps_its_colours(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=100)
+    red = np.asarray(read_image(tmp_path / "a.jpg"))[4, 4]
+    assert red[0] > 240
+    assert red[1:].max() < 15
+
+
+def test_values_without_a_range_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((3, 3), dtype=np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif: holds floating-point values"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_an_empty_file_and_one_too_large_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.jpg: cannot be read as an image"):
+        read_image(tmp_path / "a.jpg")
+    Image.new("RGB", (30, 30)).save(tmp_path / "ein Bild, süß.png")
+    assert read_image(tmp_path / "ein Bild, süß.png").size == (30, 30)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for read in (read_image, image_size):
+        with pytest.raises(DataError, match=r"süß\.png: cannot be read as an image .*exceeds limit"):
+            read(tmp_path / "ein Bild, süß.png")
 
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:

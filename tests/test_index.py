@@ -59,3 +59,21 @@ def test_shards_hold_every_image_once_and_differ_by_one_at_most() -> None:
     shards = [shard_of(records, shard, 4) for shard in range(4)]
     assert sorted((record for shard in shards for record in shard), key=lambda record: int(record.id)) == records
     assert [len(shard) for shard in shards] == [3, 3, 3, 2]
+
+
+def test_a_file_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    text = 'id,image,mask,labels,split,caption\r\nä,"a, b.jpg",,dog,train,\r\n'
+    (tmp_path / "train.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_index(tmp_path / "train.csv") == [Record("ä", "a, b.jpg", "", ("dog",), "train")]
+
+
+def test_another_encoding_and_a_row_of_other_length_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    header = "id,image,mask,labels,split,caption\n"
+    path.write_bytes((header + "ä,a.jpg,,dog,train,\n").encode("latin-1"))
+    with pytest.raises(DataError, match=r"train\.csv: not UTF-8 \(byte 35\); save it"):
+        read_index(path)
+    for row in ("a,a.jpg,,dog\n", "a,a.jpg,,dog,train,a dog, and a cat\n"):
+        path.write_text(header + "b,b.jpg,,dog,train,\n" + row)
+        with pytest.raises(DataError, match=r"train\.csv:3: has not 6 fields"):
+            read_index(path)
