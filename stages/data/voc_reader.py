@@ -11,7 +11,7 @@ from stages.settings import DataSettings
 def read_voc_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
     """The records of a split and the file that lists them.
 
-    Every `object/name` in an image's annotation is a tag, whatever its flags (`difficult`, `truncated`). Images of the
+    Every `object/name` in an image's annotation is a tag, of difficult objects by `data.voc.difficult`. Images of the
     test split may lack annotation and mask. Raises DataError when a list or another annotation is missing or no XML.
     """
     names = {"train": settings.voc.train, "val": settings.voc.val, "test": settings.voc.test}
@@ -26,7 +26,7 @@ def read_voc_split(root: Path, split: str, settings: DataSettings) -> tuple[list
                 id=name,
                 image=f"JPEGImages/{name}.jpg",
                 mask="" if split == "test" and not (root / mask).is_file() else mask,
-                labels=() if bare else read_tags(annotation, settings.classes),
+                labels=() if bare else read_tags(annotation, settings.classes, difficult=settings.voc.difficult),
                 split=split,
             )
         )
@@ -40,7 +40,7 @@ def read_ids(path: Path) -> list[str]:
     return [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def read_tags(annotation: Path, classes: tuple[str, ...]) -> tuple[str, ...]:
+def read_tags(annotation: Path, classes: tuple[str, ...], *, difficult: bool) -> tuple[str, ...]:
     """The classes of a VOC annotation, each once, in the order of `classes`; names that are no class follow."""
     try:
         tree = ElementTree.parse(annotation)
@@ -50,5 +50,6 @@ def read_tags(annotation: Path, classes: tuple[str, ...]) -> tuple[str, ...]:
         ) from error
     except ElementTree.ParseError as error:
         raise DataError(f"{annotation}: not XML ({error}); replace it") from error
-    found = {(item.text or "").strip() for item in tree.findall("object/name")}
+    objects = [item for item in tree.findall("object") if difficult or item.findtext("difficult", "0").strip() != "1"]
+    found = {item.findtext("name", "").strip() for item in objects if item.find("name") is not None}
     return tuple(name for name in classes if name in found) + tuple(sorted(found - set(classes)))

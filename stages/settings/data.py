@@ -33,6 +33,9 @@ class VocSettings(Strict):
     val: str = Field("val", description="name of the split file used for validation")
     test: str = Field("test", description="name of the split file used for testing; its masks may be missing")
     masks: str = Field("SegmentationClassAug", description="folder of palette masks under the dataset root")
+    difficult: bool = Field(
+        True, description="whether objects that the annotation calls difficult give tags; else images may have none"
+    )
 
 
 class DataSettings(Strict):

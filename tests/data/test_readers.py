@@ -47,6 +47,13 @@ def test_voc_tags_come_from_the_annotation_not_the_mask(voc: Path) -> None:
     assert record.split == "train"
 
 
+def test_voc_difficult_objects_give_no_tags_where_the_config_says_so(voc: Path) -> None:
+    easy = "<object><name>cat</name><difficult>0</difficult></object><object><name>cat</name></object>"
+    (voc / "Annotations/2007_01.xml").write_text(XML.format("dog").replace("<object>", f"{easy}<object>", 1))
+    assert index(voc, "train", format="voc")[0].labels == ("cat", "dog")
+    assert index(voc, "train", format="voc", voc={"difficult": False})[0].labels == ("cat",)
+
+
 def test_voc_test_split_may_be_bare(voc: Path) -> None:
     (record,) = index(voc, "test", format="voc")
     assert (record.mask, record.labels) == ("", ())
