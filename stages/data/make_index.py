@@ -4,7 +4,7 @@ from typing import get_args
 
 from stages.command import main, parse_settings, parser
 from stages.data.captions import with_captions
-from stages.data.check import check_records
+from stages.data.problems import check_records
 from stages.data.readers import read_split
 from stages.index import write_index
 from stages.settings import DataSettings, SplitName

@@ -12,7 +12,7 @@ from stages.index import Record
 from stages.settings import DataSettings
 
 # A reader takes the dataset root, the split and the settings, and returns the split's records, paths relative to root,
-# with the file that lists them. It opens no image: `stages.data.check` does that for all formats alike.
+# with the file that lists them. It opens no image: `stages.data.problems` does that for all formats alike.
 Reader = Callable[[Path, str, DataSettings], tuple[list[Record], Path]]
 
 READERS: Mapping[str, Reader] = MappingProxyType(

@@ -1,111 +1,77 @@
-"""Every fault of a dataset is one clear error before anything trains."""
+"""A dataset looked over before a run."""
 
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+import yaml
 
-from stages.data.check import check_records
-from stages.errors import DataError
-from stages.images import write_mask
-from stages.index import Record
-
-Make = Callable[..., Record]
+from stages.data import check
+from stages.data.survey import doubles_of, survey_lines, survey_split
+from stages.errors import DataError, SettingsError
+from stages.index import write_index
 
 
-def check(root: Path, *records: Record) -> None:
-    check_records(records, root, ("cat", "dog"), source=Path("train.txt"))
+@pytest.fixture
+def config(make_record, tmp_path: Path) -> Path:
+    """A CSV dataset of two train images and one val image, and its config."""
+    records = {
+        "train": [make_record(), make_record("two", labels=("dog", "cat"), mask="")],
+        "val": [make_record("three", labels=(), split="val")],
+    }
+    for number, name in enumerate(("one", "two", "three")):
+        with (tmp_path / f"images/{name}.jpg").open("ab") as stream:
+            stream.write(bytes(number))  # after the end of the JPEG: other files of one picture
+    for split, own in records.items():
+        write_index(tmp_path / f"{split}.csv", own)
+    content = {
+        "experiment": "mine",
+        "data": {"format": "csv", "root": str(tmp_path), "classes": ["cat", "dog", "cow"]},
+        "encode": {"weights": {"resnet101": "timm", "vit_base_patch16_224.dino": "timm"}},
+        "segment": {"predict": ["val"]},
+        "evaluate": {"maps": ["val"], "segmenter": ["val"]},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path / "mine.yaml"
 
 
-def test_sound_images_pass(make_record: Make, tmp_path: Path) -> None:
-    check(tmp_path, make_record(), make_record("two", labels=("dog", "cat"), mask=""))
+def test_what_a_dataset_holds_is_printed(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check.run(["--config", str(config), "--sheets", str(config.parent / "sheets")])
+    assert capsys.readouterr().out.splitlines() == [
+        "train: 2 images, 0 without tags, 1 without true masks",
+        "  rows: 8 to 8, median 8",
+        "  columns: 12 to 12, median 12",
+        "  images by class: cat 2, dog 1, cow 0",
+        "val: 1 images, 1 without tags, 0 without true masks",
+        "  rows: 8 to 8, median 8",
+        "  columns: 12 to 12, median 12",
+        "  images by class: cat 0, dog 0, cow 0",
+        "no two images have the same content",
+    ]
+    assert sorted(path.name for path in (config.parent / "sheets").iterdir()) == ["train.jpg", "val.jpg"]
 
 
-def test_no_image_at_all(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"train\.txt: lists no image"):
-        check(tmp_path)
+def test_doubles_and_faults_are_named_and_the_command_fails(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = config.parent / "images"
+    shutil.copy(images / "one.jpg", images / "three.jpg")
+    (images / "two.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match="1 problems in .*, named above"):
+        check.run(["--config", str(config)])
+    printed = capsys.readouterr().out
+    assert "problem: " in printed
+    assert "two.jpg: cannot be read as an image" in printed
+    assert "  train/one = val/three" in printed
 
 
-def test_missing_image(make_record: Make, tmp_path: Path) -> None:
-    record = make_record()
-    (tmp_path / record.image).unlink()
-    with pytest.raises(DataError, match=r"images/one\.jpg: no such image; check the dataset folder"):
-        check(tmp_path, record)
+def test_long_lists_are_cut(make_record, tmp_path: Path) -> None:
+    records = [make_record(f"im{number}", labels=("cow",)) for number in range(12)]
+    survey = survey_split(records, tmp_path, ("cat",), split="train")
+    assert len(survey.problems) == 12
+    assert "  problem: ... and 2 more" in list(survey_lines(survey))
+    assert survey.tags == {"cat": 0, "cow": 12}
+    assert doubles_of([survey]) == [tuple(f"train/im{number}" for number in range(12))]
 
 
-def test_truncated_jpeg(make_record: Make, tmp_path: Path) -> None:
-    record = make_record(mask="")
-    path = tmp_path / record.image
-    Image.effect_noise((200, 200), 90).save(path)
-    path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(DataError, match=r"images/one\.jpg: cannot be read as an image .*truncated"):
-        check(tmp_path, record)
-
-
-def test_not_an_image(make_record: Make, tmp_path: Path) -> None:
-    record = make_record()
-    (tmp_path / record.image).write_text("an error page")
-    with pytest.raises(DataError, match=r"images/one\.jpg: cannot be read as an image"):
-        check(tmp_path, record)
-
-
-def test_training_image_without_tags(make_record: Make, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"one: no tags.*tag the image or take it off"):
-        check(tmp_path, make_record(labels=()))
-    check(tmp_path, make_record(labels=(), split="test"))
-
-
-def test_unknown_tag(make_record: Make, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"one: tag 'cow' is not in data\.classes"):
-        check(tmp_path, make_record(labels=("cat", "cow")))
-
-
-def test_missing_mask(make_record: Make, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"masks/none\.png: no such mask"):
-        check(tmp_path, make_record(mask="masks/none.png"))
-
-
-def test_mask_of_another_size(make_record: Make, tmp_path: Path) -> None:
-    record = make_record()
-    write_mask(tmp_path / record.mask, np.ones((12, 8), dtype=np.uint8))
-    with pytest.raises(DataError, match=r"masks/one\.png: mask is 8x12, image is 12x8; export the mask"):
-        check(tmp_path, record)
-
-
-def test_mask_value_that_is_no_class(make_record: Make, tmp_path: Path) -> None:
-    record = make_record()
-    mask = np.full((8, 12), 255, dtype=np.uint8)
-    mask[0, :3] = (2, 3, 7)
-    write_mask(tmp_path / record.mask, mask)
-    with pytest.raises(DataError, match=r"masks/one\.png: mask value 3, 7 is no class; .* 1 to 2 "):
-        check(tmp_path, record)
-
-
-def test_colour_mask(make_record: Make, tmp_path: Path) -> None:
-    record = make_record()
-    Image.new("RGB", (12, 8)).save(tmp_path / record.mask)
-    with pytest.raises(DataError, match=r"masks/one\.png: mask mode is RGB"):
-        check(tmp_path, record)
-
-
-@pytest.mark.parametrize("name", ["", "2007/one"])
-def test_id_that_is_no_file_name(make_record: Make, tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match="an id names files"):
-        check(tmp_path, make_record(id=name))
-
-
-def test_id_twice(make_record: Make, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="one: this id stands twice"):
-        check(tmp_path, make_record(), make_record())
-
-
-def test_many_faults_are_counted_and_the_first_shown(make_record: Make, tmp_path: Path) -> None:
-    records = [make_record(f"image{number}", labels=()) for number in range(8)]
-    with pytest.raises(DataError) as caught:
-        check(tmp_path, *records)
-    lines = str(caught.value).splitlines()
-    assert lines[0] == "train.txt: 8 problems in 8 images"
-    assert [line.split(":")[0] for line in lines[1:6]] == [f"image{number}" for number in range(5)]
-    assert lines[6:] == ["... and 3 more"]
+def test_the_demo_has_nothing_to_check() -> None:
+    with pytest.raises(SettingsError, match="composes its set itself"):
+        check.run(["--config", str(Path(__file__).parents[2] / "configs/demo.yaml")])

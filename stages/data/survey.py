@@ -1,0 +1,97 @@
+"""What a dataset holds: counts, sizes, faults and doubles, split by split."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stages.data.problems import find_problems, find_twins
+from stages.errors import DataError
+from stages.files import sha256_of
+from stages.images import image_size
+from stages.index import Record
+
+SHOWN = 10  # faults, and groups of doubles, that are spelt out; the rest is counted
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a split holds.
+
+    tags: images by class, 0 for a class of the config that no image has.  sizes: (rows, columns) of the images that can
+    be read.  untagged, unmasked: images without.  contents: SHA-256 of an image file -> ids of the images with it.
+    """
+
+    split: str
+    images: int
+    tags: Mapping[str, int]
+    sizes: tuple[tuple[int, int], ...]
+    untagged: int
+    unmasked: int
+    problems: tuple[str, ...]
+    contents: Mapping[str, tuple[str, ...]]
+
+
+def survey_split(records: Sequence[Record], root: Path, classes: Sequence[str], *, split: str) -> Survey:
+    """Reads every image and mask of a split in full."""
+    tags = Counter(dict.fromkeys(classes, 0))
+    sizes: list[tuple[int, int]] = []
+    contents: dict[str, tuple[str, ...]] = {}
+    problems = list(find_twins(records))
+    for record in tqdm(records, desc=f"check {split}", unit="image"):
+        tags.update(record.labels)
+        problems += find_problems(record, root, classes)
+        path = root / record.image
+        try:
+            sizes.append(image_size(path))
+            key = sha256_of(path)
+        except DataError:
+            continue  # among the problems already
+        contents[key] = (*contents.get(key, ()), record.id)
+    return Survey(
+        split=split,
+        images=len(records),
+        tags=dict(tags),
+        sizes=tuple(sizes),
+        untagged=sum(not record.labels for record in records),
+        unmasked=sum(not record.mask for record in records),
+        problems=tuple(problems),
+        contents=contents,
+    )
+
+
+def doubles_of(surveys: Sequence[Survey]) -> list[tuple[str, ...]]:
+    """Images of equal content, as `split/id`: within a split, and from split to split, where they spoil the scores."""
+    places: dict[str, list[str]] = {}
+    for survey in surveys:
+        for content, ids in survey.contents.items():
+            places.setdefault(content, []).extend(f"{survey.split}/{name}" for name in ids)
+    return [tuple(names) for names in places.values() if len(names) > 1]
+
+
+def survey_lines(survey: Survey) -> Iterator[str]:
+    """A split in words."""
+    without = f"{survey.untagged} without tags, {survey.unmasked} without true masks"
+    yield f"{survey.split}: {survey.images} images, {without}"
+    if survey.sizes:
+        for name, sides in zip(("rows", "columns"), zip(*survey.sizes, strict=True), strict=True):
+            yield f"  {name}: {min(sides)} to {max(sides)}, median {statistics.median(sides):g}"
+    yield "  images by class: " + ", ".join(f"{name} {count}" for name, count in survey.tags.items())
+    yield from (f"  problem: {problem}" for problem in _first(survey.problems))
+
+
+def double_lines(doubles: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Images of equal content in words."""
+    if not doubles:
+        yield "no two images have the same content"
+        return
+    yield f"{len(doubles)} images stand more than once:"
+    yield from (f"  {names}" for names in _first([" = ".join(names) for names in doubles]))
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return [*lines[:SHOWN], *more]

@@ -1,0 +1,111 @@
+"""Every fault of a dataset is one clear error before anything trains."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.data.problems import check_records
+from stages.errors import DataError
+from stages.images import write_mask
+from stages.index import Record
+
+Make = Callable[..., Record]
+
+
+def check(root: Path, *records: Record) -> None:
+    check_records(records, root, ("cat", "dog"), source=Path("train.txt"))
+
+
+def test_sound_images_pass(make_record: Make, tmp_path: Path) -> None:
+    check(tmp_path, make_record(), make_record("two", labels=("dog", "cat"), mask=""))
+
+
+def test_no_image_at_all(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.txt: lists no image"):
+        check(tmp_path)
+
+
+def test_missing_image(make_record: Make, tmp_path: Path) -> None:
+    record = make_record()
+    (tmp_path / record.image).unlink()
+    with pytest.raises(DataError, match=r"images/one\.jpg: no such image; check the dataset folder"):
+        check(tmp_path, record)
+
+
+def test_truncated_jpeg(make_record: Make, tmp_path: Path) -> None:
+    record = make_record(mask="")
+    path = tmp_path / record.image
+    Image.effect_noise((200, 200), 90).save(path)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(DataError, match=r"images/one\.jpg: cannot be read as an image .*truncated"):
+        check(tmp_path, record)
+
+
+def test_not_an_image(make_record: Make, tmp_path: Path) -> None:
+    record = make_record()
+    (tmp_path / record.image).write_text("an error page")
+    with pytest.raises(DataError, match=r"images/one\.jpg: cannot be read as an image"):
+        check(tmp_path, record)
+
+
+def test_training_image_without_tags(make_record: Make, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"one: no tags.*tag the image or take it off"):
+        check(tmp_path, make_record(labels=()))
+    check(tmp_path, make_record(labels=(), split="test"))
+
+
+def test_unknown_tag(make_record: Make, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"one: tag 'cow' is not in data\.classes"):
+        check(tmp_path, make_record(labels=("cat", "cow")))
+
+
+def test_missing_mask(make_record: Make, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"masks/none\.png: no such mask"):
+        check(tmp_path, make_record(mask="masks/none.png"))
+
+
+def test_mask_of_another_size(make_record: Make, tmp_path: Path) -> None:
+    record = make_record()
+    write_mask(tmp_path / record.mask, np.ones((12, 8), dtype=np.uint8))
+    with pytest.raises(DataError, match=r"masks/one\.png: mask is 8x12, image is 12x8; export the mask"):
+        check(tmp_path, record)
+
+
+def test_mask_value_that_is_no_class(make_record: Make, tmp_path: Path) -> None:
+    record = make_record()
+    mask = np.full((8, 12), 255, dtype=np.uint8)
+    mask[0, :3] = (2, 3, 7)
+    write_mask(tmp_path / record.mask, mask)
+    with pytest.raises(DataError, match=r"masks/one\.png: mask value 3, 7 is no class; .* 1 to 2 "):
+        check(tmp_path, record)
+
+
+def test_colour_mask(make_record: Make, tmp_path: Path) -> None:
+    record = make_record()
+    Image.new("RGB", (12, 8)).save(tmp_path / record.mask)
+    with pytest.raises(DataError, match=r"masks/one\.png: mask mode is RGB"):
+        check(tmp_path, record)
+
+
+@pytest.mark.parametrize("name", ["", "2007/one"])
+def test_id_that_is_no_file_name(make_record: Make, tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="an id names files"):
+        check(tmp_path, make_record(id=name))
+
+
+def test_id_twice(make_record: Make, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="one: this id stands twice"):
+        check(tmp_path, make_record(), make_record())
+
+
+def test_many_faults_are_counted_and_the_first_shown(make_record: Make, tmp_path: Path) -> None:
+    records = [make_record(f"image{number}", labels=()) for number in range(8)]
+    with pytest.raises(DataError) as caught:
+        check(tmp_path, *records)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "train.txt: 8 problems in 8 images"
+    assert [line.split(":")[0] for line in lines[1:6]] == [f"image{number}" for number in range(5)]
+    assert lines[6:] == ["... and 3 more"]
