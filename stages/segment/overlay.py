@@ -4,7 +4,7 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from stages.errors import SettingsError
 from stages.settings import Strict
@@ -24,8 +24,6 @@ class Overlay(Strict):
     model: merged over the model that tagmask makes of the settings, by mmengine's rules (`_delete_` included).
     optim_wrapper: merged over the optimizer in the same way.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     features: Literal["last", "low_and_last", "pyramid"]
     output_stride: Literal[8, 16, 32]

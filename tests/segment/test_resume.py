@@ -46,7 +46,9 @@ def test_killed_training_ends_with_the_weights_of_an_unbroken_one(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed.parent / "segmenter.safetensors").exists()
-    subprocess.run(command(arguments), cwd=REPOSITORY, check=True)
+    resumed = subprocess.run(command(arguments), cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    # A run that started afresh would end with the same weights.
+    assert "resuming from its last checkpoint" in resumed.stderr
 
     ours = load_file(killed.parent / "segmenter.safetensors")
     expected = load_file(unbroken.parent / "segmenter.safetensors")
