@@ -10,12 +10,16 @@ from stages.errors import DataError
 from stages.files import atomic_path, write_text
 
 COLUMNS = ("id", "image", "mask", "labels", "split", "caption")
+BESIDE = "./"  # paths that start so are relative to the index itself
 LABEL_SEPARATOR = ";"  # class names may hold spaces (COCO's do)
 
 
 @dataclass(frozen=True)
 class Record:
-    """One image: paths relative to the dataset root, class names as tags; `mask` and `caption` may be empty."""
+    """One image: paths relative to the dataset root, class names as tags; `mask` and `caption` may be empty.
+
+    A mask that tagmask made lies beside the index: its path is absolute here, and `./...` in the file.
+    """
 
     id: str
     image: str
@@ -32,15 +36,13 @@ def write_index(path: Path, records: Sequence[Record]) -> None:
         writer.writerow(COLUMNS)
         for record in records:
             labels = LABEL_SEPARATOR.join(record.labels)
-            writer.writerow((record.id, record.image, record.mask, labels, record.split, record.caption))
+            mask = _to_file(record.mask, Path(path).parent)
+            writer.writerow((record.id, record.image, mask, labels, record.split, record.caption))
 
 
 def read_index(path: Path) -> list[Record]:
     """Reads an index CSV. Raises DataError for a missing file, other columns, or an id that stands twice."""
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such index; the stage `data` writes it")
-    records = list(_parse_rows(path))
+    records = read_rows(path)
     seen: set[str] = set()
     for record in records:
         if record.id in seen:
@@ -49,13 +51,37 @@ def read_index(path: Path) -> list[Record]:
     return records
 
 
-def _parse_rows(path: Path) -> Iterator[Record]:
+def read_rows(path: Path) -> list[Record]:
+    """`read_index` without the look for ids that stand twice."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such index; the stage `data` writes it")
+    return list(_parse_rows(path))
+
+
+def read_table(path: Path) -> csv.DictReader:
+    """The rows of a CSV. Raises DataError when it is not UTF-8 (with or without a byte order mark)."""
     try:
         # With or without the mark that spreadsheets put in front of UTF-8.
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
-    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return csv.DictReader(io.StringIO(text, newline=""))
+
+
+def _to_file(mask: str, folder: Path) -> str:
+    """A mask's path as it stands in an index in `folder`, so that results can be moved as a whole."""
+    if mask and Path(mask).is_relative_to(folder.absolute()):
+        return f"{BESIDE}{Path(mask).relative_to(folder.absolute()).as_posix()}"
+    return mask
+
+
+def _from_file(mask: str, folder: Path) -> str:
+    return str(folder.absolute() / mask.removeprefix(BESIDE)) if mask.startswith(BESIDE) else mask
+
+
+def _parse_rows(path: Path) -> Iterator[Record]:
+    rows = read_table(path)
     if tuple(rows.fieldnames or ()) != COLUMNS:
         raise DataError(f"{path}: columns are {rows.fieldnames}, must be {list(COLUMNS)}; rerun the stage `data`")
     for row in rows:
@@ -65,7 +91,8 @@ def _parse_rows(path: Path) -> Iterator[Record]:
                 " empty ones empty"
             )
         labels = tuple(filter(None, row["labels"].split(LABEL_SEPARATOR)))
-        yield Record(row["id"], row["image"], row["mask"], labels, row["split"], row["caption"])
+        mask = _from_file(row["mask"], path.parent)
+        yield Record(row["id"], row["image"], mask, labels, row["split"], row["caption"])
 
 
 def write_classes(path: Path, classes: Sequence[str]) -> None:

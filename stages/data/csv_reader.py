@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from stages.errors import DataError
-from stages.index import COLUMNS, Record, read_index
+from stages.index import COLUMNS, Record, read_rows
 from stages.settings import DataSettings
 
 
@@ -17,11 +17,13 @@ def read_csv_split(root: Path, split: str, settings: DataSettings) -> tuple[list
     if not source.is_file():
         raise DataError(f"{source}: no such file; data.format csv reads one CSV a split, columns {','.join(COLUMNS)}")
     records = []
-    for record in read_index(source):
+    for record in read_rows(source):
         if record.split not in ("", split):
             raise DataError(
                 f"{source}: {record.id} says split {record.split!r}; this file is the split {split!r}, move the row"
             )
         labels = tuple(dict.fromkeys(label.strip() for label in record.labels))
-        records.append(dataclasses.replace(record, split=split, labels=labels))
+        below = Path(record.mask).is_relative_to(root.absolute())
+        mask = str(Path(record.mask).relative_to(root.absolute())) if below else record.mask
+        records.append(dataclasses.replace(record, mask=mask, split=split, labels=labels))
     return records, source

@@ -1,25 +1,60 @@
 """Reads a split of the dataset, checks every image in it, and writes its index."""
 
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
 from typing import get_args
 
 from stages.command import main, parse_settings, parser
 from stages.data.captions import with_captions
-from stages.data.problems import check_records
+from stages.data.left_out import leave_out, write_left_out
+from stages.data.problems import Problem, find_all, refuse_problems
 from stages.data.readers import read_split
-from stages.index import write_index
+from stages.index import Record, write_index
 from stages.settings import DataSettings, SplitName
+
+log = logging.getLogger(__name__)
+
+
+def with_made_masks(records: Sequence[Record], folder: Path) -> list[Record]:
+    """The records with the masks that `make_truth` made for those that bring none of their own."""
+    made = {path.stem: str(path.absolute()) for path in folder.glob("*.png")}
+    return [dataclasses.replace(record, mask=record.mask or made.get(record.id, "")) for record in records]
+
+
+def without_truth(records: Sequence[Record], split: str, format: str) -> list[Problem]:
+    """The images for which `make_truth` could make no mask, in a split that must have masks."""
+    if (split == "test" and format == "voc") or not any(record.mask for record in records):
+        return []
+    text = "no true mask could be made; its log says why"
+    return [Problem(place, f"{own.id}: {text}") for place, own in enumerate(records) if not own.mask]
 
 
 def run(arguments: list[str] | None = None) -> None:
     commands = parser(__doc__, "root", "output")
     commands.add_argument("--split", choices=get_args(SplitName), required=True)
+    commands.add_argument("--masks", type=Path, help="folder of masks that were made for this split")
+    commands.add_argument("--left-out", type=Path, help="table of the images that are left out (CSV)")
+    commands.add_argument("--processes", type=int, default=1, help="processes that read the images")
     args = commands.parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)
     records, source = read_split(args.root, args.split, settings)
+    if args.masks:
+        records = with_made_masks(records, args.masks)
     if settings.captions is not None:
         records = with_captions(records, settings.captions, split=args.split)
-    check_records(records, args.root, settings.classes, source=source)
-    write_index(args.output, records)
+    problems = find_all(records, args.root, settings.classes, source=source, processes=args.processes)
+    if args.masks:
+        problems += without_truth(records, args.split, settings.format)
+    if settings.on_error == "stop":
+        refuse_problems(problems, len(records), source=source)
+    kept, out = leave_out(records, problems, source=source)
+    if out:
+        log.warning("%s: %d of %d images left out, the first: %s", source, len(out), len(records), out[0].problem)
+    if args.left_out:
+        write_left_out(args.left_out, out)
+    write_index(args.output, kept)
 
 
 if __name__ == "__main__":

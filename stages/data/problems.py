@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -11,40 +12,75 @@ from tqdm import tqdm
 from stages.errors import DataError
 from stages.images import IGNORE, read_image, read_mask
 from stages.index import LABEL_SEPARATOR, Record
+from stages.pool import over_processes
 
 log = logging.getLogger(__name__)
 
 SHOWN = 5  # problems spelt out in the error; the rest is counted
 
 
-def check_records(records: Sequence[Record], root: Path, classes: Sequence[str], *, source: Path) -> None:
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with the record at `position` of its list, with the cure."""
+
+    position: int
+    text: str
+
+
+def check_records(
+    records: Sequence[Record], root: Path, classes: Sequence[str], *, source: Path, processes: int = 1
+) -> None:
     """Decodes every image and mask in full. `source` is the file that lists the split, for the messages.
 
-    Raises one DataError with the first few problems and the number of all: a file that is missing or cannot be decoded,
-    a training image without tags, an unknown tag, an id that stands twice or holds a `/`, a mask of another size than
-    its image or with values that are no class.
+    Raises one DataError with the first few problems and the number of all, as `find_all` finds them.
     """
-    if not records:
-        raise DataError(f"{source}: lists no image; a split needs at least one")
-    started = perf_counter()
-    problems = list(find_twins(records))
-    for record in tqdm(records, desc=f"check {records[0].split}", unit="image"):
-        problems += find_problems(record, root, classes)
-    seconds = perf_counter() - started
-    log.info("%d images checked, %.1f images/s, %d problems", len(records), len(records) / seconds, len(problems))
+    refuse_problems(find_all(records, root, classes, source=source, processes=processes), len(records), source=source)
+
+
+def refuse_problems(problems: Sequence[Problem], images: int, *, source: Path) -> None:
+    """Raises DataError where there is a problem."""
     if problems:
         more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise DataError("\n".join([f"{source}: {count} in {len(records)} images", *problems[:SHOWN], *more]))
+        shown = [problem.text for problem in problems[:SHOWN]]
+        raise DataError("\n".join([f"{source}: {count} in {images} images", *shown, *more]))
 
 
-def find_twins(records: Sequence[Record]) -> Iterator[str]:
-    """Problems of ids that stand more than once."""
+def find_all(
+    records: Sequence[Record], root: Path, classes: Sequence[str], *, source: Path, processes: int = 1
+) -> list[Problem]:
+    """Every problem, in the order of the records: a file that is missing or cannot be decoded, a training image without
+    tags, an unknown tag, an id that stands twice or holds a `/`, a mask of another size than its image or with values
+    that are no class. Raises DataError where there is no record at all."""
+    if not records:
+        raise DataError(f"{source}: lists no image of this split; a split needs at least one")
+    started = perf_counter()
+    problems = list(find_twins(records))
+    title = f"check {records[0].split}"
+    if processes == 1:
+        for position, record in enumerate(tqdm(records, desc=title, unit="image", mininterval=1)):
+            problems += _numbered(position, record, root, classes)
+    else:
+        jobs = ((position, record, root, tuple(classes)) for position, record in enumerate(records))
+        for found in over_processes(_numbered, jobs, processes, title=title):
+            problems += found
+    seconds = perf_counter() - started
+    log.info("%d images checked, %.1f images/s, %d problems", len(records), len(records) / seconds, len(problems))
+    return sorted(problems, key=lambda problem: problem.position)
+
+
+def find_twins(records: Sequence[Record]) -> Iterator[Problem]:
+    """Problems of ids that stand more than once, of all but the first."""
     seen: set[str] = set()
-    for record in records:
+    for position, record in enumerate(records):
         if record.id in seen:
-            yield f"{record.id}: this id stands twice; ids name files and must be unique in a split"
+            text = f"{record.id}: this id stands twice; ids name files and must be unique in a split"
+            yield Problem(position, text)
         seen.add(record.id)
+
+
+def _numbered(position: int, record: Record, root: Path, classes: Sequence[str]) -> list[Problem]:
+    return [Problem(position, text) for text in find_problems(record, root, classes)]
 
 
 def find_problems(record: Record, root: Path, classes: Sequence[str]) -> Iterator[str]:

@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from stages.data.coco_reader import read_coco_split
 from stages.data.csv_reader import read_csv_split
 from stages.data.demo_reader import read_demo_split
+from stages.data.folder_reader import read_folder_split
+from stages.data.openimages_reader import read_openimages_split
 from stages.data.voc_reader import read_voc_split
 from stages.errors import DataError
 from stages.index import Record
@@ -19,13 +22,26 @@ READERS: Mapping[str, Reader] = MappingProxyType(
     {
         "demo": read_demo_split,
         "voc": read_voc_split,
+        "coco": read_coco_split,
+        "openimages": read_openimages_split,
+        "folder": read_folder_split,
         "csv": read_csv_split,
     }
 )
 
 
 def read_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
-    """Reads a split of the configured format. Raises DataError when the dataset folder is missing."""
+    """Reads a split of the configured format.
+
+    Raises DataError when the dataset folder is missing, and when the split has not `data.expected` images.
+    """
     if not root.is_dir():
         raise DataError(f"data.root: {root} is no folder; put the dataset there or correct data.root in the config")
-    return READERS[settings.format](root, split, settings)
+    records, source = READERS[settings.format](root, split, settings)
+    expected = next((count for name, count in settings.expected.items() if name == split), None)
+    if expected is not None and len(records) != expected:
+        raise DataError(
+            f"{source}: gives {len(records):,} images of the split {split!r}, and data.expected.{split} says"
+            f" {expected:,}; complete the file, or correct the number where you mean another split"
+        )
+    return records, source

@@ -40,7 +40,7 @@ def survey_split(records: Sequence[Record], root: Path, classes: Sequence[str], 
     tags = Counter(dict.fromkeys(classes, 0))
     sizes: list[tuple[int, int]] = []
     contents: dict[str, tuple[str, ...]] = {}
-    problems = list(find_twins(records))
+    problems = [problem.text for problem in find_twins(records)]
     for record in tqdm(records, desc=f"check {split}", unit="image"):
         tags.update(record.labels)
         problems += find_problems(record, root, classes)

@@ -4,7 +4,15 @@ from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
 from stages.settings.base import SplitName, Strict
 from stages.settings.compare import CompareSettings
 from stages.settings.crf import CRF_SETS, CrfSettings
-from stages.settings.data import DataSettings, DemoSettings, VocSettings
+from stages.settings.data import (
+    CocoSettings,
+    DataSettings,
+    DemoSettings,
+    Encoding,
+    FolderSettings,
+    OpenImagesSettings,
+    VocSettings,
+)
 from stages.settings.encode import EncodeSettings, PretrainedClip, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
 from stages.settings.experiment import Experiment
@@ -24,20 +32,24 @@ __all__ = [
     "AttentionAffinity",
     "BootstrappedLoss",
     "CnnBackbone",
+    "CocoSettings",
     "CompareSettings",
     "CrfSettings",
     "CrossEntropyLoss",
     "DataSettings",
     "DemoSettings",
     "EncodeSettings",
+    "Encoding",
     "EvaluateSettings",
     "Experiment",
+    "FolderSettings",
     "HybridBackbone",
     "LearnedAffinity",
     "LocalizeSettings",
     "LocalizerTraining",
     "MapSettings",
     "MctformerSettings",
+    "OpenImagesSettings",
     "PretrainedClip",
     "RefineSettings",
     "ReportSettings",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.base import Count, Share, Strict
+from stages.settings.base import Count, Share, SplitName, Strict
 
 
 class DemoSettings(Strict):
@@ -36,12 +36,77 @@ class VocSettings(Strict):
     difficult: bool = Field(
         True, description="whether objects that the annotation calls difficult give tags; else images may have none"
     )
+    sbd: Path | None = Field(
+        None,
+        description="folder of SBD below the dataset root (cls/*.mat, train.txt, val.txt): gives the masks that"
+        " `masks` lacks, and the list train_aug where it is missing",
+    )
+
+
+Encoding = Literal["contiguous", "raw_id", "raw_id_plus_91", "stuff"]
+
+
+class CocoSettings(Strict):
+    """COCO's own files: annotations/instances_<name>.json and the folder <name> of images."""
+
+    train: str = Field("train2014", description="name of the images used for training")
+    val: str = Field("val2014", description="name of the images used for validation")
+    untagged: tuple[SplitName, ...] = Field(
+        (), description="splits that keep the images without any object: all 40,504 of val, not 40,137; never train"
+    )
+    captions: bool = Field(
+        False, description="whether annotations/captions_<name>.json is read: the first caption of each image"
+    )
+    masks: Path | None = Field(
+        None,
+        description="folder below the dataset root with masks that others made, <name>/<file>.png; without, masks are"
+        " drawn from the JSON",
+    )
+    encoding: Encoding | None = Field(
+        None,
+        description="values of these masks: 1 to 80 | category ids, to 90 | the same plus 91 | COCO-Stuff's, ids less"
+        " one and stuff from 91; without, recognised by comparing them with the JSON, or refused",
+    )
+
+    @model_validator(mode="after")
+    def no_untagged_training(self) -> "CocoSettings":
+        if "train" in self.untagged:
+            raise ValueError("`untagged` cannot hold train: the localizer learns from tags, and these images have none")
+        if self.encoding is not None and self.masks is None:
+            raise ValueError("`encoding` is of `masks`, which is not given")
+        return self
+
+
+class OpenImagesSettings(Strict):
+    """The benchmark of Choe et al. (CVPR 2020): lists in <metadata>/<split>/, images and masks below the root."""
+
+    metadata: Path = Field(
+        Path("metadata"),
+        description="folder below the dataset root with <split>/class_labels.txt and <split>/localization.txt",
+    )
+    masks: Path = Field(Path(), description="folder below the dataset root to which localization.txt is relative")
+
+
+class FolderSettings(Strict):
+    """A folder of photos and a table of their tags."""
+
+    table: Path = Field(
+        Path("tags.csv"),
+        description="CSV below the dataset root with the columns image,tags and, if you like, split, mask, caption",
+    )
+    val: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="share of the images without a split that becomes val; drawn by name, so it stays the same"
+    )
+    test: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of them that becomes test")
 
 
 class DataSettings(Strict):
     """Which images, which classes, and into how many jobs the work over them is cut."""
 
-    format: Literal["demo", "voc", "csv"] = Field(description="demo set | VOC layout | an index CSV a split")
+    format: Literal["demo", "voc", "coco", "openimages", "folder", "csv"] = Field(
+        description="demo set | VOC layout | COCO's own files | the OpenImages30k benchmark | photos and a table of"
+        " their tags | an index CSV a split"
+    )
     root: Path | None = Field(None, description="dataset folder; paths in the index are relative to it")
     classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=254)] = Field(
         description="class names in mask order: the first is mask value 1"
@@ -50,9 +115,23 @@ class DataSettings(Strict):
         None,
         description='JSONL file with a caption an image, {"id": ..., "caption": ...}; stands before the dataset\'s own',
     )
+    expected: dict[SplitName, Count] = Field(
+        {}, description="images that a split must list; another number is an error, so that scores are of known splits"
+    )
+    on_error: Literal["stop", "skip"] = Field(
+        "stop",
+        description="of images that cannot be used: stop before training | leave them out, listed in data/left_out and"
+        " in the report",
+    )
+    fetch: bool = Field(
+        False, description="whether missing files are downloaded into `root` where the licence allows (voc, coco)"
+    )
     shards: Count = Field(4, description="jobs into which work over the images of a split is cut")
     demo: DemoSettings = DemoSettings()
     voc: VocSettings = VocSettings()
+    coco: CocoSettings = CocoSettings()
+    openimages: OpenImagesSettings = OpenImagesSettings()
+    folder: FolderSettings = FolderSettings()
 
     @model_validator(mode="after")
     def root_is_given(self) -> "DataSettings":
@@ -60,4 +139,6 @@ class DataSettings(Strict):
             raise ValueError(f"format {self.format!r} needs `root`, the folder that holds the dataset")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("a class name stands twice in `classes`")
+        if self.fetch and self.format not in ("voc", "coco"):
+            raise ValueError(f"`fetch` knows where `voc` and `coco` are to be had, not {self.format!r}; leave it out")
         return self

@@ -1,5 +1,6 @@
 """Settings of the stages `evaluate` and `report`."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -21,6 +22,16 @@ class EvaluateSettings(Strict):
     )
     segmenter: tuple[SplitName, ...] = Field(
         ("val", "test"), description="splits with true masks, to score predictions"
+    )
+    train_list: Path | None = Field(
+        None,
+        description="file of ids, one a line: of train, only these images are scored; VOC's published figures are of"
+        " the 1,464 in ImageSets/Segmentation/train.txt",
+    )
+    localization: tuple[SplitName, ...] = Field(
+        (),
+        description="splits whose maps are scored as by wsolevaluation, PxAP and pIoU, the threshold chosen on val; of"
+        " data.format openimages",
     )
 
 

@@ -58,4 +58,13 @@ class Experiment(Strict):
         unpredicted = sorted(set(self.evaluate.segmenter) - set(self.segment.predict))
         if unpredicted:
             raise ValueError(f"evaluate.segmenter scores {', '.join(unpredicted)}, which segment.predict leaves out")
+        if "val" not in self.segment.predict:
+            raise ValueError("segment.predict leaves out val, which the report shows; add it")
+        if self.evaluate.localization:
+            if self.data.format != "openimages":
+                raise ValueError(
+                    f"evaluate.localization needs data.format `openimages`, not {self.data.format!r}; leave it empty"
+                )
+            if "val" not in self.evaluate.localization or "train" in self.evaluate.localization:
+                raise ValueError("evaluate.localization must hold val, where the threshold is chosen, and not train")
         return self

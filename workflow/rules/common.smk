@@ -36,8 +36,9 @@ def checked_experiment():
         raise WorkflowError(f"{source}: {error}")
     validate(config, "../schemas/config.schema.yaml", set_default=False)
     root = checked.data.root
-    if root is not None and not root.is_dir():
-        raise WorkflowError(f"{source}: data.root: no folder {root}; put the dataset there or name its folder")
+    if root is not None and not root.is_dir() and not checked.data.fetch:
+        cure = ", or set data.fetch to download what may be" if checked.data.format in ("voc", "coco") else ""
+        raise WorkflowError(f"{source}: data.root: no folder {root}; put the dataset there or name its folder{cure}")
     return checked
 
 
@@ -52,11 +53,13 @@ SHARDS = range(experiment.data.shards)
 # Every split that is used; val is the one that the report shows. Training waits for the indexes of all of them, so that
 # an image that cannot be used is told before the long work starts, not after it.
 SPLITS = sorted(
-    {"train", "val", *experiment.evaluate.maps, *experiment.segment.predict, *experiment.evaluate.segmenter},
+    {"train", "val", *MAP_SPLITS, *experiment.segment.predict, *experiment.evaluate.segmenter},
     key=("train", "val", "test").index,
 )
-# The splits that get maps and pseudo masks: one to train the segmenter on, others to be scored.
-MAP_SPLITS = sorted({"train", *experiment.evaluate.maps}, key=SPLITS.index)
+# The splits that get maps and pseudo masks: one to train the segmenter on, one for the report, others to be scored.
+MAP_SPLITS = sorted(
+    {"train", "val", *experiment.evaluate.maps, *experiment.evaluate.localization}, key=("train", "val", "test").index
+)
 
 
 wildcard_constraints:
@@ -68,6 +71,22 @@ wildcard_constraints:
 
 # Threads that wait by spinning slow each other down fivefold when anything else runs on the machine.
 shell.prefix("export OMP_WAIT_POLICY=PASSIVE; ")
+
+
+# Settings of `data` that change nothing in the composed set, and none of the true masks that are made.
+NOT_OF_DEMO = [
+    "shards",
+    "voc",
+    "coco",
+    "openimages",
+    "folder",
+    "expected",
+    "on_error",
+    "fetch",
+    "demo.cache",
+    "demo.packages",
+]
+DATA_OF_INDEX = ["captions", "shards", "demo", "folder", "fetch", "expected", "coco.captions"]
 
 
 def settings(section, only=(), without=()):
@@ -97,20 +116,40 @@ def dataset_root(wildcards):
 
 
 def dataset():
-    """The composed set as an input of the rules that read images; a dataset of the user's own is no rule's output."""
-    return {"dataset": "results/{experiment}/data/set"} if experiment.data.format == "demo" else {}
+    """The composed or fetched set as an input of the rules that read images; another is no rule's output."""
+    if experiment.data.format == "demo":
+        return {"dataset": "results/{experiment}/data/set"}
+    return {"dataset": "results/{experiment}/data/fetched.json"} if experiment.data.fetch else {}
 
 
 def split_list(wildcards):
-    """The file of a user's dataset that lists a split. Where it is missing, `make_index` says so in its own words."""
-    root, split = experiment.data.root, wildcards.split
-    if experiment.data.format == "csv":
-        lists = root / f"{split}.csv"
-    elif experiment.data.format == "voc":
-        lists = root / "ImageSets" / "Segmentation" / f"{getattr(experiment.data.voc, split)}.txt"
+    """The files of a user's dataset that list a split. Where one is missing, the command says so in its own words."""
+    data, split = experiment.data, wildcards.split
+    if data.format == "csv":
+        lists = [f"{split}.csv"]
+    elif data.format == "voc":
+        lists = [f"ImageSets/Segmentation/{getattr(data.voc, split)}.txt"]
+    elif data.format == "coco":
+        lists = [f"annotations/instances_{getattr(data.coco, split, split)}.json"]
+    elif data.format == "openimages":
+        lists = [data.openimages.metadata / split / name for name in ("class_labels.txt", "localization.txt")]
+    elif data.format == "folder":
+        lists = [data.folder.table]
     else:
         return []
-    return [lists] if lists.is_file() else []
+    return [data.root / path for path in lists if (data.root / path).is_file()]
+
+
+def made_masks():
+    """The folder of true masks that `make_truth` makes, for datasets that do not bring them as indexed PNGs."""
+    made = experiment.data.format in ("coco", "openimages") or experiment.data.voc.sbd is not None
+    return {"masks": "results/{experiment}/data/masks/{split}"} if made else {}
+
+
+def train_list(wildcards):
+    """The list of training images that are scored, where the config names one."""
+    chosen = experiment.evaluate.train_list if wildcards.split == "train" else None
+    return {"only": chosen} if chosen else {}
 
 
 def weights(model):

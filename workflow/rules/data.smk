@@ -39,7 +39,7 @@ rule compose:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=settings("data", without=["captions", "shards", "voc", "demo.cache", "demo.packages"]),
+        settings=settings("data", without=["captions", *NOT_OF_DEMO]),
         seed=experiment.seed,
         code=code_of("stages.data.compose"),
     shell:
@@ -68,32 +68,108 @@ rule list_classes:
         "python -m stages.data.list_classes --settings {params.settings:q} --output {output.classes} &> {log}"
 
 
-rule make_index:
-    input:
-        **dataset(),
-        lists=split_list,
-        # Where it is missing, `make_index` says so in its own words.
-        captions=[path for path in [experiment.data.captions] if path and path.is_file()],
+# Where the licence allows; otherwise, and without internet, it says which files to put where.
+rule fetch_dataset:
     output:
-        index="results/{experiment}/data/{split}.csv",
+        fetched="results/{experiment}/data/fetched.json",
     log:
-        "logs/{experiment}/data/index/{split}.log",
+        "logs/{experiment}/data/fetch_dataset.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/index/{split}.tsv"
+        "results/{experiment}/benchmarks/data/fetch_dataset.tsv"
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         gpu=0,
         mem_mb=2000,
-        runtime=120,
+        runtime=1440,
     params:
-        settings=settings("data", without=["shards", "demo"]),
+        settings=settings("data", only=["format", "root", "classes"]),
         root=dataset_root,
+        code=code_of("stages.data.fetch_dataset"),
+    message:
+        "Fetching the dataset. Follow it with: tail -f {log}"
+    shell:
+        "python -m stages.data.fetch_dataset --settings {params.settings:q} --root {params.root:q}"
+        " --output {output.fetched} &> {log}"
+
+
+rule make_truth:
+    input:
+        **dataset(),
+        lists=split_list,
+    output:
+        masks=directory("results/{experiment}/data/masks/{split}"),
+    log:
+        "logs/{experiment}/data/masks/{split}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/data/masks/{split}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=0,
+        mem_mb=6000,
+        runtime=240,
+    params:
+        settings=settings("data", without=DATA_OF_INDEX),
+        root=dataset_root,
+        options="",
+        code=code_of("stages.data.make_truth"),
+    shell:
+        "python -m stages.data.make_truth --settings {params.settings:q} --split {wildcards.split} {params.options}"
+        " --root {params.root:q} --processes {threads} --output {output.masks} &> {log}"
+
+
+# The masks of wsolevaluation's protocol: united at its size, not at that of the image.
+use rule make_truth as make_localization_truth with:
+    output:
+        masks=directory("results/{experiment}/data/localization/{split}"),
+    log:
+        "logs/{experiment}/data/localization/{split}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/data/localization/{split}.tsv"
+    params:
+        settings=settings("data", without=DATA_OF_INDEX),
+        root=dataset_root,
+        options="--side 224",
+        code=code_of("stages.data.make_truth"),
+
+
+rule make_index:
+    input:
+        **dataset(),
+        **made_masks(),
+        lists=split_list,
+        # Where it is missing, `make_index` says so in its own words.
+        captions=[path for path in [experiment.data.captions] if path and path.is_file()],
+    output:
+        index="results/{experiment}/data/{split}.csv",
+        left_out=report(
+            "results/{experiment}/data/left_out/{split}.csv",
+            caption="../report/left_out.rst",
+            category="Data",
+            labels={"split": "{split}", "shows": "images left out, and why"},
+        ),
+    log:
+        "logs/{experiment}/data/index/{split}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/data/index/{split}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=0,
+        mem_mb=6000,
+        runtime=240,
+    params:
+        settings=settings("data", without=["shards", "demo", "fetch"]),
+        root=dataset_root,
+        options=lambda wildcards, input: f"--masks {input.masks}" if made_masks() else "",
         code=code_of("stages.data.make_index"),
     shell:
-        "python -m stages.data.make_index --settings {params.settings:q} --split {wildcards.split}"
-        " --root {params.root:q} --output {output.index} &> {log}"
+        "python -m stages.data.make_index --settings {params.settings:q} --split {wildcards.split} {params.options}"
+        " --root {params.root:q} --processes {threads} --left-out {output.left_out} --output {output.index} &> {log}"
 
 
 rule draw_sheet:
@@ -119,7 +195,7 @@ rule draw_sheet:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=settings("data", without=["captions", "shards", "demo"]),
+        settings=settings("data", only=["format", "root", "classes"]),
         root=dataset_root,
         code=code_of("stages.data.draw_sheet"),
     shell:

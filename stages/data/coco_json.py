@@ -1,0 +1,61 @@
+"""COCO's own annotation files, read by pycocotools."""
+
+import contextlib
+import io
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from pycocotools.coco import COCO
+
+from stages.errors import DataError
+from stages.settings import DataSettings
+
+log = logging.getLogger(__name__)
+
+
+def coco_name(settings: DataSettings, split: str) -> str:
+    """The name that COCO's files have for a split. Raises DataError for test, whose annotations are not public."""
+    names = {"train": settings.coco.train, "val": settings.coco.val}
+    if split not in names:
+        raise DataError(
+            "data.format coco: annotations of test are not public; leave it out of segment.predict and evaluate"
+        )
+    return names[split]
+
+
+def load_coco(path: Path) -> COCO:
+    """A JSON file of annotations. Raises DataError when it is missing or not such a file."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; unpack annotations_trainval2014.zip below data.root")
+    try:
+        # pycocotools tells its progress on stdout.
+        with contextlib.redirect_stdout(io.StringIO()) as messages:
+            coco = COCO(str(path))
+    except (ValueError, KeyError, AssertionError, TypeError) as error:
+        raise DataError(f"{path}: not a JSON file of COCO annotations ({error!r}); unpack it again") from error
+    log.info("%s: %s", path, " ".join(messages.getvalue().split()))
+    if "images" not in coco.dataset or "annotations" not in coco.dataset:
+        raise DataError(f"{path}: holds no images or no annotations; name COCO's instances or captions file")
+    return coco
+
+
+def load_instances(root: Path, name: str) -> tuple[COCO, Path]:
+    """annotations/instances_<name>.json and its path."""
+    path = root / "annotations" / f"instances_{name}.json"
+    return load_coco(path), path
+
+
+def class_values(coco: COCO, classes: Sequence[str], path: Path) -> dict[int, int]:
+    """Mask value (from 1, in the config's order) of each category id. Raises DataError unless the names agree."""
+    names = {category["id"]: category["name"] for category in coco.dataset.get("categories", [])}
+    missing = sorted(set(names.values()) - set(classes))
+    unknown = sorted(set(classes) - set(names.values()))
+    if missing or unknown:
+        parts = [
+            f"{label} {', '.join(map(repr, found[:5]))}{' ...' if len(found) > 5 else ''}"
+            for label, found in (("lacks", missing), ("has besides", unknown))
+            if found
+        ]
+        raise DataError(f"{path}: data.classes must be its {len(names)} categories, but {' and '.join(parts)}")
+    return {number: classes.index(name) + 1 for number, name in names.items()}

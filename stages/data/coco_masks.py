@@ -1,0 +1,166 @@
+"""Semantic masks of COCO: drawn from the official JSON, or converted from masks that others made of it."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as rle_masks
+from pycocotools.coco import COCO
+
+from stages.data.coco_json import class_values, coco_name, load_instances
+from stages.errors import DataError
+from stages.images import BACKGROUND, IGNORE, read_mask
+from stages.settings import DataSettings, Encoding
+
+log = logging.getLogger(__name__)
+
+STUFF = range(92, 183)  # category ids of COCO-Stuff's own classes: background here
+EXAMINED = 500  # masks of a split that are compared with the JSON to recognise their encoding
+UNKNOWN = 254  # marks a value that an encoding does not have
+
+
+@dataclass(frozen=True)
+class CocoObject:
+    """One object: its mask value, whether it is a crowd, and its outline in any of COCO's three forms."""
+
+    value: int
+    crowd: bool
+    outline: Any
+
+
+@dataclass(frozen=True)
+class CocoMask:
+    """An image's mask, to be drawn from its objects, in the order of their ids. size: (rows, columns)."""
+
+    id: str
+    size: tuple[int, int]
+    objects: tuple[CocoObject, ...]
+
+    def draw(self) -> NDArray[np.uint8]:
+        """[rows, columns] uint8: on overlap the object of fewer pixels wins (of equals the one with the lower id);
+        crowd regions are 255 where no object is."""
+        mask = np.full(self.size, BACKGROUND, dtype=np.uint8)
+        areas = [(item, self._decode(item.outline)) for item in self.objects]
+        for _, area in (pair for pair in areas if pair[0].crowd):
+            mask[area] = IGNORE
+        # Stable, so of equals the one with the lower id is drawn last.
+        single = [pair for pair in areas[::-1] if not pair[0].crowd]
+        for item, area in sorted(single, key=lambda pair: -int(pair[1].sum())):
+            mask[area] = item.value
+        return mask
+
+    def _decode(self, outline: Any) -> NDArray[np.bool_]:
+        if isinstance(outline, list):  # polygons
+            encoded = rle_masks.merge(rle_masks.frPyObjects(outline, *self.size))
+        elif isinstance(outline["counts"], list):  # run lengths, not compressed
+            encoded = rle_masks.frPyObjects(outline, *self.size)
+        else:
+            encoded = outline
+        return rle_masks.decode(encoded).astype(bool)
+
+
+@dataclass(frozen=True)
+class ForeignMask:
+    """A mask that others made, and the label of each of its 256 values."""
+
+    id: str
+    path: Path
+    table: NDArray[np.uint8]
+
+    def draw(self) -> NDArray[np.uint8]:
+        """The mask in the config's order. Raises DataError for a value that its encoding does not have."""
+        mask = read_mask(self.path)
+        labels = self.table[mask]
+        if (labels == UNKNOWN).any():
+            value = mask[labels == UNKNOWN][0]
+            raise DataError(f"{self.path}: value {value} is none of data.coco.encoding; correct that, or the mask")
+        return labels
+
+
+def coco_masks(root: Path, split: str, settings: DataSettings) -> Iterator[CocoMask | ForeignMask]:
+    """The masks of a split, of the images that `read_coco_split` lists. Raises DataError as that does, and where the
+    encoding of masks by others cannot be told."""
+    name = coco_name(settings, split)
+    coco, source = load_instances(root, name)
+    values = class_values(coco, settings.classes, source)
+    numbers = [number for number in sorted(coco.imgs) if coco.imgToAnns.get(number) or split in settings.coco.untagged]
+    if settings.coco.masks is None:
+        return (drawn_mask(coco, number, values) for number in numbers)
+    folder = root / settings.coco.masks / name
+    paths = {number: folder / f"{Path(coco.imgs[number]['file_name']).stem}.png" for number in numbers}
+    tables = encoding_tables(values)
+    encoding = settings.coco.encoding or recognise(folder, paths, coco, values, tables)
+    return (ForeignMask(path.stem, path, tables[encoding]) for path in paths.values())
+
+
+def drawn_mask(coco: COCO, number: int, values: Mapping[int, int]) -> CocoMask:
+    """What an image's mask is drawn from."""
+    image = coco.imgs[number]
+    found = sorted(coco.imgToAnns.get(number, ()), key=lambda item: item["id"])
+    objects = tuple(
+        CocoObject(values[item["category_id"]], bool(item.get("iscrowd", 0)), item["segmentation"]) for item in found
+    )
+    return CocoMask(Path(image["file_name"]).stem, (image["height"], image["width"]), objects)
+
+
+def encoding_tables(values: Mapping[int, int]) -> dict[Encoding, NDArray[np.uint8]]:
+    """The label of each of 256 values in every encoding; UNKNOWN where the encoding has no such value."""
+    ids = dict(values)
+    contents: dict[Encoding, dict[int, int]] = {
+        "contiguous": {value: value for value in values.values()},
+        "raw_id": {**ids, **dict.fromkeys(STUFF, BACKGROUND)},
+        "raw_id_plus_91": {number + 91: value for number, value in ids.items()},
+        "stuff": {number - 1: label for number, label in {**ids, **dict.fromkeys(STUFF, BACKGROUND)}.items()},
+    }
+    tables: dict[Encoding, NDArray[np.uint8]] = {}
+    for name, content in contents.items():
+        table = np.full(256, UNKNOWN, dtype=np.uint8)
+        if name != "stuff":  # where 0 is the first category
+            table[BACKGROUND] = BACKGROUND
+        table[IGNORE] = IGNORE
+        table[list(content)] = list(content.values())
+        tables[name] = table
+    return tables
+
+
+def recognise(
+    folder: Path,
+    paths: Mapping[int, Path],
+    coco: COCO,
+    values: Mapping[int, int],
+    tables: Mapping[Encoding, NDArray[np.uint8]],
+) -> Encoding:
+    """The one encoding under which no examined mask shows a class that the JSON does not give its image.
+
+    Raises DataError where none fits, or where several do that read the masks differently.
+    """
+    numbers = list(paths)
+    chosen = [numbers[place] for place in np.unique(np.linspace(0, len(numbers) - 1, EXAMINED).round().astype(int))]
+    fitting: dict[Encoding, int] = dict.fromkeys(get_args(Encoding), 0)
+    seen: set[int] = set()
+    for number in chosen:
+        found = np.unique(read_mask(paths[number]))
+        seen |= set(found.tolist())
+        known = {BACKGROUND, IGNORE, *(values[item["category_id"]] for item in coco.imgToAnns.get(number, ()))}
+        for name, table in tables.items():
+            fitting[name] += set(table[found].tolist()) <= known
+    right = [name for name, count in fitting.items() if count == len(chosen)]
+    readings = {tables[name][sorted(seen)].tobytes() for name in right}
+    counts = ", ".join(f"{name} {count}" for name, count in fitting.items())
+    if len(readings) != 1:
+        reason = "several encodings fit" if readings else "no encoding fits"
+        raise DataError(
+            f"{folder}: {reason} these masks (of {len(chosen)} examined agree with the JSON's classes: {counts}; values"
+            f" {_span(sorted(seen))}); say which it is in data.coco.encoding, or remove data.coco.masks to have them"
+            " drawn from the JSON"
+        )
+    log.info("%s: encoding %s (of %d masks agree with the JSON: %s)", folder, right[0], len(chosen), counts)
+    return right[0]
+
+
+def _span(numbers: Sequence[int]) -> str:
+    return f"{numbers[0]} to {numbers[-1]}"

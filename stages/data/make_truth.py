@@ -1,0 +1,82 @@
+"""Makes the true masks of a split of a dataset that does not bring them as indexed PNGs."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.command import main, parse_settings, parser
+from stages.data.coco_masks import coco_masks
+from stages.data.openimages_reader import openimages_masks
+from stages.data.sbd_masks import sbd_masks
+from stages.errors import DataError
+from stages.files import atomic_folder
+from stages.images import write_mask
+from stages.pool import over_processes
+from stages.settings import DataSettings, SplitName
+
+log = logging.getLogger(__name__)
+
+
+class TrueMask(Protocol):
+    """A mask that has yet to be made; cheap to hand to another process."""
+
+    @property
+    def id(self) -> str: ...
+
+    def draw(self) -> NDArray[np.uint8]:
+        """[rows, columns] uint8. Raises DataError for files that cannot be used."""
+        ...
+
+
+MAKERS: Mapping[str, Callable[[Path, str, DataSettings], Iterator[TrueMask]]] = MappingProxyType(
+    {"coco": coco_masks, "openimages": openimages_masks, "voc": sbd_masks}
+)
+
+
+def write_true_mask(mask: TrueMask, folder: Path) -> str:
+    """Draws a mask and writes it as `<id>.png`. Returns what hinders it, or nothing."""
+    try:
+        write_mask(folder / f"{mask.id}.png", mask.draw())
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def make_truth(masks: Iterator[TrueMask], folder: Path, *, processes: int, skip: bool) -> int:
+    """Writes all masks, and returns their number. Raises DataError with the first fault, unless `skip`: then the image
+    is left without a mask, and the log says so."""
+    written = 0
+    jobs = ((mask, folder) for mask in masks)
+    for fault in over_processes(write_true_mask, jobs, processes, title="true masks"):
+        if fault and not skip:
+            raise DataError(fault)
+        if fault:
+            log.warning("%s", fault)
+        written += not fault
+    return written
+
+
+def run(arguments: list[str] | None = None) -> None:
+    command = parser(__doc__, "root", "output")
+    command.add_argument("--split", choices=get_args(SplitName), required=True)
+    command.add_argument("--side", type=int, help="of openimages: masks of this side, with the value 1")
+    command.add_argument("--processes", type=int, default=1)
+    args = command.parse_args(arguments)
+    settings = parse_settings(DataSettings, args.settings)
+    if args.side:
+        masks: Iterator[TrueMask] = openimages_masks(args.root, args.split, settings, args.side)
+    else:
+        masks = MAKERS[settings.format](args.root, args.split, settings)
+    with atomic_folder(args.output) as folder:
+        skip = settings.on_error == "skip"
+        written = make_truth(masks, folder, processes=args.processes, skip=skip)
+    log.info("%d true masks of %s", written, args.split)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,122 @@
+"""Reads OpenImages30k, the benchmark of Choe et al. (Evaluating Weakly Supervised Object Localization Methods Right,
+CVPR 2020), by the lists that its authors publish."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.errors import DataError
+from stages.images import BACKGROUND, IGNORE, image_size
+from stages.index import Record
+from stages.settings import DataSettings
+
+
+def read_openimages_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
+    """The records of a split and the file that lists them: `<image>,<class from 0>` a line, one class an image.
+
+    The id is the file's name, the mask empty: `make_truth` makes it. Raises DataError for a missing or odd list.
+    """
+    source = root / settings.openimages.metadata / split / "class_labels.txt"
+    records = []
+    for number, (image, label) in _rows(source, 2):
+        if not label.isdigit() or int(label) >= len(settings.classes):
+            raise DataError(
+                f"{source}:{number}: class {label!r} must be a number from 0 to {len(settings.classes) - 1}, a place in"
+                " data.classes"
+            )
+        tags = (settings.classes[int(label)],)
+        records.append(Record(id=PurePosixPath(image).stem, image=image, mask="", labels=tags, split=split))
+    return records, source
+
+
+@dataclass(frozen=True)
+class OpenImagesMask:
+    """An image's mask, to be united from those of its instances; where none is, `ignored` marks what is not counted.
+
+    side: rows and columns of the mask to make; None for the image's own.
+    """
+
+    id: str
+    instances: tuple[Path, ...]
+    ignored: Path | None
+    value: int
+    image: Path
+    side: int | None
+
+    def draw(self) -> NDArray[np.uint8]:
+        """[rows, columns] uint8: `value`, 255 where ignored, 0 elsewhere. Each file is resized by nearest first, as
+        wsolevaluation does (`get_mask`)."""
+        size = (self.side, self.side) if self.side else image_size(self.image)
+        mask = np.full(size, BACKGROUND, dtype=np.uint8)
+        if self.ignored is not None:
+            mask[nearest(_read_set(self.ignored), size)] = IGNORE
+        for path in self.instances:
+            mask[nearest(_read_set(path), size)] = self.value
+        return mask
+
+
+def openimages_masks(
+    root: Path, split: str, settings: DataSettings, side: int | None = None
+) -> Iterator[OpenImagesMask]:
+    """The masks of a split, at the size of its images or, where `side` is given, at (side, side) with the value 1.
+
+    The benchmark has none of train. Raises DataError for an image of the split without a mask, and for odd lists.
+    """
+    source = root / settings.openimages.metadata / split / "localization.txt"
+    if split == "train" and not source.is_file():
+        return
+    folder = root / settings.openimages.masks
+    instances: dict[str, list[Path]] = {}
+    ignored: dict[str, Path] = {}
+    for _, (image, mask, ignore) in _rows(source, 3):
+        instances.setdefault(image, []).append(folder / mask)
+        if ignore:
+            ignored[image] = folder / ignore
+    for record in read_openimages_split(root, split, settings)[0]:
+        if record.image not in instances:
+            raise DataError(
+                f"{source}: has no mask of {record.image}; complete the list or take the image off its split"
+            )
+        yield OpenImagesMask(
+            id=record.id,
+            instances=tuple(instances[record.image]),
+            ignored=ignored.get(record.image),
+            value=1 if side else settings.classes.index(record.labels[0]) + 1,
+            image=root / record.image,
+            side=side,
+        )
+
+
+def nearest(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask resized as OpenCV's INTER_NEAREST does: from the pixel at floor(place x scale). Pillow takes another."""
+    rows, columns = (np.arange(new) * old // new for old, new in zip(mask.shape, size, strict=True))
+    return mask[np.ix_(rows, columns)]
+
+
+def _read_set(path: Path) -> NDArray[np.bool_]:
+    """Where a mask file is not black, of whatever mode it is."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L")) > 0
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such mask; unpack the benchmark's annotations below data.root") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as a mask ({error}); unpack it again") from error
+
+
+def _rows(source: Path, fields: int) -> Iterator[tuple[int, list[str]]]:
+    if not source.is_file():
+        raise DataError(
+            f"{source}: no such list; put the benchmark's metadata there, or correct data.openimages.metadata"
+        )
+    with source.open(newline="", encoding="utf-8") as stream:
+        for number, row in enumerate(csv.reader(stream), start=1):
+            if row and len(row) != fields:
+                raise DataError(f"{source}:{number}: has {len(row)} fields, not {fields}; take the published list")
+            if row:
+                yield number, row
