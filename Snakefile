@@ -36,4 +36,5 @@ rule all:
         results("segment/pseudo_masks/segmenter.safetensors"),
         results("segment/pseudo_masks/predictions/{split}/{shard}", split=experiment.segment.predict, shard=SHARDS),
         results("evaluate/summary.csv"),
+        localization_scores(),
         results("report/index.html"),

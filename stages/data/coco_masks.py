@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 STUFF = range(92, 183)  # category ids of COCO-Stuff's own classes: background here
 EXAMINED = 500  # masks of a split that are compared with the JSON to recognise their encoding
+AGREE = 0.99  # share of them that must agree with the JSON
 UNKNOWN = 254  # marks a value that an encoding does not have
 
 
@@ -134,7 +135,8 @@ def recognise(
     values: Mapping[int, int],
     tables: Mapping[Encoding, NDArray[np.uint8]],
 ) -> Encoding:
-    """The one encoding under which no examined mask shows a class that the JSON does not give its image.
+    """The one encoding under which the examined masks agree with the JSON (99 % of them: of an object of less than a
+    pixel a mask shows nothing): they show no class that it does not give their image, and one where it gives objects.
 
     Raises DataError where none fits, or where several do that read the masks differently.
     """
@@ -145,10 +147,13 @@ def recognise(
     for number in chosen:
         found = np.unique(read_mask(paths[number]))
         seen |= set(found.tolist())
-        known = {BACKGROUND, IGNORE, *(values[item["category_id"]] for item in coco.imgToAnns.get(number, ()))}
+        objects = coco.imgToAnns.get(number, ())
+        known = {values[item["category_id"]] for item in objects}
+        single = any(not item.get("iscrowd", 0) for item in objects)
         for name, table in tables.items():
-            fitting[name] += set(table[found].tolist()) <= known
-    right = [name for name, count in fitting.items() if count == len(chosen)]
+            shown = set(table[found].tolist()) - {BACKGROUND, IGNORE}
+            fitting[name] += shown <= known and (bool(shown) or not single)
+    right = [name for name, count in fitting.items() if count >= AGREE * len(chosen)]
     readings = {tables[name][sorted(seen)].tobytes() for name in right}
     counts = ", ".join(f"{name} {count}" for name, count in fitting.items())
     if len(readings) != 1:

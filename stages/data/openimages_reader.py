@@ -94,7 +94,11 @@ def openimages_masks(
 
 def nearest(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
     """A mask resized as OpenCV's INTER_NEAREST does: from the pixel at floor(place x scale). Pillow takes another."""
-    rows, columns = (np.arange(new) * old // new for old, new in zip(mask.shape, size, strict=True))
+    rows, columns = (
+        # OpenCV inverts its scale twice, and rounding then decides where place x scale is whole.
+        np.minimum(np.floor(np.arange(new) * (1 / (new / old))).astype(int), old - 1)
+        for old, new in zip(mask.shape, size, strict=True)
+    )
     return mask[np.ix_(rows, columns)]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from stages.data.voc_reader import read_voc_split
 from stages.errors import DataError
@@ -28,7 +29,7 @@ class SbdMask:
             content = loadmat(self.path, simplify_cells=True)
             mask = np.asarray(content["GTcls"]["Segmentation"])
         # scipy says in many ways that a file is not its format.
-        except (OSError, ValueError, KeyError, TypeError, IndexError, NotImplementedError) as error:
+        except (OSError, ValueError, KeyError, TypeError, IndexError, NotImplementedError, MatReadError) as error:
             raise DataError(f"{self.path}: cannot be read as a mask of SBD ({error!r}); unpack it again") from error
         if mask.ndim != 2 or mask.max(initial=0) > VOC_CLASSES:
             raise DataError(f"{self.path}: GTcls.Segmentation is no mask of {VOC_CLASSES} classes; unpack it again")

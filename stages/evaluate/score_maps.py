@@ -14,7 +14,7 @@ from stages.evaluate.confusion import mean_iou
 from stages.evaluate.object_sizes import ObjectIous
 from stages.evaluate.scores import FixedScore, ObjectScore, Score, rates_of, write_score
 from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
-from stages.evaluate.truth import read_truth, require_masks
+from stages.evaluate.truth import chosen_records, read_truth, require_masks
 from stages.index import Record, read_classes, read_index
 from stages.seeds import enlarge_maps
 from stages.settings import EvaluateSettings
@@ -89,12 +89,15 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument(
         "--class-threshold", type=float, default=0.5, help="probability from which a class counts as found"
     )
+    command.add_argument("--only", type=Path, help="list of the ids that are scored, one a line; without: all")
     args = command.parse_args(arguments)
     settings = parse_settings(EvaluateSettings, args.settings)
-    records, classes = read_index(args.index), read_classes(args.classes)
+    listed, classes = read_index(args.index), read_classes(args.classes)
+    records = chosen_records(listed, args.only)
     require_masks(records, args.split, "evaluate.maps")
+    chosen = {record.id for record in records}
     probabilities = Probabilities()
-    images = probabilities.collect(read_images(records, args.maps))
+    images = probabilities.collect(image for image in read_images(listed, args.maps) if image.id in chosen)
     samples = read_samples(images, records, args.root, len(classes))
     score = score_sweep(
         iter(tqdm(samples, total=len(records), unit="image", desc="score maps", mininterval=1)),

@@ -16,7 +16,7 @@ from stages.evaluate.boundary import boundary_counts, boundary_ious
 from stages.evaluate.confusion import confusion_matrix
 from stages.evaluate.confusion_picture import draw_confusion, write_confusion
 from stages.evaluate.scores import Score, StageName, rates_of, write_score
-from stages.evaluate.truth import check_mask, read_truth, require_masks
+from stages.evaluate.truth import check_mask, chosen_records, read_truth, require_masks
 from stages.images import BACKGROUND_NAME, IGNORE, read_mask
 from stages.index import read_classes, read_index
 from stages.mask_folders import find_masks
@@ -74,9 +74,10 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
     command.add_argument("--threshold", help="background threshold that made the masks, if any: a number, or its file")
     command.add_argument("--power", type=float, help="exponent of the background score that made the masks, if any")
+    command.add_argument("--only", type=Path, help="list of the ids that are scored, one a line; without: all")
     args = command.parse_args(arguments)
     parse_settings(EvaluateSettings, args.settings)
-    records, classes = read_index(args.index), read_classes(args.classes)
+    records, classes = chosen_records(read_index(args.index), args.only), read_classes(args.classes)
     of_maps = args.stage in ("pseudo_masks", "told_segmenter")
     require_masks(records, args.split, "evaluate.maps" if of_maps else "evaluate.segmenter")
     masks = find_masks(args.masks, (record.id for record in records))

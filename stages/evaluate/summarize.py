@@ -58,7 +58,7 @@ def table_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
 
 def run(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(description=__doc__)
-    command.add_argument("--scores", type=Path, required=True, nargs="+", help="score files (JSON)")
+    command.add_argument("--scores", type=Path, required=True, nargs="*", help="score files (JSON)")
     command.add_argument("--output", type=Path, required=True, help="the table (CSV)")
     args = command.parse_args(arguments)
     rows = table_rows([read_score(path) for path in args.scores])

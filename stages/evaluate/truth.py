@@ -11,6 +11,23 @@ from stages.images import IGNORE, read_mask
 from stages.index import Record
 
 
+def chosen_records(records: Sequence[Record], only: Path | None) -> list[Record]:
+    """The records, or those whose ids the file `only` lists, one a line (`evaluate.train_list`).
+
+    Raises DataError when the file is missing or lists an id that is no record's.
+    """
+    if only is None:
+        return list(records)
+    if not only.is_file():
+        raise DataError(f"evaluate.train_list: no file {only}; correct the path, or leave it out to score all of train")
+    wanted = {line.split()[0] for line in only.read_text(encoding="utf-8").splitlines() if line.strip()}
+    unknown = sorted(wanted - {record.id for record in records})
+    if unknown or not wanted:
+        named = f"{len(unknown)} ids that are no training image, first {unknown[0]!r}" if unknown else "no id"
+        raise DataError(f"evaluate.train_list: {only} lists {named}; give a list of images of train")
+    return [record for record in records if record.id in wanted]
+
+
 def require_masks(records: Sequence[Record], split: str, setting: str) -> None:
     """Raises DataError when the split is empty or an image has no true mask; it names the setting that asks for it."""
     if not records:

@@ -39,8 +39,8 @@ def read_scores(paths: Sequence[Path]) -> list[Score]:
 
 
 def find_scores(folder: Path) -> list[Path]:
-    """All score files of an experiment. Raises DataError when there is none."""
-    paths = sorted(folder.glob("*.json"))
+    """All score files of an experiment but those of wsolevaluation's protocol. Raises DataError when there is none."""
+    paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith("localization-"))
     if not paths:
         raise DataError(f"{folder}: no scores (*.json); run the stage `evaluate`")
     return paths

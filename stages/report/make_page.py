@@ -5,8 +5,10 @@ import logging
 from pathlib import Path
 
 from stages.command import main, parse_settings, parser
+from stages.data.left_out import read_left_out
 from stages.errors import SettingsError
 from stages.evaluate.confusion_picture import read_confusion
+from stages.evaluate.localization_score import read_localization
 from stages.files import write_text
 from stages.index import read_classes, read_index
 from stages.report.gather import find_scores, read_curves, read_scores, read_timings
@@ -30,7 +32,7 @@ def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "results", "root", "output")
     command.add_argument("--experiment", required=True, help="name of the experiment")
     command.add_argument(
-        "--scores", type=Path, nargs="+", help="score files to show; without: all that the results hold"
+        "--scores", type=Path, nargs="*", help="score files to show; without: all that the results hold"
     )
     command.add_argument("--config", default="{}", help="all settings of the experiment, as JSON, to be shown")
     command.add_argument(
@@ -40,6 +42,8 @@ def run(arguments: list[str] | None = None) -> None:
         default=[],
         help="confusion matrices to show (CSV)",
     )
+    command.add_argument("--localization", type=Path, nargs="*", default=[], help="scores by wsolevaluation's protocol")
+    command.add_argument("--left-out", type=Path, nargs="*", default=[], help="tables of the images left out (CSV)")
     command.add_argument("--picture", type=Path, help="also write a strip of panels, as JPEG")
     args = command.parse_args(arguments)
     settings = parse_settings(ReportSettings, args.settings)
@@ -54,7 +58,9 @@ def run(arguments: list[str] | None = None) -> None:
     page = render_page(
         experiment=args.experiment,
         classes=classes,
-        scores=read_scores(args.scores or find_scores(args.results / "evaluate")),
+        scores=read_scores(find_scores(args.results / "evaluate") if args.scores is None else args.scores),
+        localization=[read_localization(path) for path in args.localization],
+        left_out={path.stem: read_left_out(path) for path in args.left_out},
         localizer=read_curves(args.results / "localize/training.csv"),
         segmenter=read_curves(args.results / "segment/pseudo_masks/training.csv"),
         timings=read_timings(args.results / "benchmarks"),

@@ -16,6 +16,8 @@ from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.data.left_out import LeftOut
+from stages.evaluate.localization_score import LocalizationScore
 from stages.evaluate.scores import Score
 from stages.evaluate.summarize import share_of_bound
 from stages.report.charts import confusion_chart, curve_chart, pick_curves, threshold_chart
@@ -31,6 +33,7 @@ STAGE_NAMES = {
     "upper_bound": "upper bound",
 }
 LONGEST_SIDE = 320  # of a picture in the page, pixels
+LEFT_OUT_SHOWN = 20  # images of a split that the page names; the table has them all
 PACKAGES = (
     *("torch", "torchvision", "timm", "open_clip_torch", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation"),
     *("pydensecrf2", "transformers", "numpy", "pillow", "scipy", "snakemake"),
@@ -149,7 +152,7 @@ def panel_cards(panels: Sequence[Panel]) -> list[dict[str, Any]]:
             *((f"map: {name}", overlay(panel.image, scores)) for name, scores in panel.maps.items()),
             ("pseudo mask", colour_mask(panel.pseudo_mask)),
             ("prediction", colour_mask(panel.prediction)),
-            ("truth", colour_mask(panel.truth)),
+            *([("truth", colour_mask(panel.truth))] if panel.truth is not None else []),
         ]
         cards.append(
             {
@@ -207,8 +210,11 @@ def render_page(
     val_images: int,
     config: Mapping[str, Any],
     confusions: Mapping[str, NDArray[np.int64]],
+    localization: Sequence[LocalizationScore] = (),
+    left_out: Mapping[str, Sequence[LeftOut]] | None = None,
 ) -> str:
-    """The whole page as HTML that needs no other file. confusions: title -> pixel counts [1 + C, 1 + C]."""
+    """The whole page as HTML that needs no other file. confusions: title -> pixel counts [1 + C, 1 + C]; left_out: by
+    split."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -221,6 +227,10 @@ def render_page(
         experiment=experiment,
         classes=classes,
         scores=scores,
+        seed=config.get("seed", scores[0].seed if scores else 0),
+        localization=localization,
+        left_out={split: rows for split, rows in (left_out or {}).items() if rows},
+        left_out_shown=LEFT_OUT_SHOWN,
         figures=headline_figures(scores),
         rows=score_rows(scores),
         classification=classification_rows(scores),

@@ -26,7 +26,7 @@ class Panel:
     """One image on its way through the stages. Masks and maps have the image's size.
 
     maps: class name -> [rows, columns] float32 in [0, 1], the class that covers most of the image first.
-    iou: mIoU of the prediction on this image alone, percent.
+    truth, iou: the true mask, and the mIoU of the prediction on this image alone, percent; None without a true mask.
     """
 
     id: str
@@ -34,12 +34,13 @@ class Panel:
     maps: dict[str, NDArray[np.float32]]
     pseudo_mask: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
-    truth: NDArray[np.uint8]
-    iou: float
+    truth: NDArray[np.uint8] | None
+    iou: float | None
 
     def values(self) -> set[int]:
         """Mask values of classes in any of the masks."""
-        found = {int(value) for mask in (self.pseudo_mask, self.prediction, self.truth) for value in np.unique(mask)}
+        masks = [mask for mask in (self.pseudo_mask, self.prediction, self.truth) if mask is not None]
+        found = {int(value) for mask in masks for value in np.unique(mask)}
         return found - {0, IGNORE}
 
 
@@ -75,14 +76,19 @@ def read_maps(shards: Sequence[Path], ids: Sequence[str]) -> dict[str, ImageMaps
 def read_panels(
     results: Path, root: Path, records: Sequence[Record], classes: Sequence[str], *, count: int
 ) -> list[Panel]:
-    """Panels of `count` val images, chosen by `choose`. Raises DataError when a stage's files are missing."""
-    if not records or not all(record.mask for record in records):
-        raise DataError("the val split has no true masks; the report needs them to choose and show its images")
+    """Panels of `count` val images: chosen by `choose`, or spread over the index where an image has no true mask.
+
+    Raises DataError when a stage's files are missing."""
     ids = [record.id for record in records]
     predictions = find_masks(_folders(results / "segment/pseudo_masks/predictions/val", "segment.predict"), ids)
     pseudo_masks = find_masks(_folders(results / "refine/masks/val", "evaluate.maps"), ids)
-    ious = image_ious(records, root, predictions, len(classes))
-    chosen = choose(ious, count)
+    if all(record.mask for record in records):
+        ious = image_ious(records, root, predictions, len(classes))
+        chosen = choose(ious, count)
+    else:
+        ious = {}
+        places = np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))
+        chosen = [ids[place] for place in places]
     maps = read_maps(sorted((results / "localize/maps/val").glob("*.safetensors")), chosen)
     by_id = {record.id: record for record in records}
     return [
@@ -92,8 +98,8 @@ def read_panels(
             maps=_named_maps(maps[image_id], classes),
             pseudo_mask=read_mask(pseudo_masks[image_id]),
             prediction=read_mask(predictions[image_id]),
-            truth=read_mask(root / by_id[image_id].mask),
-            iou=ious[image_id],
+            truth=read_mask(root / by_id[image_id].mask) if by_id[image_id].mask else None,
+            iou=ious.get(image_id),
         )
         for image_id in chosen
     ]

@@ -19,18 +19,20 @@ MOST_BYTES = 180_000
 
 
 def draw_picture(panels: Sequence[Panel], classes: Sequence[str]) -> Image.Image:
-    """A row for each panel: image, map of its largest class, pseudo mask, prediction, truth; a legend below."""
-    width = len(COLUMNS) * (TILE[0] + GAP) + GAP
+    """A row for each panel: image, map of its largest class, pseudo mask, prediction, and the truth where there is one;
+    a legend below."""
+    columns = COLUMNS if any(panel.truth is not None for panel in panels) else COLUMNS[:-1]
+    width = len(columns) * (TILE[0] + GAP) + GAP
     height = TITLE + len(panels) * (TILE[1] + GAP) + TITLE
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=16)
-    lefts = [GAP + column * (TILE[0] + GAP) for column in range(len(COLUMNS))]
-    for left, title in zip(lefts, COLUMNS, strict=True):
+    lefts = [GAP + column * (TILE[0] + GAP) for column in range(len(columns))]
+    for left, title in zip(lefts, columns, strict=True):
         draw.text((left + TILE[0] / 2, TITLE / 2), title, "black", font, anchor="mm")
     for row, panel in enumerate(panels):
         top = TITLE + row * (TILE[1] + GAP)
-        for left, tile in zip(lefts, _tiles(panel), strict=True):
+        for left, tile in zip(lefts, _tiles(panel), strict=False):  # a panel may have no truth
             sheet.paste(ImageOps.pad(tile.convert("RGB"), TILE, color="white"), (left, top))
         if panel.maps:
             name = next(iter(panel.maps))
@@ -61,7 +63,7 @@ def write_picture(path: Path, picture: Image.Image) -> None:
 
 def _tiles(panel: Panel) -> tuple[Image.Image, ...]:
     heat = overlay(panel.image, next(iter(panel.maps.values()))) if panel.maps else panel.image
-    masks = (panel.pseudo_mask, panel.prediction, panel.truth)
+    masks = [mask for mask in (panel.pseudo_mask, panel.prediction, panel.truth) if mask is not None]
     return (panel.image, heat, *(colour_mask(mask) for mask in masks))
 
 

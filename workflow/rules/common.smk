@@ -53,13 +53,14 @@ SHARDS = range(experiment.data.shards)
 # Every split that is used; val is the one that the report shows. Training waits for the indexes of all of them, so that
 # an image that cannot be used is told before the long work starts, not after it.
 SPLITS = sorted(
-    {"train", "val", *MAP_SPLITS, *experiment.segment.predict, *experiment.evaluate.segmenter},
+    {
+        *("train", "val", *experiment.evaluate.maps, *experiment.evaluate.localization),
+        *(*experiment.segment.predict, *experiment.evaluate.segmenter),
+    },
     key=("train", "val", "test").index,
 )
 # The splits that get maps and pseudo masks: one to train the segmenter on, one for the report, others to be scored.
-MAP_SPLITS = sorted(
-    {"train", "val", *experiment.evaluate.maps, *experiment.evaluate.localization}, key=("train", "val", "test").index
-)
+MAP_SPLITS = sorted({"train", "val", *experiment.evaluate.maps, *experiment.evaluate.localization}, key=SPLITS.index)
 
 
 wildcard_constraints:
@@ -152,6 +153,21 @@ def train_list(wildcards):
     return {"only": chosen} if chosen else {}
 
 
+def only_option(wildcards, input):
+    """The same as a command line option."""
+    return f"--only {input.only}" if "only" in input.keys() else ""
+
+
+def chosen_on_val(wildcards):
+    """The score that holds val's threshold, for the other splits."""
+    return {} if wildcards.split == "val" else {"chosen": "results/{experiment}/evaluate/localization-val.json"}
+
+
+def localization_scores(wildcards=None):
+    """Scores by wsolevaluation's protocol, where the config asks for them."""
+    return results("evaluate/localization-{split}.json", split=experiment.evaluate.localization)
+
+
 def weights(model):
     """The weights of a timm model, as `load_weights` leaves them."""
     return f"results/{{experiment}}/encode/weights/{model}.safetensors"
@@ -225,11 +241,7 @@ def voc_submission_file():
 
 
 def panel_files(wildcards):
-    """What the report's panels of val images show: maps, pseudo masks and predictions, where val has them."""
-    files = []
-    if "val" in experiment.evaluate.maps:
-        files += results("localize/maps/val/{shard}.safetensors", shard=SHARDS)
-        files += results("refine/masks/val/{shard}", shard=SHARDS)
-    if "val" in experiment.segment.predict:
-        files += results("segment/pseudo_masks/predictions/val/{shard}", shard=SHARDS)
-    return files
+    """What the report's panels of val images show: maps, pseudo masks and predictions."""
+    patterns = ("localize/maps/val/{shard}.safetensors", "refine/masks/val/{shard}")
+    patterns += ("segment/pseudo_masks/predictions/val/{shard}",)
+    return [path for pattern in patterns for path in results(pattern, shard=SHARDS)]

@@ -4,6 +4,7 @@
 rule score_maps:
     input:
         unpack(own_threshold_file),
+        unpack(train_list),
         **dataset(),
         index=rules.make_index.output.index,
         classes=rules.list_classes.output.classes,
@@ -30,12 +31,13 @@ rule score_maps:
         settings=settings("evaluate", only=["thresholds"]),
         threshold=own_threshold_option,
         class_threshold=experiment.localize.class_threshold,
+        only=only_option,
         seed=experiment.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_maps"),
     shell:
         "python -m stages.evaluate.score_maps --settings {params.settings:q} --split {wildcards.split}"
-        " --seed {params.seed} {params.threshold} --class-threshold {params.class_threshold}"
+        " --seed {params.seed} {params.threshold} --class-threshold {params.class_threshold} {params.only}"
         " --index {input.index} --root {params.root:q} --classes {input.classes} --maps {input.maps}"
         " --output {output.score} &> {log}"
 
@@ -43,6 +45,7 @@ rule score_maps:
 rule score_masks:
     input:
         unpack(mask_files),
+        unpack(train_list),
         **dataset(),
         index=rules.make_index.output.index,
         classes=rules.list_classes.output.classes,
@@ -77,14 +80,51 @@ rule score_masks:
     params:
         settings=settings("evaluate", only=["thresholds"]),
         threshold=mask_option,
+        only=only_option,
         seed=experiment.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_masks"),
     shell:
         "python -m stages.evaluate.score_masks --settings {params.settings:q} --stage {wildcards.stage}"
-        " --split {wildcards.split} --seed {params.seed} {params.threshold} --index {input.index}"
+        " --split {wildcards.split} --seed {params.seed} {params.threshold} {params.only} --index {input.index}"
         " --root {params.root:q} --classes {input.classes} --masks {input.masks} --output {output.score}"
         " --confusion {output.confusion} --picture {output.picture} &> {log}"
+
+
+# Maps of images with one tag, by the protocol of wsolevaluation. The threshold is chosen on val; test only uses it.
+rule score_localization:
+    input:
+        unpack(chosen_on_val),
+        index=rules.make_index.output.index,
+        masks=rules.make_localization_truth.output.masks,
+        maps=shards(rules.make_maps.output.maps),
+    output:
+        score=report(
+            "results/{experiment}/evaluate/localization-{split}.json",
+            caption="../report/localization.rst",
+            category="Scores",
+            labels={"stage": "localization", "split": "{split}"},
+        ),
+    log:
+        "logs/{experiment}/evaluate/localization-{split}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/evaluate/localization-{split}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=settings("evaluate", only=["localization"]),
+        seed=experiment.seed,
+        chosen=lambda wildcards, input: f"--chosen {input.chosen}" if wildcards.split != "val" else "",
+        code=code_of("stages.evaluate.score_localization"),
+    shell:
+        "python -m stages.evaluate.score_localization --settings {params.settings:q} --split {wildcards.split}"
+        " --seed {params.seed} {params.chosen} --index {input.index} --masks {input.masks} --maps {input.maps}"
+        " --output {output.score} &> {log}"
 
 
 # summary.csv is the table of `all`; upper_bound.csv has the fully supervised bound in it and the share reached of it.

@@ -14,6 +14,8 @@ rule make_page:
         ],
         panels=lambda wildcards: panel_files(wildcards),
         confusions=results("evaluate/segmenter-{split}-confusion.csv", split=experiment.evaluate.segmenter),
+        localization=localization_scores,
+        left_out=results("data/left_out/{split}.csv", split=SPLITS),
     output:
         page=report(
             "results/{experiment}/report/{page}.html",
@@ -45,7 +47,7 @@ rule make_page:
     shell:
         "python -m stages.report.make_page --settings {params.settings:q} --experiment {wildcards.experiment}"
         " --config {params.config:q} --results {params.results} --root {params.root:q} --scores {input.scores}"
-        " --confusions {input.confusions}"
+        " --confusions {input.confusions} --localization {input.localization} --left-out {input.left_out}"
         " --picture {output.picture} --output {output.page} &> {log}"
 
 

@@ -1,0 +1,82 @@
+"""Downloads that resume, try again, and are checked before they stand under their name."""
+
+import hashlib
+import logging
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1 << 20  # bytes
+TRIES = 5
+TIMEOUT = 60  # seconds without a byte
+
+
+class DownloadError(Exception):
+    """A file that cannot be had from here."""
+
+
+def download(url: str, path: Path, *, md5: str | None, tries: int = TRIES, wait: float = 1.0) -> None:
+    """Downloads to `<path>.part` and renames it to `path` when it is whole and has the checksum.
+
+    What is there of an earlier, broken download is kept, and the rest asked for. wait: seconds before the second try,
+    doubled before each further one. Raises DownloadError when the server cannot be reached or refuses, when the
+    download breaks off `tries` times in a row, or when the checksum is another (then the part is deleted).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    for attempt in range(1, tries + 1):
+        have = part.stat().st_size if part.is_file() else 0
+        try:
+            if _fetch_rest(url, part, have):
+                break
+            raise DownloadError(f"broke off after {part.stat().st_size:,} bytes")
+        except (urllib.error.HTTPError, ValueError) as error:
+            if not isinstance(error, urllib.error.HTTPError) or error.code < 500:
+                raise DownloadError(f"{url}: {error}") from error
+            reason: Exception = error
+        except (OSError, HTTPException, DownloadError) as error:
+            reason = error
+        if attempt == tries:
+            raise DownloadError(f"{url}: {reason}") from reason
+        log.warning("%s: %s; try %d of %d", url, reason, attempt + 1, tries)
+        time.sleep(wait * 2 ** (attempt - 1))
+    if md5 is not None and (found := md5_of(part)) != md5:
+        part.unlink()
+        raise DownloadError(f"{url}: MD5 is {found}, must be {md5}; the file there is another one")
+    part.replace(path)
+
+
+def _fetch_rest(url: str, part: Path, have: int) -> bool:
+    """Appends what is missing from byte `have` on; whether the file is whole then."""
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if have and error.code == 416:  # nothing after what we have
+            return True
+        raise
+    with response:
+        resumed = response.status == 206
+        start = have if resumed else 0  # a server without ranges sends the whole file
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        with (
+            part.open("ab" if resumed else "wb") as stream,
+            tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, mininterval=5) as progress,
+        ):
+            while chunk := response.read(CHUNK):
+                stream.write(chunk)
+                progress.update(len(chunk))
+    return total is None or part.stat().st_size == total
+
+
+def md5_of(path: Path) -> str:
+    """Hexadecimal MD5 of a file's bytes, the checksum that datasets' authors publish."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,98 @@
+"""A dataset's archives: downloaded where the licence allows, checked, unpacked below the dataset root."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from stages.data.download import DownloadError, download, md5_of
+from stages.data.unpack import unpack
+from stages.errors import DataError
+from stages.files import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+FOLDER = "archives"  # below the dataset root: where archives are downloaded, or put by hand
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive of a dataset.
+
+    url: None where the licence wants each user to fetch it.  md5: as published; None where none is.
+    needed: whether no run goes without it.  strip: folder within the archive whose content lands in `below`, a folder
+    below the dataset root.  most_bytes: limit of what it may unpack to.  gives: paths below the root that it leaves.
+    note: what is in it, and how to come by it.
+    """
+
+    file: str
+    url: str | None
+    md5: str | None
+    needed: bool
+    strip: str
+    below: str
+    most_bytes: int
+    gives: tuple[str, ...]
+    note: str
+
+
+def read_sources(format: str) -> list[Archive]:
+    """The archives of a format of `data.format`. Raises DataError where none are listed."""
+    lists = json.loads(files("stages.data").joinpath("sources.json").read_text(encoding="utf-8"))
+    if format not in lists:
+        raise DataError(f"data.fetch: no archives are known of data.format {format!r}; put the dataset into data.root")
+    return [Archive(**{**entry, "gives": tuple(entry["gives"])}) for entry in lists[format]]
+
+
+def fetch_sources(archives: Sequence[Archive], root: Path) -> dict[str, str]:
+    """Downloads and unpacks what is not there. Returns what was done with each archive.
+
+    An archive that was put into <root>/archives by hand is taken as it is, if its checksum is right. Raises DataError
+    that names all files to put there when a needed one cannot be had.
+    """
+    done: dict[str, str] = {}
+    lacking: list[tuple[Archive, str]] = []
+    for archive in archives:
+        try:
+            done[archive.file] = fetch_archive(archive, root)
+        except DownloadError as error:
+            lacking.append((archive, str(error)))
+    if any(archive.needed for archive, _ in lacking):
+        raise DataError("\n".join([f"data.fetch: put into {root / FOLDER} and run again:", *map(_wanted, lacking)]))
+    return done | {archive.file: f"not there: {archive.note}" for archive, _ in lacking}
+
+
+def fetch_archive(archive: Archive, root: Path) -> str:
+    """Makes one archive's content available below `root`; returns what was done.
+
+    Raises DownloadError when it cannot be had, DataError when it is another file or not safe to unpack.
+    """
+    path = root / FOLDER / archive.file
+    marker = path.with_name(f"{archive.file}.unpacked.json")
+    in_place = all((root / given).exists() for given in archive.gives)
+    if in_place and marker.is_file():
+        return f"unpacked before: {read_json(marker)['files']} files"
+    if in_place and not path.is_file():
+        return "in place, put there by other means"
+    if not path.is_file():
+        if archive.url is None:
+            raise DownloadError("its licence wants each user to fetch it")
+        download(archive.url, path, md5=archive.md5)
+    elif archive.md5 is not None and (found := md5_of(path)) != archive.md5:
+        raise DataError(f"{path}: MD5 is {found}, must be {archive.md5}; delete the file, and it is fetched again")
+    count = unpack(path, root / archive.below, strip=archive.strip, most_bytes=archive.most_bytes)
+    missing = [given for given in archive.gives if not (root / given).exists()]
+    if missing:
+        raise DataError(f"{path}: gave {count} files but not {root / missing[0]}; is it the right archive?")
+    write_json(marker, {"files": count, "md5": archive.md5})
+    return f"unpacked: {count} files"
+
+
+def _wanted(entry: tuple[Archive, str]) -> str:
+    archive, reason = entry
+    checksum = f", MD5 {archive.md5}" if archive.md5 else ""
+    where = f" from {archive.url}" if archive.url else ""
+    need = "" if archive.needed else " (only where test is used)"
+    return f"  {archive.file}{where}{checksum}: {archive.note}{need} [{reason}]"

@@ -1,0 +1,85 @@
+"""The protocol of wsolevaluation for maps of images with one tag: PxAP, and pIoU on the same histograms.
+
+Source: Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, CVPR 2020 (PxAP); their program
+wsolevaluation (`MaskEvaluator`, `normalize_scoremap`) for what the paper leaves open. pIoU: the peak over thresholds of
+TP / (TP + FP + FN), pixels of all images pooled, as Zhu et al., CVPR 2022, report it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from stages.images import IGNORE
+
+SIDE = 224  # pixels, of the maps and masks that are compared
+THRESHOLDS = 1000  # 0, 0.001, ..., 0.999; a pixel is foreground at thresholds up to its score
+
+
+@dataclass(frozen=True)
+class PixelCounts:
+    """Pixels of all images by the last threshold that their score reaches: [THRESHOLDS + 1] int64, the last bin being
+    scores of 1; of the object, and of the background. Ignored pixels are in neither."""
+
+    objects: NDArray[np.int64]
+    background: NDArray[np.int64]
+
+
+def normalise(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A map [rows, columns] at (SIDE, SIDE) by bicubic interpolation, then scaled to [0, 1] by its own minimum and
+    maximum; 0 everywhere where it is flat."""
+    if scores.min() == scores.max():  # before interpolation, whose rounding would be scaled up to a map
+        return np.zeros((SIDE, SIDE), dtype=np.float32)
+    enlarged = F.interpolate(
+        torch.from_numpy(np.ascontiguousarray(scores, dtype=np.float32))[None, None],
+        size=(SIDE, SIDE),
+        mode="bicubic",
+        align_corners=False,
+    )[0, 0].numpy()
+    low, high = enlarged.min(), enlarged.max()
+    return (enlarged - low) / (high - low)
+
+
+def count_pixels(pairs: Iterable[tuple[NDArray[np.float32], NDArray[np.uint8]]]) -> PixelCounts:
+    """Counts over images: a map in [0, 1] and its mask, both [SIDE, SIDE]; mask 1 object, 0 background, 255 ignored."""
+    edges = np.append(np.arange(THRESHOLDS) / THRESHOLDS, [1.0, np.inf])
+    objects = np.zeros(THRESHOLDS + 1, dtype=np.int64)
+    background = np.zeros(THRESHOLDS + 1, dtype=np.int64)
+    for scores, mask in pairs:
+        for counts, chosen in ((objects, (mask != IGNORE) & (mask > 0)), (background, mask == 0)):
+            counts += np.histogram(scores[chosen].astype(np.float64), bins=edges)[0]
+    return PixelCounts(objects, background)
+
+
+def pixel_rates(counts: PixelCounts) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Precision, recall and IoU, [THRESHOLDS + 1] each, at falling thresholds 1, 0.999, ..., 0; NaN where 0 / 0."""
+    true = counts.objects[::-1].cumsum().astype(np.float64)
+    false = counts.background[::-1].cumsum().astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return true / (true + false), true / counts.objects.sum(), true / (counts.objects.sum() + false)
+
+
+def pixel_average_precision(counts: PixelCounts) -> float:
+    """PxAP in percent: the area under precision over recall, as the sum of precision times the rise of recall.
+
+    NaN where no pixel is of an object.
+    """
+    precision, recall, _ = pixel_rates(counts)
+    rises = np.diff(recall, prepend=0.0)
+    return 100 * float(np.sum(precision * rises, where=~np.isnan(precision)))
+
+
+def iou_at(counts: PixelCounts, threshold: float) -> float:
+    """IoU in percent at one of the thresholds 0, 0.001, ..., 1."""
+    _, _, ious = pixel_rates(counts)
+    return 100 * float(ious[::-1][round(threshold * THRESHOLDS)])
+
+
+def peak_iou(counts: PixelCounts) -> tuple[float, float]:
+    """pIoU in percent, and the threshold at which it is reached; of equals the lowest."""
+    _, _, ious = pixel_rates(counts)
+    best = int(np.nanargmax(ious[::-1]))
+    return 100 * float(ious[::-1][best]), best / THRESHOLDS

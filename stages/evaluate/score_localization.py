@@ -1,0 +1,67 @@
+"""Scores maps of images with one tag as wsolevaluation does: PxAP and pIoU."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from stages.command import main, parse_settings, parser
+from stages.errors import DataError
+from stages.evaluate.localization import SIDE, count_pixels, iou_at, normalise, peak_iou, pixel_average_precision
+from stages.evaluate.localization_score import LocalizationScore, read_localization, write_localization
+from stages.evaluate.score_maps import read_images
+from stages.evaluate.truth import read_truth
+from stages.index import Record, read_index
+from stages.mask_folders import find_masks
+from stages.settings import EvaluateSettings
+
+log = logging.getLogger(__name__)
+
+
+def read_pairs(
+    records: Sequence[Record], shards: Sequence[Path], masks: Path
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+    """Each image's map and mask as the protocol compares them. Raises DataError for an image without just one tag."""
+    paths = find_masks([masks], (record.id for record in records))
+    for image in read_images(records, shards):
+        if len(image.classes) != 1:
+            raise DataError(
+                f"{image.id}: has {len(image.classes)} tags, but PxAP is of images with one; leave"
+                " evaluate.localization empty for such data"
+            )
+        yield normalise(image.maps[0]), read_truth(paths[image.id], 1, (SIDE, SIDE))
+
+
+def run(arguments: list[str] | None = None) -> None:
+    command = parser(__doc__, "index", "masks", "output", many=("maps",))
+    command.add_argument("--split", required=True, help="name of the split")
+    command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
+    command.add_argument("--chosen", type=Path, help="score of val, whose threshold is taken; without: chosen here")
+    args = command.parse_args(arguments)
+    parse_settings(EvaluateSettings, args.settings)
+    records = read_index(args.index)
+    pairs = read_pairs(records, args.maps, args.masks)
+    counts = count_pixels(tqdm(pairs, total=len(records), unit="image", desc="score localization", mininterval=1))
+    if counts.objects.sum() == 0:
+        raise DataError(f"{args.masks}: no mask shows an object; without one there is no PxAP")
+    peak, threshold = peak_iou(counts)
+    chosen = read_localization(args.chosen).peak_threshold if args.chosen else threshold
+    score = LocalizationScore(
+        split=args.split,
+        images=len(records),
+        pxap=pixel_average_precision(counts),
+        piou=peak,
+        peak_threshold=threshold,
+        threshold=chosen,
+        iou=iou_at(counts, chosen),
+        seed=args.seed,
+    )
+    write_localization(args.output, score)
+    log.info("%s: PxAP %.2f, pIoU %.2f, IoU %.2f at val's threshold", args.split, score.pxap, score.piou, score.iou)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,69 @@
+"""Photos and a table of their tags."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.data.folder_reader import id_of, read_folder_split, share_out
+from stages.errors import DataError
+from stages.settings import DataSettings, FolderSettings
+
+
+def settings(**changes) -> DataSettings:
+    return DataSettings(format="folder", root=Path("anywhere"), classes=("cat", "dog"), folder=changes)
+
+
+def table(root: Path, text: str, encoding: str = "utf-8") -> None:
+    root.mkdir(exist_ok=True)
+    (root / "tags.csv").write_bytes(text.encode(encoding))
+
+
+def test_two_columns_are_enough(tmp_path: Path) -> None:
+    table(tmp_path, "image,tags\nam Meer/Früh 1.jpg,cat; dog;cat\nb.png,\n")
+    (record,) = [item for item in read_folder_split(tmp_path, "train", settings(val=0))[0] if item.image != "b.png"]
+    assert (record.id, record.image) == ("am Meer_Früh 1", "am Meer/Früh 1.jpg")
+    assert (record.labels, record.mask, record.caption) == (("cat", "dog"), "", "")
+
+
+def test_all_columns(tmp_path: Path) -> None:
+    table(tmp_path, 'tags,image,mask,caption,split\ncat,a.jpg,masks/a.png,"A cat, asleep",val\ndog,b.jpg,,,train\n')
+    (record,), source = read_folder_split(tmp_path, "val", settings())
+    assert source == tmp_path / "tags.csv"
+    assert (record.mask, record.caption, record.split) == ("masks/a.png", "A cat, asleep", "val")
+
+
+def test_shares_are_of_the_rows_without_a_split_and_always_the_same() -> None:
+    rows = [{"image": f"{number}.jpg", "split": "test" if number < 5 else ""} for number in range(25)]
+    splits = share_out(rows, FolderSettings(val=0.25, test=0.1))
+    counts = {name: list(splits.values()).count(name) for name in ("train", "val", "test")}
+    assert counts == {"train": 13, "val": 5, "test": 5 + 2}
+    assert share_out(rows[::-1], FolderSettings(val=0.25, test=0.1)) == splits
+    few = share_out([{"image": "a", "split": ""}, {"image": "b", "split": ""}], FolderSettings(val=0.01))
+    assert sorted(few.values()) == ["train", "val"]  # a share above 0 gives at least one
+
+
+def test_ids_are_unlike_where_names_are_unlike() -> None:
+    assert id_of("a/b.c.jpg") == "a_b.c"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "message"),
+    [
+        ("file,tags\na,cat\n", "utf-8", r"columns are file, tags; must be image, tags and, if you like, split, mask"),
+        ("image,tags,captoin\na,cat,\n", "utf-8", r"did you mean `caption` by 'captoin'\?"),
+        ("image;tags\na.jpg;cat\n", "utf-8", r"separated by `;`: save the table as CSV with commas"),
+        ("", "utf-8", r"columns are none; must be"),
+        ("image,tags\na.jpg,cat,dog\n", "utf-8", r"tags\.csv:2: has not 2 fields; separate several tags by `;`"),
+        ("image,tags,split\na.jpg,cat,training\n", "utf-8", r"tags\.csv:2: split 'training' must be train, val, test"),
+        ("image,tags\nFrüh.jpg,cat\n", "latin-1", r"tags\.csv: not UTF-8 \(byte 13\); save it as CSV in UTF-8"),
+    ],
+)
+def test_odd_tables_are_refused(tmp_path: Path, text: str, encoding: str, message: str) -> None:
+    table(tmp_path, text, encoding)
+    with pytest.raises(DataError, match=message):
+        read_folder_split(tmp_path, "train", settings())
+
+
+def test_a_missing_table_is_shown_how(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"tags\.csv: no such table of tags; write one in UTF-8, such as\nimage,tags"):
+        read_folder_split(tmp_path, "train", settings())

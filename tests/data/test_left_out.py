@@ -1,0 +1,66 @@
+"""`data.on_error: skip`: what cannot be used is left out, and listed with its fault."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.data import make_index
+from stages.data.left_out import read_left_out
+from stages.errors import DataError
+from stages.index import read_index
+from stages.settings import DataSettings
+
+HEADER = "id,image,mask,labels,split,caption\n"
+
+
+def run(root: Path, on_error: str, processes: int = 1) -> None:
+    settings = DataSettings(format="csv", root=root, classes=("cat", "dog"), on_error=on_error)
+    paths = ["--root", str(root), "--left-out", str(root / "left_out.csv"), "--output", str(root / "out/train.csv")]
+    options = ["--split", "train", "--processes", str(processes)]
+    make_index.run(["--settings", settings.model_dump_json(), *options, *paths])
+
+
+@pytest.fixture
+def faulty(make_record, tmp_path: Path) -> Path:
+    """Six images, of which two can be used."""
+    for name in ("good", "cut off", "Übung", "tagged", "bare"):
+        make_record(name)
+    path = tmp_path / "images/cut off.jpg"
+    path.write_bytes(path.read_bytes()[:200])
+    rows = ("good,cat", "cut off,cat", "Übung,dog", "good,cat", "tagged,yeti", "bare,")
+    lines = [f"{row.split(',')[0]},images/{row.split(',')[0]}.jpg,,{row.split(',')[1]},," for row in rows]
+    (tmp_path / "train.csv").write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_skipped_images_are_listed_and_the_rest_is_kept(faulty: Path, processes: int) -> None:
+    run(faulty, "skip", processes)
+    assert [record.id for record in read_index(faulty / "out/train.csv")] == ["good", "Übung"]
+    rows = read_left_out(faulty / "left_out.csv")
+    assert [row.id for row in rows] == ["cut off", "good", "tagged", "bare"]
+    assert rows[0].image == "images/cut off.jpg"
+    assert "cannot be read as an image" in rows[0].problem
+    assert "stands twice" in rows[1].problem
+    assert "tag 'yeti' is not in data.classes" in rows[2].problem
+    assert "no tags" in rows[3].problem
+
+
+def test_without_skip_all_are_counted(faulty: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.csv: 4 problems in 6 images"):
+        run(faulty, "stop")
+    assert not (faulty / "out/train.csv").exists()
+
+
+def test_a_split_of_faults_alone_is_refused(faulty: Path) -> None:
+    (faulty / "train.csv").write_text(HEADER + "bare,images/bare.jpg,,,,\n")
+    with pytest.raises(DataError, match=r"none of 1 images can be used; the first: bare: no tags"):
+        run(faulty, "skip")
+
+
+def test_nothing_left_out_is_a_header_alone(make_record, tmp_path: Path) -> None:
+    make_record()
+    (tmp_path / "train.csv").write_text(HEADER + "one,images/one.jpg,./masks/one.png,cat,,\n")
+    run(tmp_path, "skip")
+    assert (tmp_path / "left_out.csv").read_text() == "id,image,problem\n"
+    assert read_index(tmp_path / "out/train.csv")[0].mask == "masks/one.png"  # of the dataset, not of the index

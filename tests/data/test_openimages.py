@@ -1,0 +1,97 @@
+"""The benchmark's lists and masks."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.data import make_truth
+from stages.data.openimages_reader import nearest, openimages_masks, read_openimages_split
+from stages.errors import DataError
+from stages.images import read_image, read_mask
+from stages.settings import DataSettings
+from tests.workflow.miniatures import CLASSES, write_openimages
+
+SETTINGS = DataSettings(format="openimages", root=Path("anywhere"), classes=CLASSES)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_openimages(tmp_path / "openimages")
+    return tmp_path / "openimages"
+
+
+def test_records_have_one_class(root: Path) -> None:
+    records, source = read_openimages_split(root, "val", SETTINGS)
+    assert source == root / "metadata/val/class_labels.txt"
+    assert [record.labels for record in records] == [("red disc",), ("blue square",)] * 2
+    assert records[0].id == "val00000000000000"
+    assert records[0].image == "val/00x/val00000000000000.jpg"
+
+
+def test_instances_are_united_and_ignored_regions_give_way(root: Path, tmp_path: Path) -> None:
+    mask = next(iter(openimages_masks(root, "val", SETTINGS)))
+    stem = root / "val/00x/val00000000000000"
+    rows, columns = mask.draw().shape
+    assert (columns, rows) == read_image(stem.with_suffix(".jpg")).size
+    parts = [np.asarray(Image.open(f"{stem}_m{part}.png")) for part in (0, 1)]
+    assert (parts[0] & parts[1]).any()  # they overlap
+    united = np.repeat(np.repeat(parts[0] | parts[1], 2, axis=0), 2, axis=1)
+    ignored = np.repeat(np.repeat(np.asarray(Image.open(f"{stem}_ignore.png")), 2, axis=0), 2, axis=1)
+    np.testing.assert_array_equal(mask.draw(), np.where(united, 1, np.where(ignored, 255, 0)))
+
+
+def test_masks_at_224_are_those_of_wsolevaluation(root: Path) -> None:
+    """Its `get_mask`, step by step with OpenCV: each file to 224 by INTER_NEAREST, united, ignored where not united."""
+    for mask in openimages_masks(root, "test", SETTINGS, 224):
+        resized = [
+            cv2.resize(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), (224, 224), interpolation=cv2.INTER_NEAREST) > 0.5
+            for path in (*mask.instances, mask.ignored)
+        ]
+        united = np.any(resized[:-1], axis=0)
+        expected = united.astype(np.uint8) + 255 * (resized[-1] & ~united).astype(np.uint8)
+        np.testing.assert_array_equal(mask.draw(), expected)
+
+
+@pytest.mark.parametrize("size", [(1024, 683), (300, 224), (17, 400), (224, 224), (1000, 999)])
+def test_nearest_is_opencv_s(size: tuple[int, int]) -> None:
+    mask = np.random.default_rng(0).random(size) > 0.5
+    expected = cv2.resize(mask.astype(np.uint8), (224, 224), interpolation=cv2.INTER_NEAREST)
+    np.testing.assert_array_equal(nearest(mask, (224, 224)), expected.astype(bool))
+
+
+def test_the_command_writes_both_kinds(root: Path, tmp_path: Path) -> None:
+    common = ["--settings", SETTINGS.model_dump_json(), "--root", str(root)]
+    make_truth.run([*common, "--split", "val", "--output", str(tmp_path / "own")])
+    make_truth.run([*common, "--split", "val", "--side", "224", "--output", str(tmp_path / "small")])
+    make_truth.run([*common, "--split", "train", "--output", str(tmp_path / "train")])  # the benchmark has none
+    assert list((tmp_path / "train").iterdir()) == []
+    assert set(np.unique(read_mask(tmp_path / "own/val00000000000001.png"))) == {0, 2, 255}
+    small = read_mask(tmp_path / "small/val00000000000001.png")
+    assert small.shape == (224, 224)
+    assert set(np.unique(small)) == {0, 1, 255}
+
+
+def test_odd_lists_are_named(root: Path) -> None:
+    labels = root / "metadata/val/class_labels.txt"
+    good = labels.read_text()
+    labels.write_text(good + "val/x.jpg,2\n")
+    with pytest.raises(DataError, match=r"class_labels\.txt:5: class '2' must be a number from 0 to 1"):
+        read_openimages_split(root, "val", SETTINGS)
+    labels.write_text(good + "val/x.jpg\n")
+    with pytest.raises(DataError, match=r"class_labels\.txt:5: has 1 fields, not 2"):
+        read_openimages_split(root, "val", SETTINGS)
+    labels.write_text(good + "val/x.jpg,1\n")
+    with pytest.raises(DataError, match=r"localization\.txt: has no mask of val/x\.jpg"):
+        list(openimages_masks(root, "val", SETTINGS))
+    labels.unlink()
+    with pytest.raises(DataError, match=r"class_labels\.txt: no such list; put the benchmark's metadata there"):
+        read_openimages_split(root, "val", SETTINGS)
+
+
+def test_a_missing_mask_file_is_named(root: Path) -> None:
+    (root / "val/00x/val00000000000000_m1.png").unlink()
+    with pytest.raises(DataError, match=r"val00000000000000_m1\.png: no such mask; unpack the benchmark's annotations"):
+        next(iter(openimages_masks(root, "val", SETTINGS))).draw()
