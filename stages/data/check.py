@@ -12,6 +12,9 @@ from stages.errors import DataError, SettingsError
 from stages.experiment import read_config
 from stages.settings import Experiment
 
+# Formats whose true masks a run makes before it indexes the images.
+MADE_MASKS = {"coco": "true masks made from the JSON", "openimages": "true masks united from the instances'"}
+
 
 def splits_of(experiment: Experiment) -> list[str]:
     """The splits that the experiment uses."""
@@ -34,13 +37,15 @@ def run(arguments: list[str] | None = None) -> None:
         if data.captions is not None:
             records = with_captions(records, data.captions, split=split)
         survey = survey_split(records, data.root, data.classes, split=split)
-        print("\n".join(survey_lines(survey)))
+        print("\n".join(survey_lines(survey, MADE_MASKS.get(data.format, ""))))
         surveys.append(survey)
         if args.sheets and not survey.problems and records:
             write_sheet(args.sheets / f"{split}.jpg", draw_sheet(records, data.root, data.classes))
     print("\n".join(double_lines(doubles_of(surveys))))
     wrong = sum(len(survey.problems) for survey in surveys)
-    if wrong:
+    if wrong and data.on_error == "skip":
+        print(f"{wrong} problems, named above; a run would leave these images out (data.on_error: skip)")
+    elif wrong:
         raise DataError(f"{args.config}: {wrong} problems in {data.root}, named above; a run would stop at them")
 
 

@@ -72,10 +72,10 @@ def doubles_of(surveys: Sequence[Survey]) -> list[tuple[str, ...]]:
     return [tuple(names) for names in places.values() if len(names) > 1]
 
 
-def survey_lines(survey: Survey) -> Iterator[str]:
-    """A split in words."""
-    without = f"{survey.untagged} without tags, {survey.unmasked} without true masks"
-    yield f"{survey.split}: {survey.images} images, {without}"
+def survey_lines(survey: Survey, masks: str = "") -> Iterator[str]:
+    """A split in words. masks: where true masks come from, if not from the records."""
+    masks = masks or f"{survey.unmasked} without true masks"
+    yield f"{survey.split}: {survey.images} images, {survey.untagged} without tags, {masks}"
     if survey.sizes:
         for name, sides in zip(("rows", "columns"), zip(*survey.sizes, strict=True), strict=True):
             yield f"  {name}: {min(sides)} to {max(sides)}, median {statistics.median(sides):g}"

@@ -11,6 +11,13 @@ from tests.workflow.tiny import REPOSITORY, TINY, jobs_of
 DEMO = REPOSITORY / "configs/demo.yaml"
 
 
+def list_voc(folder: Path) -> None:
+    """As much of VOC as planning looks at."""
+    lists = folder / "datasets/VOC2012/ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("2007_000032\n")
+
+
 def changed(config: Path, folder: Path, old: str, new: str) -> Path:
     """A copy of a config with one text replaced."""
     text = config.read_text()
@@ -64,14 +71,36 @@ def test_the_upper_bound_adds_one_training_and_its_scores(snakemake: Snakemake, 
 
 
 def test_voc_is_planned_without_the_demo_set(snakemake: Snakemake, tmp_path: Path) -> None:
-    (tmp_path / "datasets/VOC2012").mkdir(parents=True)
+    list_voc(tmp_path)
     result = snakemake(tmp_path, "--dry-run", config=REPOSITORY / "configs/voc12.yaml")
     assert result.returncode == 0, result.stdout
     jobs = jobs_of(result.stdout)
-    assert not {"fetch", "compose", "train_clip"} & set(jobs)
+    assert not {"fetch", "fetch_dataset", "compose", "train_clip"} & set(jobs)
+    assert jobs["make_truth"] == jobs["make_index"] == 3
     assert jobs["load_weights"] == 2
     assert jobs["make_maps"] == 2 * 32
     assert jobs["score_masks"] == 3  # pseudo masks of train and val, predictions of val: test's truth is not public
+
+
+def test_only_the_listed_images_of_train_are_scored(snakemake: Snakemake, tmp_path: Path) -> None:
+    list_voc(tmp_path)
+    voc = REPOSITORY / "configs/voc12.yaml"
+    commands = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=voc).stdout.splitlines()
+    listed = [line for line in commands if "--only datasets/VOC2012/ImageSets/Segmentation/train.txt" in line]
+    assert len(listed) == 2  # maps and pseudo masks
+    assert all("--split train" in line for line in listed)
+    (tmp_path / "datasets/VOC2012/ImageSets/Segmentation/train.txt").unlink()
+    refused = snakemake(tmp_path, "--dry-run", config=voc)
+    assert refused.returncode != 0
+    assert "voc12.yaml: evaluate.train_list: no file datasets/VOC2012/ImageSets" in refused.stdout
+
+
+@pytest.mark.parametrize("name", ["voc12", "coco14"])
+def test_a_dataset_to_be_fetched_needs_no_folder_yet(snakemake: Snakemake, tmp_path: Path, name: str) -> None:
+    config = changed(REPOSITORY / f"configs/{name}.yaml", tmp_path, "  fetch: false\n", "  fetch: true\n")
+    result = snakemake(tmp_path, "--dry-run", config=config)
+    assert result.returncode == 0, result.stdout
+    assert jobs_of(result.stdout)["fetch_dataset"] == 1
 
 
 @pytest.mark.parametrize(("name", "folder"), [("coco14", "COCO2014"), ("openimages30k", "OpenImages30k")])
@@ -86,6 +115,10 @@ def test_full_datasets_are_planned(snakemake: Snakemake, tmp_path: Path, name: s
         jobs["make_maps"] == (1 + len({"val", "test"} & set(settings["evaluate"]["maps"]))) * settings["data"]["shards"]
     )
     assert jobs["embed_images"] == jobs["train_localizer"] == 1
+    # With a score a split by the protocol of wsolevaluation, and the masks for it.
+    splits = len(settings["evaluate"].get("localization", []))
+    assert jobs.get("score_localization", 0) == jobs.get("make_localization_truth", 0) == splits
+    assert jobs["make_truth"] == jobs["make_index"]
 
 
 def test_a_file_of_captions_is_an_input_of_the_index(snakemake: Snakemake, tmp_path: Path) -> None:
@@ -150,7 +183,7 @@ def test_a_misspelt_overlay_is_one_clear_error(snakemake: Snakemake, tmp_path: P
 def test_the_archive_for_voc_is_planned_from_test_and_refused_for_other_data(
     snakemake: Snakemake, tmp_path: Path
 ) -> None:
-    (tmp_path / "datasets/VOC2012").mkdir(parents=True)
+    list_voc(tmp_path)
     result = snakemake(tmp_path, "--dry-run", "voc_submission", config=REPOSITORY / "configs/voc12.yaml")
     assert result.returncode == 0, result.stdout
     jobs = jobs_of(result.stdout)

@@ -2,6 +2,7 @@
 import functools
 import json
 import re
+import shlex
 from pathlib import Path
 
 from snakemake.utils import validate
@@ -39,6 +40,11 @@ def checked_experiment():
     if root is not None and not root.is_dir() and not checked.data.fetch:
         cure = ", or set data.fetch to download what may be" if checked.data.format in ("voc", "coco") else ""
         raise WorkflowError(f"{source}: data.root: no folder {root}; put the dataset there or name its folder{cure}")
+    scored = checked.evaluate.train_list
+    if scored is not None and not scored.is_file() and not checked.data.fetch:
+        raise WorkflowError(
+            f"{source}: evaluate.train_list: no file {scored}; correct the path, or leave it out to score all of train"
+        )
     return checked
 
 
@@ -126,6 +132,8 @@ def dataset():
 def split_list(wildcards):
     """The files of a user's dataset that list a split. Where one is missing, the command says so in its own words."""
     data, split = experiment.data, wildcards.split
+    if data.fetch:  # fetched.json stands for them: an input that appears on the way would run the rules again
+        return []
     if data.format == "csv":
         lists = [f"{split}.csv"]
     elif data.format == "voc":
@@ -150,12 +158,13 @@ def made_masks():
 def train_list(wildcards):
     """The list of training images that are scored, where the config names one."""
     chosen = experiment.evaluate.train_list if wildcards.split == "train" else None
-    return {"only": chosen} if chosen else {}
+    return {"only": chosen} if chosen and not experiment.data.fetch else {}
 
 
-def only_option(wildcards, input):
+def only_option(wildcards):
     """The same as a command line option."""
-    return f"--only {input.only}" if "only" in input.keys() else ""
+    chosen = experiment.evaluate.train_list if wildcards.split == "train" else None
+    return f"--only {shlex.quote(str(chosen))}" if chosen else ""
 
 
 def chosen_on_val(wildcards):

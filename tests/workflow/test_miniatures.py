@@ -1,0 +1,125 @@
+"""The workflow from end to end on a miniature of each dataset, in its official format."""
+
+import csv
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from stages.images import read_mask
+from stages.index import read_index
+from tests.workflow.conftest import Snakemake
+from tests.workflow.miniatures import write_folder, write_miniatures
+from tests.workflow.tiny import REPOSITORY, environment, jobs_of, write_weights
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("miniatures")
+    write_miniatures(made)
+    return made
+
+
+def run(snakemake: Snakemake, folder: Path, name: str) -> Path:
+    """The results of a whole run."""
+    config = REPOSITORY / f"tests/configs/{name}.yaml"
+    result = snakemake(folder, "all", config=config)
+    assert result.returncode == 0, result.stdout
+    again = snakemake(folder, "all", config=config)
+    assert jobs_of(again.stdout) == {}
+    return folder / "results" / name
+
+
+def scores(results: Path) -> dict[str, dict]:
+    return {path.stem: json.loads(path.read_text()) for path in (results / "evaluate").glob("*.json")}
+
+
+def test_voc(snakemake: Snakemake, folder: Path) -> None:
+    results = run(snakemake, folder, "voc")
+    assert len(list((results / "data/masks/train").iterdir())) == 7  # of SBD
+    found = scores(results)
+    assert found["maps-train"]["images"] == found["pseudo_masks-train"]["images"] == 5  # of VOC's own train
+    assert found["segmenter-val"]["images"] == 6
+    assert len(list((results / "segment/pseudo_masks/predictions/test").glob("*/*.png"))) == 6
+
+
+def test_coco(snakemake: Snakemake, folder: Path) -> None:
+    results = run(snakemake, folder, "coco")
+    records = read_index(results / "data/val.csv")
+    assert [len(record.labels) for record in records] == [1, 1, 2, 1, 1, 2, 0]
+    assert all(record.caption for record in records)
+    assert scores(results)["pseudo_masks-val"]["images"] == 7
+    truth = {value for record in records for value in np.unique(read_mask(Path(record.mask)))}
+    assert truth == {0, 1, 2, 255}
+
+
+def test_openimages(snakemake: Snakemake, folder: Path) -> None:
+    results = run(snakemake, folder, "openimages")
+    found = scores(results)
+    val, test = found["localization-val"], found["localization-test"]
+    assert 0 < val["pxap"] < 100
+    assert val["threshold"] == val["peak_threshold"] == test["threshold"]
+    assert test["iou"] <= test["piou"]
+    page = (results / "report/index.html").read_text()
+    assert f"<td>{test['pxap']:.1f}</td>" in page
+
+
+def test_photos_without_a_single_mask(snakemake: Snakemake, folder: Path) -> None:
+    results = run(snakemake, folder, "folder")
+    with (results / "data/left_out/train.csv").open(encoding="utf-8") as stream:
+        (left_out,) = csv.DictReader(stream)
+    assert left_out["image"] == "4.png"
+    page = (results / "report/index.html").read_text()
+    assert "Images left out" in page
+    assert "4.png: cannot be read as an image" in page
+    masks = {path.stem for path in (results / "refine/masks/train").glob("*/*.png")}
+    predictions = {path.stem for path in (results / "segment/pseudo_masks/predictions").glob("*/*/*.png")}
+    assert "am Strand_Früh 1" in predictions
+    assert masks < predictions
+    assert len(predictions) == 14
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of the tutorial in a language."""
+    text = (REPOSITORY / "docs/photos.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_tutorial_of_photos_step_by_step(tmp_path: Path) -> None:
+    """Its table, config and commands as they stand there; small models with random weights for the large ones."""
+    write_folder(tmp_path / "drawn")
+    drawn = sorted(path for path in (tmp_path / "drawn").rglob("*.*g") if path.stat().st_size)
+    (table,) = blocks("csv")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "tags.csv").write_text(table, encoding="utf-8")
+    for row, source in zip(csv.DictReader(table.splitlines()), drawn, strict=False):
+        place = photos / row["image"]
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(source.read_bytes())
+    write_weights(tmp_path / "miniatures/weights")
+    small = yaml.safe_load((REPOSITORY / "tests/configs/folder.yaml").read_text())
+    (changed,) = (yaml.safe_load(block) for block in blocks("yaml"))
+    shards = {"shards": small["data"]["shards"]}
+    (tmp_path / "photos.yaml").write_text(yaml.safe_dump({**small, **changed, "data": {**changed["data"], **shards}}))
+    (tmp_path / "Snakefile").symlink_to(REPOSITORY / "Snakefile")
+    commands = [line for block in blocks("bash") for line in block.splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "sheets/train.jpg").is_file()
+    results = tmp_path / "results/photos"
+    for pattern in ("report/index.html", "segment/pseudo_masks/segmenter.safetensors"):
+        assert (results / pattern).is_file()
+    assert len(list((results / "refine/masks/train").glob("*/*.png"))) == 6
+    assert len(list((results / "segment/pseudo_masks/predictions").glob("*/*/*.png"))) == 8
+    assert len(list((tmp_path / "masks").rglob("*.png"))) >= 8
