@@ -198,3 +198,26 @@ def test_a_wrong_refiner_of_the_table_is_named(overrides: dict[str, Any], messag
     with pytest.raises(SettingsError) as caught:
         check_variants(experiment, source="few.yaml")
     assert str(caught.value) == f"few.yaml: compare.refiners.{message}"
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "message"),
+    [
+        ("segment", {"predict": ["test"]}, "segment.predict leaves out val, which the report shows"),
+        ("evaluate", {"localization": ["val"]}, "evaluate.localization needs data.format `openimages`, not 'demo'"),
+    ],
+)
+def test_splits_that_a_run_could_not_use_are_refused(section: str, changes: dict, message: str) -> None:
+    config = yaml.safe_load((Path(__file__).parents[1] / "configs/demo.yaml").read_text())
+    config["evaluate"] = {**config.get("evaluate", {}), "segmenter": ["test"]}
+    config[section] |= changes
+    with pytest.raises(SettingsError, match=re.escape(message)):
+        read_experiment(config, source="changed.yaml")
+
+
+def test_the_threshold_of_localization_is_chosen_on_val() -> None:
+    config = yaml.safe_load((Path(__file__).parents[1] / "configs/openimages30k.yaml").read_text())
+    for splits in (["test"], ["train", "val"]):
+        config["evaluate"]["localization"] = splits
+        with pytest.raises(SettingsError, match="evaluate.localization must hold val, where the threshold is chosen"):
+            read_experiment(config, source="changed.yaml")

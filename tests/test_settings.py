@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from stages.settings import CrfSettings, Experiment, RefineSettings
+from stages.settings import CrfSettings, DataSettings, Experiment, RefineSettings
 
 
 def models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -48,3 +48,14 @@ def test_an_unknown_key_is_refused() -> None:
 def test_a_value_does_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         CrfSettings().iterations = 3
+
+
+def test_settings_of_data_that_contradict_each_other_are_refused() -> None:
+    data = {"root": "somewhere", "classes": ("cat", "dog")}
+    for changes, message in (
+        ({"format": "csv", "fetch": True}, "`fetch` knows where `voc` and `coco` are to be had, not 'csv'"),
+        ({"format": "coco", "coco": {"untagged": ["train"]}}, "`untagged` cannot hold train"),
+        ({"format": "coco", "coco": {"encoding": "raw_id"}}, "`encoding` is of `masks`"),
+    ):
+        with pytest.raises(ValidationError, match=message):
+            DataSettings(**data, **changes)

@@ -10,6 +10,7 @@ from stages.data import check
 from stages.data.survey import doubles_of, survey_lines, survey_split
 from stages.errors import DataError, SettingsError
 from stages.index import write_index
+from tests.workflow.miniatures import write_coco
 
 
 @pytest.fixture
@@ -75,3 +76,21 @@ def test_long_lists_are_cut(make_record, tmp_path: Path) -> None:
 def test_the_demo_has_nothing_to_check() -> None:
     with pytest.raises(SettingsError, match="composes its set itself"):
         check.run(["--config", str(Path(__file__).parents[2] / "configs/demo.yaml")])
+
+
+def test_masks_that_a_run_makes_are_not_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_coco(tmp_path / "coco")
+    content = yaml.safe_load((Path(__file__).parents[1] / "configs/coco.yaml").read_text())
+    content["data"]["root"] = str(tmp_path / "coco")
+    (tmp_path / "coco.yaml").write_text(yaml.safe_dump(content))
+    check.run(["--config", str(tmp_path / "coco.yaml")])
+    assert "val: 7 images, 1 without tags, true masks made from the JSON" in capsys.readouterr().out
+
+
+def test_faults_that_are_to_be_skipped_do_not_fail_it(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = yaml.safe_load(config.read_text())
+    content["data"]["on_error"] = "skip"
+    config.write_text(yaml.safe_dump(content))
+    (config.parent / "images/two.jpg").write_bytes(b"")
+    check.run(["--config", str(config)])
+    assert "1 problems, named above; a run would leave these images out" in capsys.readouterr().out

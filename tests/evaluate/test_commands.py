@@ -114,3 +114,23 @@ def test_a_file_that_is_no_score_is_named(tmp_path):
     write_text(tmp_path / "maps-val.json", '{"stage": "maps"}')
     with pytest.raises(DataError, match=r"maps-val\.json: not a score"):
         read_score(tmp_path / "maps-val.json")
+
+
+def test_of_train_only_the_listed_images_are_scored(dataset):
+    """b alone: its 64 pixels are half cat, half background, and predicted as maps and masks have them."""
+    listed = dataset.folder / "list.txt"
+    listed.write_text("b\n\n")
+    options = ["--threshold", "0.25", "--only", str(listed), "--maps", *dataset.maps]
+    score_maps.run([*dataset.common, *options, "--output", str(dataset.folder / "one.json")])
+    assert read_score(dataset.folder / "one.json").images == 1
+    whole, one = masks_score(dataset), masks_score(dataset, "segmenter", "--only", str(listed))
+    assert (whole.images, one.images) == (2, 1)
+    assert one.miou != whole.miou
+    listed.write_text("b\nzebra\n")
+    with pytest.raises(
+        DataError, match=r"evaluate\.train_list: .*lists 1 ids that are no training image, first 'zebra'"
+    ):
+        masks_score(dataset, "segmenter", "--only", str(listed))
+    listed.unlink()
+    with pytest.raises(DataError, match=r"evaluate\.train_list: no file .*list\.txt"):
+        masks_score(dataset, "segmenter", "--only", str(listed))

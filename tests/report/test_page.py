@@ -1,5 +1,6 @@
 """The page: whole in one file, with every score in it, and safe from what class names hold."""
 
+import dataclasses
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.data.left_out import LeftOut, write_left_out
 from stages.errors import DataError, SettingsError
 from stages.evaluate.confusion_picture import read_confusion, write_confusion
+from stages.evaluate.localization_score import LocalizationScore, write_localization
 from stages.evaluate.scores import ClassificationScore, write_score
+from stages.index import read_index, write_index
 from stages.report.charts import confusion_chart, pick_curves
 from stages.report.gather import Curve
 from stages.report.make_page import confusion_title, run
@@ -145,3 +149,40 @@ def test_confusion_matrices_are_drawn_with_escaped_names(results):
     with pytest.raises(DataError, match="not a confusion matrix"):
         read_confusion(results / "evaluate/segmenter-val-confusion.csv")
     assert confusion_title(Path("upper_bound-val-confusion.csv")) == "Confusion of the classes: upper bound, val"
+
+
+def test_a_page_of_a_run_that_was_not_scored(results):
+    records = [dataclasses.replace(record, mask="") for record in read_index(results / "data/val.csv")]
+    write_index(results / "data/val.csv", records)
+    page = make_page(results, {"seed": 5}, "--scores")
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    assert len(checker.images) == 8  # no truth
+    assert "seed 5." in page
+    assert "None: no split with true masks is named" in page
+    assert "without true masks there is no ranking" in page
+    assert "Published figures" not in page
+
+
+def test_images_left_out_are_told_with_their_faults_escaped(results, tmp_path):
+    rows = [LeftOut(f"{number}", f"<i>{number}.jpg", "is broken") for number in range(25)]
+    write_left_out(tmp_path / "train.csv", rows)
+    write_left_out(tmp_path / "val.csv", [])
+    page = make_page(results, None, "--left-out", str(tmp_path / "train.csv"), str(tmp_path / "val.csv"))
+    assert "train: 25" in page
+    assert "val: 0" not in page
+    assert "&lt;i&gt;19.jpg" in page
+    assert "and 5 more" in page
+    assert "Images left out" not in make_page(results)
+
+
+def test_scores_of_images_with_one_tag_are_shown(results, tmp_path):
+    score = LocalizationScore(
+        split="test", images=7, pxap=61.24, piou=45.51, peak_threshold=0.123, iou=44.4, threshold=0.2, seed=0
+    )
+    write_localization(results / "evaluate/localization-test.json", score)
+    page = make_page(results, None, "--localization", str(results / "evaluate/localization-test.json"))
+    for cell in ("61.2", "45.5", "0.123", "44.4", "0.200"):
+        assert f"<td>{cell}</td>" in page
+    assert "<h3>Maps of images with one tag</h3>" not in make_page(results)

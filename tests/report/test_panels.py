@@ -1,5 +1,6 @@
 """Which images are shown, and how they are coloured."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -71,3 +72,13 @@ def test_picture_fits_its_limit(results, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
     with pytest.raises(DataError, match=r"noise\.jpg: .*fewer panels"):
         write_picture(tmp_path / "noise.jpg", Image.fromarray(noise))
+
+
+def test_without_true_masks_panels_are_spread_over_the_index(results, tmp_path):
+    records = [dataclasses.replace(record, mask="") for record in read_index(results / "data/val.csv")]
+    panels = read_panels(results, results.parent, records, CLASSES, count=2)
+    assert [(panel.id, panel.truth, panel.iou) for panel in panels] == [("a", None, None), ("c", None, None)]
+    assert panels[0].values() == {1}
+    whole = read_panels(results, results.parent, read_index(results / "data/val.csv"), CLASSES, count=2)
+    # Five columns with the truth, four without it.
+    assert (draw_picture(whole, CLASSES).width - 6) / 5 == (draw_picture(panels, CLASSES).width - 6) / 4
