@@ -23,6 +23,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/compare_segmenters.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
 
 
 # What each stage leaves, not the page alone: Snakemake makes a deleted file again only where a target asks for it.
@@ -38,3 +39,4 @@ rule all:
         results("evaluate/summary.csv"),
         localization_scores(),
         results("report/index.html"),
+        results("provenance.json"),

@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from stages.errors import SettingsError, TagmaskError
+from stages.store import run_stored, store_folder
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -44,11 +45,18 @@ def describe(error: ValidationError, section: str = "") -> str:
     return "\n".join(lines)
 
 
-def main(run: Callable[[list[str] | None], None]) -> None:
-    """Runs a command: log on stderr; a TagmaskError becomes one message and exit status 1."""
+def main(run: Callable[[list[str] | None], None], *, stored: tuple[str, ...] = ()) -> None:
+    """Runs a command: log on stderr; a TagmaskError becomes one message and exit status 1.
+
+    stored: options whose paths the command writes, where experiments may share them (`stages.store`).
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        run(None)
+        folder = store_folder() if stored else None
+        if folder is None:
+            run(None)
+        else:
+            run_stored(run, stored, folder)
     except TagmaskError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error

@@ -61,4 +61,4 @@ def training_views(args, settings: LocalizeSettings, localizer: Localizer, recor
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, stored=("output", "curves"))

@@ -76,4 +76,4 @@ def _auto_curve(args, settings: RefineSettings) -> list[tuple[float, float]]:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, stored=("output",))

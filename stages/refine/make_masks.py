@@ -78,4 +78,4 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, stored=("output",))

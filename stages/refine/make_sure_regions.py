@@ -31,4 +31,4 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, stored=("output",))

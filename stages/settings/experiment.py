@@ -1,5 +1,6 @@
 """An experiment: all sections of a config file, and the rules that hold between them."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -19,6 +20,11 @@ class Experiment(Strict):
 
     experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(description="name of the results folder")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every random choice")
+    store: Path | None = Field(
+        None,
+        description="folder in which experiments share what they have in common (by settings, code and content of"
+        " inputs); best on the file system of results/",
+    )
     data: DataSettings
     encode: EncodeSettings
     localize: LocalizeSettings = LocalizeSettings()

@@ -54,6 +54,11 @@ def relative(path):
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def store_variable():
+    """What tells the commands where the store is, if there is one."""
+    return f"export TAGMASK_STORE={shlex.quote(str(experiment.store))}; " if experiment.store else ""
+
+
 experiment = checked_experiment()
 SHARDS = range(experiment.data.shards)
 # Every split that is used; val is the one that the report shows. Training waits for the indexes of all of them, so that
@@ -77,7 +82,7 @@ wildcard_constraints:
 
 
 # Threads that wait by spinning slow each other down fivefold when anything else runs on the machine.
-shell.prefix("export OMP_WAIT_POLICY=PASSIVE; ")
+shell.prefix("export OMP_WAIT_POLICY=PASSIVE; " + store_variable())
 
 
 # Settings of `data` that change nothing in the composed set, and none of the true masks that are made.
@@ -180,6 +185,11 @@ def localization_scores(wildcards=None):
 def weights(model):
     """The weights of a timm model, as `load_weights` leaves them."""
     return f"results/{{experiment}}/encode/weights/{model}.safetensors"
+
+
+def localizer_backbones():
+    """The models whose weights the localizer starts from: none for the training-free one."""
+    return [] if experiment.localize.method == "clip" else [experiment.localize.backbone.model]
 
 
 def names_file(source):

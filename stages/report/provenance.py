@@ -1,0 +1,80 @@
+"""Where a result comes from: settings, versions, commit, hardware, seeds and checksums of what went in and came out."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stages.files import digest, sha256_of
+from stages.index import read_index
+from stages.store import digest_tree
+
+PROGRAM = Path(__file__).parents[2]
+
+
+def commit_of(folder: Path) -> dict[str, Any]:
+    """The commit of a git checkout, and whether files differ from it; nulls where `folder` is no checkout."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return {"commit": commit, "changed_files": len(_git(folder, "status", "--porcelain").splitlines())}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "changed_files": None}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    """Python and every package that is installed beside tagmask, by name."""
+    found = {distribution.name: distribution.version for distribution in metadata.distributions()}
+    return {"python": platform.python_version(), **dict(sorted(found.items(), key=lambda pair: pair[0].lower()))}
+
+
+def hardware() -> dict[str, Any]:
+    """The machine that wrote this: system, processor, cores, memory in GiB, GPUs."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return {
+        "system": platform.platform(),
+        "processor": processor(Path("/proc/cpuinfo")),
+        "cores": os.cpu_count(),
+        "memory_gib": round(pages / 2**30, 1),
+        "gpus": names,
+    }
+
+
+def processor(info: Path) -> str:
+    """The processor's name as the kernel gives it, or Python's word for it where there is no such file."""
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def split_checksums(index: Path, root: Path) -> dict[str, Any]:
+    """Images of a split, and a SHA-256 each over its index, its images and its masks, in the index's order."""
+    records = read_index(index)
+    images = [root / record.image for record in records]
+    masks = [root / record.mask for record in records if record.mask]
+    return {
+        "images": len(records),
+        "index_sha256": sha256_of(index),
+        "images_sha256": digest(images),
+        "masks": len(masks),
+        "masks_sha256": digest(masks),
+    }
+
+
+def file_checksums(paths: Sequence[Path], results: Path) -> dict[str, str]:
+    """SHA-256 of each file or folder, by its path below the results."""
+    return {
+        path.relative_to(results).as_posix(): digest_tree(path) if path.is_dir() else sha256_of(path) for path in paths
+    }

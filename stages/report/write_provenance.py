@@ -1,0 +1,39 @@
+"""Writes provenance.json: what must be known to make the results of an experiment again."""
+
+import json
+
+from stages.command import main, parse_settings, parser
+from stages.errors import SettingsError
+from stages.files import write_json
+from stages.report.provenance import PROGRAM, commit_of, file_checksums, hardware, split_checksums, versions
+from stages.settings import ReportSettings
+
+
+def run(arguments: list[str] | None = None) -> None:
+    command = parser(__doc__, "results", "root", "output", many=("indexes", "inputs", "outputs"))
+    command.add_argument("--config", required=True, help="all settings of the experiment, as JSON")
+    args = command.parse_args(arguments)
+    parse_settings(ReportSettings, args.settings)
+    try:
+        config = json.loads(args.config)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"--config is not JSON ({error}); give all settings as one value") from error
+    write_json(
+        args.output,
+        {
+            "experiment": config.get("experiment"),
+            "seed": config.get("seed"),
+            "seeds_of_tables": config.get("compare", {}).get("seeds"),
+            "program": commit_of(PROGRAM),
+            "hardware": hardware(),
+            "splits": {index.stem: split_checksums(index, args.root) for index in args.indexes},
+            "inputs_sha256": file_checksums(args.inputs, args.results),
+            "outputs_sha256": file_checksums(args.outputs, args.results),
+            "settings": config,
+            "versions": versions(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main(run)

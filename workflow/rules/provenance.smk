@@ -1,0 +1,37 @@
+# provenance: what must be known to make the results again. Written last, when the scores are there.
+
+
+rule write_provenance:
+    input:
+        **dataset(),
+        indexes=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
+        scores=lambda wildcards: scores(bound=False) + localization_scores(),
+        inputs=lambda wildcards: results(
+            "encode/weights/{model}.safetensors", model=sorted({experiment.segment.backbone, *localizer_backbones()})
+        ),
+        localizer=rules.train_localizer.output.localizer,
+        text=rules.embed_text.output.text,
+        segmenter="results/{experiment}/segment/pseudo_masks/segmenter.safetensors",
+    output:
+        provenance="results/{experiment}/provenance.json",
+    log:
+        "logs/{experiment}/provenance.log",
+    benchmark:
+        "results/{experiment}/benchmarks/report/provenance.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=120,
+    params:
+        settings=settings("report"),
+        config=experiment.model_dump_json(),
+        results=lambda wildcards: f"results/{wildcards.experiment}",
+        root=dataset_root,
+        code=code_of("stages.report.write_provenance"),
+    shell:
+        "python -m stages.report.write_provenance --settings {params.settings:q} --config {params.config:q}"
+        " --results {params.results} --root {params.root:q} --indexes {input.indexes} --inputs {input.inputs}"
+        " --outputs {input.text} {input.localizer} {input.segmenter} {input.scores} --output {output.provenance} &> {log}"
