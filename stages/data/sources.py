@@ -95,4 +95,4 @@ def _wanted(entry: tuple[Archive, str]) -> str:
     checksum = f", MD5 {archive.md5}" if archive.md5 else ""
     where = f" from {archive.url}" if archive.url else ""
     need = "" if archive.needed else " (only where test is used)"
-    return f"  {archive.file}{where}{checksum}: {archive.note}{need} [{reason}]"
+    return f"  {archive.file}{where}{checksum}: {archive.note}{need} [{reason.removeprefix(f'{archive.url}: ')}]"
