@@ -39,8 +39,9 @@ def run(arguments: list[str] | None = None) -> None:
         survey = survey_split(records, data.root, data.classes, split=split)
         print("\n".join(survey_lines(survey, MADE_MASKS.get(data.format, ""))))
         surveys.append(survey)
-        if args.sheets and not survey.problems and records:
-            write_sheet(args.sheets / f"{split}.jpg", draw_sheet(records, data.root, data.classes))
+        sound = [record for position, record in enumerate(records) if position not in survey.faulty]
+        if args.sheets and sound:
+            write_sheet(args.sheets / f"{split}.jpg", draw_sheet(sound, data.root, data.classes))
     print("\n".join(double_lines(doubles_of(surveys))))
     wrong = sum(len(survey.problems) for survey in surveys)
     if wrong and data.on_error == "skip":

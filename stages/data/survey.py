@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.data.problems import find_problems, find_twins
+from stages.data.problems import Problem, find_problems, find_twins
 from stages.errors import DataError
 from stages.files import sha256_of
 from stages.images import image_size
@@ -22,7 +22,7 @@ class Survey:
     """What a split holds.
 
     tags: images by class, 0 for a class of the config that no image has.  sizes: (rows, columns) of the images that can
-    be read.  untagged, unmasked: images without.  contents: SHA-256 of an image file -> ids of the images with it.
+    be read.  faulty: positions of the records with a problem.  untagged, unmasked: images without.  contents: SHA-256 of an image file -> ids of the images with it.
     """
 
     split: str
@@ -32,6 +32,7 @@ class Survey:
     untagged: int
     unmasked: int
     problems: tuple[str, ...]
+    faulty: frozenset[int]
     contents: Mapping[str, tuple[str, ...]]
 
 
@@ -40,10 +41,10 @@ def survey_split(records: Sequence[Record], root: Path, classes: Sequence[str], 
     tags = Counter(dict.fromkeys(classes, 0))
     sizes: list[tuple[int, int]] = []
     contents: dict[str, tuple[str, ...]] = {}
-    problems = [problem.text for problem in find_twins(records)]
-    for record in tqdm(records, desc=f"check {split}", unit="image"):
+    problems = list(find_twins(records))
+    for position, record in enumerate(tqdm(records, desc=f"check {split}", unit="image")):
         tags.update(record.labels)
-        problems += find_problems(record, root, classes)
+        problems += [Problem(position, text) for text in find_problems(record, root, classes)]
         path = root / record.image
         try:
             sizes.append(image_size(path))
@@ -58,7 +59,8 @@ def survey_split(records: Sequence[Record], root: Path, classes: Sequence[str], 
         sizes=tuple(sizes),
         untagged=sum(not record.labels for record in records),
         unmasked=sum(not record.mask for record in records),
-        problems=tuple(problems),
+        problems=tuple(problem.text for problem in problems),
+        faulty=frozenset(problem.position for problem in problems),
         contents=contents,
     )
 

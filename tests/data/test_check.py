@@ -92,5 +92,6 @@ def test_faults_that_are_to_be_skipped_do_not_fail_it(config: Path, capsys: pyte
     content["data"]["on_error"] = "skip"
     config.write_text(yaml.safe_dump(content))
     (config.parent / "images/two.jpg").write_bytes(b"")
-    check.run(["--config", str(config)])
+    check.run(["--config", str(config), "--sheets", str(config.parent / "sheets")])
+    assert (config.parent / "sheets/train.jpg").is_file()  # of the sound images
     assert "1 problems, named above; a run would leave these images out" in capsys.readouterr().out

@@ -94,7 +94,8 @@ def test_the_tutorial_of_photos_step_by_step(tmp_path: Path) -> None:
     (changed,) = (yaml.safe_load(block) for block in blocks("yaml"))
     shards = {"shards": small["data"]["shards"]}
     (tmp_path / "photos.yaml").write_text(yaml.safe_dump({**small, **changed, "data": {**changed["data"], **shards}}))
-    (tmp_path / "Snakefile").symlink_to(REPOSITORY / "Snakefile")
+    for name in ("Snakefile", "workflow", "profiles", "stages", "configs", "environment.yml"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)  # the clone in which a user would stand
     commands = [line for block in blocks("bash") for line in block.splitlines()]
     assert len(commands) == 3
     for command in commands:
