@@ -22,7 +22,8 @@ class Survey:
     """What a split holds.
 
     tags: images by class, 0 for a class of the config that no image has.  sizes: (rows, columns) of the images that can
-    be read.  faulty: positions of the records with a problem.  untagged, unmasked: images without.  contents: SHA-256 of an image file -> ids of the images with it.
+    be read.  faulty: positions of the records with a problem.  untagged, unmasked: images without.
+    contents: SHA-256 of an image file -> ids of the images with it.
     """
 
     split: str
