@@ -101,7 +101,8 @@ def digest_value(value: str) -> str:
 
 def digest_tree(folder: Path) -> str:
     """Hash over names and contents of all files below a folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    # Snakemake leaves the time of a job in its folder.
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp")
     return _digest_pairs((path.relative_to(folder).as_posix(), sha256_of(path)) for path in files)
 
 

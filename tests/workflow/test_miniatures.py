@@ -42,7 +42,7 @@ def scores(results: Path) -> dict[str, dict]:
 
 def test_voc(snakemake: Snakemake, folder: Path) -> None:
     results = run(snakemake, folder, "voc")
-    assert len(list((results / "data/masks/train").iterdir())) == 7  # of SBD
+    assert len(list((results / "data/masks/train").glob("*.png"))) == 7  # of SBD
     found = scores(results)
     assert found["maps-train"]["images"] == found["pseudo_masks-train"]["images"] == 5  # of VOC's own train
     assert found["segmenter-val"]["images"] == 6

@@ -1,10 +1,13 @@
 """What Snakemake would run, and what it says to a wrong config. Nothing runs here."""
 
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from stages.data.left_out import write_left_out
+from stages.index import Record, write_index
 from tests.workflow.conftest import Snakemake
 from tests.workflow.tiny import REPOSITORY, TINY, jobs_of
 
@@ -93,6 +96,31 @@ def test_only_the_listed_images_of_train_are_scored(snakemake: Snakemake, tmp_pa
     refused = snakemake(tmp_path, "--dry-run", config=voc)
     assert refused.returncode != 0
     assert "voc12.yaml: evaluate.train_list: no file datasets/VOC2012/ImageSets" in refused.stdout
+
+
+def test_coco_in_full_is_planned_in_seconds(snakemake: Snakemake, tmp_path: Path) -> None:
+    """82,081 and 40,137 records in 32 shards, the indexes and masks being there already."""
+    root = tmp_path / "datasets/COCO2014/annotations"
+    root.mkdir(parents=True)
+    for split, images in (("train", 82_081), ("val", 40_137)):
+        (root / f"instances_{split}2014.json").write_text("{}")
+        name = f"COCO_{split}2014"
+        records = [
+            Record(f"{name}_{n:012d}", f"{split}2014/{name}_{n:012d}.jpg", "", ("dog",), split) for n in range(images)
+        ]
+        write_index(tmp_path / f"results/coco14/data/{split}.csv", records)
+        (tmp_path / f"results/coco14/data/masks/{split}").mkdir(parents=True)
+        write_left_out(tmp_path / f"results/coco14/data/left_out/{split}.csv", [])
+    config = changed(REPOSITORY / "configs/coco14.yaml", tmp_path, "shards: 128", "shards: 32")
+    started = time.perf_counter()
+    result = snakemake(tmp_path, "--dry-run", config=config)
+    seconds = time.perf_counter() - started
+    assert result.returncode == 0, result.stdout
+    jobs = jobs_of(result.stdout)
+    assert jobs["make_maps"] == 2 * 32
+    assert "make_index" not in jobs
+    print(f"planned {sum(jobs.values())} jobs in {seconds:.1f} s")
+    assert seconds < 20
 
 
 @pytest.mark.parametrize("name", ["voc12", "coco14"])

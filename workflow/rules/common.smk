@@ -82,7 +82,7 @@ wildcard_constraints:
 
 
 # Threads that wait by spinning slow each other down fivefold when anything else runs on the machine.
-shell.prefix("export OMP_WAIT_POLICY=PASSIVE; " + store_variable())
+shell.prefix(f"export OMP_WAIT_POLICY=PASSIVE; {store_variable()}")
 
 
 # Settings of `data` that change nothing in the composed set, and none of the true masks that are made.
@@ -99,6 +99,11 @@ NOT_OF_DEMO = [
     "demo.packages",
 ]
 DATA_OF_INDEX = ["captions", "shards", "demo", "folder", "fetch", "expected", "coco.captions"]
+
+
+def memory(megabytes):
+    """The memory of a job in MB: so much at the first try, as much again at each further one."""
+    return lambda wildcards, attempt: megabytes * attempt
 
 
 def settings(section, only=(), without=()):

@@ -134,7 +134,7 @@ rule measure_localizers:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=60,
     params:
         settings=json.dumps(
@@ -180,7 +180,7 @@ rule write_table:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=5,
     params:
         rows=table_specification,
@@ -218,7 +218,7 @@ rule make_table_page:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=30,
     params:
         settings=settings("report"),

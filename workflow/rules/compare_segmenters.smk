@@ -75,7 +75,7 @@ rule write_segmenter_table:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=5,
     params:
         code=code_of("stages.evaluate.compare_segmenters"),

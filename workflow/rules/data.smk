@@ -13,7 +13,7 @@ rule fetch:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         settings=settings("data", only=["format", "classes", "demo.cache", "demo.packages"]),
@@ -36,7 +36,7 @@ rule compose:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=30,
     params:
         settings=settings("data", without=["captions", *NOT_OF_DEMO]),
@@ -59,7 +59,7 @@ rule list_classes:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=5,
     params:
         settings=settings("data", only=["format", "root", "classes"]),
@@ -81,7 +81,7 @@ rule fetch_dataset:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=1440,
     params:
         settings=settings("data", only=["format", "root", "classes"]),
@@ -109,7 +109,7 @@ rule make_truth:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=240,
     params:
         settings=settings("data", without=DATA_OF_INDEX),
@@ -160,7 +160,7 @@ rule make_index:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=240,
     params:
         settings=settings("data", without=["shards", "demo", "fetch"]),
@@ -192,7 +192,7 @@ rule draw_sheet:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         settings=settings("data", only=["format", "root", "classes"]),

@@ -15,7 +15,7 @@ rule load_weights:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=60,
     params:
         # Only this model's entry: naming one more model must not load the others again.
@@ -41,7 +41,7 @@ rule train_clip:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=60,
     params:
         settings=settings("encode", only=["clip", "templates"]),
@@ -68,7 +68,7 @@ rule embed_text:
     threads: 2
     resources:
         gpu=0,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=30,
     params:
         settings=settings("encode", only=["clip", "templates", "synonyms"]),
@@ -97,7 +97,7 @@ rule embed_images:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=240,
     params:
         settings=settings("encode", only=["clip", "batch_size"]),
@@ -124,7 +124,7 @@ rule save_image_tower:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=30,
     params:
         settings=settings("encode", only=["clip"]),

@@ -25,7 +25,7 @@ rule score_maps:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=60,
     params:
         settings=settings("evaluate", only=["thresholds"]),
@@ -75,7 +75,7 @@ rule score_masks:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         settings=settings("evaluate", only=["thresholds"]),
@@ -114,7 +114,7 @@ rule score_localization:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=60,
     params:
         settings=settings("evaluate", only=["localization"]),
@@ -149,7 +149,7 @@ rule summarize:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=5,
     params:
         code=code_of("stages.evaluate.summarize"),
@@ -174,7 +174,7 @@ rule write_submission:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=30,
     params:
         settings=settings("evaluate", only=["voc_competition"]),

@@ -19,7 +19,7 @@ rule freeze_features:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=240,
     params:
         settings=lambda wildcards: localize_json(FROZEN[wildcards.frozen], without=FOR_TRAINING),
@@ -54,7 +54,7 @@ rule train_localizer:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=1440,
     params:
         settings=localize_json(OWN, without=FOR_TRAINING),
@@ -89,7 +89,7 @@ rule make_maps:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=240,
     params:
         settings=localize_json(OWN, without=FOR_MAPS),

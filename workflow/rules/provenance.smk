@@ -23,7 +23,7 @@ rule write_provenance:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=120,
     params:
         settings=settings("report"),

@@ -25,7 +25,7 @@ rule make_sure_regions:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=480,
     params:
         settings=lambda wildcards: with_affinity(
@@ -61,7 +61,7 @@ rule train_affinity:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=1440,
     params:
         settings=lambda wildcards: with_affinity(AFFINITIES[wildcards.affinity]),
@@ -94,7 +94,7 @@ rule choose_threshold:
     threads: 8
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=240,
     params:
         settings=lambda wildcards: refine_json(
@@ -127,7 +127,7 @@ rule make_masks:
     threads: 8
     resources:
         gpu=1 if OWN_REFINER.affinity.kind != "none" else 0,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=240,
     params:
         settings=refining_settings(OWN_REFINER),

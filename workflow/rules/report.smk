@@ -35,7 +35,7 @@ rule make_page:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=30,
     params:
         settings=settings("report"),

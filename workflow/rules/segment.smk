@@ -27,7 +27,7 @@ rule resolve_model:
     threads: 1
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=10,
     params:
         settings=settings("segment", only=MODEL_SETTINGS),
@@ -59,7 +59,7 @@ rule train_segmenter:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=1440,
     params:
         settings=settings(
@@ -97,7 +97,7 @@ rule predict:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=240,
     params:
         settings=settings("segment", only=INFERENCE_SETTINGS),
