@@ -1,6 +1,7 @@
 """What every stage command shares: paths, one JSON value of settings, a log, and errors without tracebacks."""
 
 import argparse
+import errno
 import logging
 import sys
 from collections.abc import Callable
@@ -11,6 +12,15 @@ from pydantic import BaseModel, ValidationError
 
 from stages.errors import SettingsError, TagmaskError
 from stages.store import run_stored, store_folder
+from stages.watch import end_with_snakemake
+
+# Faults of the disk that no stage can help, and what the user can do.
+DISK_CURES = {
+    errno.ENOSPC: "free some space and run the same command again: what is made stays, trainings go on",
+    errno.EDQUOT: "your quota is used up: free some space and run the same command again",
+    errno.EROFS: "the results are on a read-only file system; run where they can be written",
+    errno.EACCES: "no permission; make the folder yours, or run where results can be written",
+}
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -51,6 +61,7 @@ def main(run: Callable[[list[str] | None], None], *, stored: tuple[str, ...] = (
     stored: options whose paths the command writes, where experiments may share them (`stages.store`).
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    end_with_snakemake()
     try:
         folder = store_folder() if stored else None
         if folder is None:
@@ -59,4 +70,10 @@ def main(run: Callable[[list[str] | None], None], *, stored: tuple[str, ...] = (
             run_stored(run, stored, folder)
     except TagmaskError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except OSError as error:
+        if error.errno not in DISK_CURES:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror}; {DISK_CURES[error.errno]}", file=sys.stderr)
         raise SystemExit(1) from error

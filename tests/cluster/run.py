@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stages.files import sha256_of
+from tests.workflow.final_files import final_files
 from tests.workflow.tiny import REPOSITORY, TINY, environment, write_dataset, write_weights
 
 SLURM = REPOSITORY / "tests/cluster/slurm.sh"
@@ -20,8 +20,6 @@ CANNOT_START = 3
 # No GPU here; the rules ask for one where it helps.
 GPU_RULES = ("embed_images", "train_clip", "freeze_features", "train_localizer", "make_maps", "train_affinity")
 WITHOUT_GPU = [f"{rule}:gpu=0" for rule in (*GPU_RULES, "make_masks", "train_segmenter", "predict")]
-# What tells of the run, not of its result.
-OF_THE_RUN = ("benchmarks", "work", "report", "provenance.json")
 
 
 def snakemake(folder: Path, *options: str) -> None:
@@ -36,23 +34,6 @@ def make_folder(folder: Path) -> Path:
     write_dataset(folder / "set")
     write_weights(folder / "weights")
     return folder
-
-
-def final_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of each final file of the tiny experiment; training.csv without its rows of times."""
-    results = folder / "results/tiny"
-    files = {}
-    for path in sorted(path for path in results.rglob("*") if path.is_file()):
-        name = path.relative_to(results)
-        if name.parts[0] in OF_THE_RUN:
-            continue
-        if name.name == "training.csv":
-            files[str(name)] = "".join(
-                line for line in path.open() if ",time," not in line and ",data_time," not in line
-            )
-        else:
-            files[str(name)] = sha256_of(path)
-    return files
 
 
 def compare(first: dict[str, str], second: dict[str, str]) -> int:
@@ -94,7 +75,9 @@ def run(arguments: list[str] | None = None) -> int:
             # As in a user's clone, the profiles lie where Snakemake is started.
             (cluster / "workflow").symlink_to(REPOSITORY / "workflow")
             own = str(REPOSITORY / "workflow/profiles" / profile)
-            snakemake(cluster, "--workflow-profile", own, "--set-resources", *WITHOUT_GPU)
+            # A node of two cores cannot run a job of eight threads; and threads must be those of the local run.
+            limits = ["--max-threads", "2", "--set-resources", *WITHOUT_GPU]
+            snakemake(cluster, "--workflow-profile", own, *limits)
             print(f"\nThrough the profile {profile}:")
             print_jobs()
             differences += compare(expected, final_files(cluster))

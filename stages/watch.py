@@ -1,0 +1,56 @@
+"""A job that outlives its Snakemake would write beside the job that a rerun starts; so it ends with it."""
+
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 0.5  # seconds between two looks
+KILLED = 137  # exit status of a process that was killed
+
+
+def end_with_snakemake() -> None:
+    """Ends this process, by a thread that looks every half second, once the Snakemake that started it is gone.
+
+    Does nothing where no Snakemake did, and where the system has no /proc.
+    """
+    found = find_snakemake(os.getppid())
+    if found is not None:
+        threading.Thread(target=_watch, args=found, daemon=True).start()
+
+
+def find_snakemake(pid: int) -> tuple[int, str] | None:
+    """The nearest ancestor from `pid` on that is Snakemake, as (pid, time of its start); None where there is none."""
+    while pid > 1:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            start, parent = _status_of(pid)
+        except OSError:
+            return None
+        if any(Path(word).name == "snakemake" for word in words[:3]):
+            return pid, start
+        pid = parent
+    return None
+
+
+def _watch(pid: int, start: str) -> None:
+    while True:
+        try:
+            same = _status_of(pid)[0] == start
+        except OSError:
+            same = False
+        if not same:
+            log.error("Snakemake (process %d) is gone; this job ends with it, a rerun makes its output", pid)
+            os._exit(KILLED)  # nothing is to be cleaned up: outputs appear whole or not at all
+        time.sleep(INTERVAL)
+
+
+def _status_of(pid: int) -> tuple[str, int]:
+    """Start time and parent of a process. Raises OSError where it is gone, or dead but not yet buried."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):
+        raise ProcessLookupError(pid)
+    return fields[19], int(fields[1])

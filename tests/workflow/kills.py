@@ -1,0 +1,151 @@
+"""Kills at random: SIGKILL to the processes of stages and to Snakemake itself, until a run is through.
+
+python -m tests.workflow.kills FOLDER [--kills 24]
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.workflow.final_files import final_files
+from tests.workflow.tiny import command, environment, write_dataset, write_weights
+
+STAGES = ("data", "encode", "localize", "refine", "segment", "evaluate", "report")
+LONGEST_WAIT = 3.0  # seconds between a job's start and its kill; many jobs are shorter, then the next one is tried
+PATIENCE = 600  # seconds for one start of Snakemake
+
+
+@dataclass
+class Tally:
+    """What was killed: jobs by stage, and Snakemake while a job of a stage ran; and how often it was started."""
+
+    jobs: Counter[str] = field(default_factory=Counter)
+    snakemakes: Counter[str] = field(default_factory=Counter)
+    starts: int = 0
+
+    @property
+    def kills(self) -> int:
+        return self.jobs.total() + self.snakemakes.total()
+
+
+def job_of(family: set[int], stage: str) -> int | None:
+    """A process among `family` that works for a stage; of a job and its helpers the one that started first."""
+    for pid in sorted(family):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if "-m" in words[:3] and any(word.startswith(f"stages.{stage}.") for word in words[:4]):
+            return pid
+    return None
+
+
+def group_of(leader: int) -> set[int]:
+    """The processes that have `leader`'s process group."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[2]) == leader:
+                found.add(int(entry.name))
+    return found
+
+
+def kill_once(folder: Path, stage: str, *, whole: bool, chance: random.Random) -> str:
+    """Starts Snakemake and kills a job of `stage`, or (whole) Snakemake itself while one runs: "job", "snakemake", or
+    "through" where the run came to its end before."""
+    run = subprocess.Popen(
+        command(),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    until = time.monotonic() + PATIENCE
+    while run.poll() is None:
+        if time.monotonic() > until:
+            raise TimeoutError(f"Snakemake neither ended nor started a job of {stage} within {PATIENCE} s")
+        pid = job_of(group_of(run.pid), stage)
+        if pid is None:
+            time.sleep(0.01)
+            continue
+        time.sleep(chance.uniform(0, LONGEST_WAIT) ** 2 / LONGEST_WAIT)  # early more often than late
+        victim = run.pid if whole else pid
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:  # it was done
+            continue
+        run.wait()
+        return "snakemake" if whole else "job"
+    return "through"
+
+
+def kill_at_random(folder: Path, kills: int, seed: int) -> Tally:
+    """Kills in the order of the stages, as many in each, every second time Snakemake itself; then lets one go through.
+
+    Raises CalledProcessError where that last run fails.
+    """
+    chance, tally = random.Random(seed), Tally()
+    share = -(-kills // len(STAGES))
+    for stage in STAGES:
+        for number in range(share):
+            tally.starts += 1
+            killed = kill_once(folder, stage, whole=number % 2 == 1, chance=chance)
+            if killed == "through":
+                break
+            (tally.jobs if killed == "job" else tally.snakemakes)[stage] += 1
+    tally.starts += 1
+    done = subprocess.run(command(), cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise subprocess.CalledProcessError(done.returncode, "snakemake", done.stdout, done.stderr)
+    return tally
+
+
+def differing(first: Path, second: Path) -> tuple[int, list[str]]:
+    """Number of final files of two folders' experiments, and those that are not the same in both."""
+    one, other = final_files(first), final_files(second)
+    names = sorted(one.keys() | other.keys())
+    return len(names), [name for name in names if one.get(name) != other.get(name)]
+
+
+def make_folder(folder: Path) -> Path:
+    """A working folder with the tiny dataset and weights."""
+    write_dataset(folder / "set")
+    write_weights(folder / "weights")
+    return folder
+
+
+def run(arguments: list[str] | None = None) -> int:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("folder", type=Path, help="a new folder")
+    options.add_argument("--kills", type=int, default=24)
+    options.add_argument("--seed", type=int, default=0)
+    args = options.parse_args(arguments)
+    unbroken = make_folder(args.folder / "unbroken")
+    subprocess.run(
+        command(), cwd=unbroken, env=environment(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    broken = make_folder(args.folder / "broken")
+    started = time.monotonic()
+    tally = kill_at_random(broken, args.kills, args.seed)
+    compared, different = differing(unbroken, broken)
+    print(f"{tally.kills} kills in {tally.starts} starts of Snakemake, {time.monotonic() - started:.0f} s")
+    print(f"  jobs: {dict(tally.jobs)}")
+    print(f"  Snakemake, while a job of a stage ran: {dict(tally.snakemakes)}")
+    print(f"{compared} final files compared with an unbroken run's, {len(different)} differ", *different, sep="\n  ")
+    return 1 if different or tally.kills < args.kills else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())
