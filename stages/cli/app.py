@@ -1,0 +1,169 @@
+"""What `tagmask` offers: each command builds one command line of Snakemake or of a stage, and runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages.cli.status import describe_status, read_summary, working_jobs
+from stages.errors import DataError, TagmaskError
+from stages.experiment import read_config
+
+REPOSITORY = Path(__file__).parents[2]
+DEMO = Path("configs/demo.yaml")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From image tags to pixel masks. `tagmask run` makes everything that a config describes; the other commands"
+    " look at data, progress and results. All of them are plain Snakemake and `python -m stages...` underneath.",
+)
+Config = Annotated[Path, typer.Option("--config", "-c", help="The experiment's config.")]
+Folder = Annotated[Path, typer.Option(help="Folder that holds Snakefile, configs and results.", envvar="TAGMASK_HOME")]
+
+
+def main() -> None:
+    """Runs `tagmask`; an error is one line on stderr and exit status 1."""
+    try:
+        app()
+    except TagmaskError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+
+
+def call(*words: str | Path, folder: Path) -> None:
+    """Runs a Python module in `folder` and passes its exit status on."""
+    status = subprocess.run([sys.executable, "-m", *map(str, words)], cwd=folder, check=False).returncode
+    if status:
+        raise typer.Exit(status)
+
+
+def home(directory: Path) -> Path:
+    """The folder to work in. Raises DataError where it holds no Snakefile."""
+    if not (directory / "Snakefile").is_file():
+        raise DataError(
+            f"{directory.resolve()}: no Snakefile here; go to your clone of tagmask, or name it by --directory or"
+            " TAGMASK_HOME"
+        )
+    return directory
+
+
+def snakemake_words(config: Path, *more: str) -> list[str | Path]:
+    """Snakemake's words for a config. Targets follow `--`: --configfile would swallow them."""
+    return ["snakemake", *more, "--configfile", config, "--"]
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(
+    context: typer.Context,
+    config: Config = DEMO,
+    cores: Annotated[str, typer.Option(help="Cores to use, or `all`.")] = "all",
+    target: Annotated[list[str] | None, typer.Option(help="What to make; may be given several times.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would run, and why.")] = False,
+    directory: Folder = Path(),
+) -> None:
+    """Make what a config describes, from data to report. What is there and still right is kept.
+
+    Examples:
+
+      tagmask run                                             the demo
+
+      tagmask run -c configs/voc12.yaml --cores 8             another experiment
+
+      tagmask run -n                                          what would run, and why
+
+      tagmask run --target compare_refiners                   one of the tables
+
+      tagmask run --forcerun make_masks                       further options go to Snakemake as they are
+    """
+    more: list[str] = ["--cores", cores, *(["--dry-run"] if dry_run else []), *context.args]
+    call(*snakemake_words(config, *more), *(target or ["all"]), folder=home(directory))
+
+
+@app.command()
+def check(
+    config: Config,
+    sheets: Annotated[Path | None, typer.Option(help="Folder for contact sheets of the images.")] = None,
+    directory: Folder = Path(),
+) -> None:
+    """Look a dataset over before a run: counts by class, sizes, doubles, and every file that cannot be used.
+
+    Example:
+
+      tagmask check -c photos.yaml --sheets sheets
+    """
+    more: list[str | Path] = ["--sheets", sheets] if sheets else []
+    call("stages.data.check", "--config", config, *more, folder=home(directory))
+
+
+@app.command()
+def status(config: Config = DEMO, directory: Folder = Path()) -> None:
+    """Say of each step what is done, what is missing or stale and why, and what is running now.
+
+    Example:
+
+      tagmask status -c configs/voc12.yaml
+    """
+    folder = home(directory)
+    experiment = read_config(folder / config).experiment
+    rows = read_summary(folder, config)
+    print("\n".join(describe_status(rows, working_jobs(folder), experiment)))
+
+
+@app.command()
+def show(
+    image: Annotated[Path, typer.Argument(help="A photo.")],
+    classes: Annotated[str | None, typer.Option(help="Classes to draw, joined by commas; else those found.")] = None,
+    results: Annotated[Path | None, typer.Option(help="results/<experiment>; else the only one there is.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The PNG to write.")] = None,
+    directory: Folder = Path(),
+) -> None:
+    """Draw the localization maps of one photo, by each kind of tokens.
+
+    Example:
+
+      tagmask show photo.jpg --classes bird,flower
+    """
+    options = {"--classes": classes, "--results": results, "--output": output}
+    words = [word for name, value in options.items() if value is not None for word in (name, value)]
+    call("stages.localize.show", "--image", image.resolve(), *words, folder=home(directory))
+
+
+@app.command()
+def predict(
+    images: Annotated[Path, typer.Argument(help="A folder of photos; folders in it are searched too.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for masks, overlays and areas.csv.")] = Path(
+        "masks"
+    ),
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Take scales, window and CRF from it.")] = None,
+    segmenter: Annotated[Path | None, typer.Option(help="segmenter.safetensors; else the only one there is.")] = None,
+    directory: Folder = Path(),
+) -> None:
+    """Predict masks of photos with a trained segmenter; no tags are needed.
+
+    Example:
+
+      tagmask predict photos -o masks -c configs/demo.yaml
+    """
+    options = {"--config": config, "--segmenter": segmenter and segmenter.resolve()}
+    words = [word for name, value in options.items() if value is not None for word in (name, value)]
+    places = ("--images", images.resolve(), "--output", output.resolve())
+    call("stages.segment.predict", *places, *words, folder=home(directory))
+
+
+@app.command()
+def report(config: Config = DEMO, cores: Annotated[str, typer.Option()] = "all", directory: Folder = Path()) -> None:
+    """Make the report if it is missing or stale (with all that it shows), and say where it is.
+
+    Example:
+
+      tagmask report -c configs/demo.yaml
+    """
+    folder = home(directory)
+    page = Path("results") / read_config(folder / config).experiment / "report/index.html"
+    call(*snakemake_words(config, "--cores", cores, "--quiet"), page, folder=folder)
+    print((folder / page).resolve())
