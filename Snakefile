@@ -39,4 +39,5 @@ rule all:
         results("evaluate/summary.csv"),
         localization_scores(),
         results("report/index.html"),
+        results("report/gallery.html"),
         results("provenance.json"),

@@ -80,8 +80,8 @@ def read_panels(
 
     Raises DataError when a stage's files are missing."""
     ids = [record.id for record in records]
-    predictions = find_masks(_folders(results / "segment/pseudo_masks/predictions/val", "segment.predict"), ids)
-    pseudo_masks = find_masks(_folders(results / "refine/masks/val", "evaluate.maps"), ids)
+    predictions = find_masks(mask_shards(results / "segment/pseudo_masks/predictions/val"), ids)
+    pseudo_masks = find_masks(mask_shards(results / "refine/masks/val"), ids)
     if all(record.mask for record in records):
         ious = image_ious(records, root, predictions, len(classes))
         chosen = choose(ious, count)
@@ -124,10 +124,11 @@ def colour_of(value: int) -> str:
     return f"rgb({red}, {green}, {blue})"
 
 
-def _folders(parent: Path, setting: str) -> list[Path]:
+def mask_shards(parent: Path) -> list[Path]:
+    """The folders of masks of a split's shards. Raises DataError when there is none."""
     folders = sorted(path for path in parent.glob("*") if path.is_dir() and not path.name.startswith("."))
     if not folders:
-        raise DataError(f"{parent}: no masks of val, which the report shows; add val to `{setting}` and run that stage")
+        raise DataError(f"{parent}: no masks of val, which the report shows; run the stage that makes them")
     return folders
 
 

@@ -41,9 +41,9 @@ def test_images_without_maps_are_named(results):
         read_panels(results, results.parent, read_index(results / "data/val.csv"), CLASSES, count=3)
 
 
-def test_a_split_without_pseudo_masks_names_its_setting(results):
+def test_a_split_without_pseudo_masks_is_named(results):
     shutil.rmtree(results / "refine/masks/val")
-    with pytest.raises(DataError, match=r"refine/masks/val: no masks of val.*`evaluate\.maps`"):
+    with pytest.raises(DataError, match=r"refine/masks/val: no masks of val.*run the stage"):
         read_panels(results, results.parent, read_index(results / "data/val.csv"), CLASSES, count=3)
 
 

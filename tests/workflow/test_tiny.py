@@ -18,7 +18,17 @@ from tests.workflow.tiny import SIZES, TINY, command, environment, jobs_of
 
 pytestmark = pytest.mark.workflow
 
-AFTER_MASKS = {"train_segmenter": 1, "predict": 4, "summarize": 1, "make_page": 1, "write_provenance": 1, "all": 1}
+# What follows every score and prediction.
+SHOWN = dict.fromkeys(("make_page", "make_gallery", "write_provenance", "all"), 1)
+AFTER_MASKS = {
+    "train_segmenter": 1,
+    "predict": 4,
+    "summarize": 1,
+    "make_page": 1,
+    "make_gallery": 1,
+    "write_provenance": 1,
+    "all": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -86,22 +96,39 @@ def test_a_setting_of_the_maps_trains_no_localizer(snakemake: Snakemake, finishe
 
 def test_a_setting_of_prediction_trains_no_segmenter(snakemake: Snakemake, finished: Path) -> None:
     jobs = plan(snakemake, finished, "decoder_channels: 8", "decoder_channels: 8\n  test_flip: true")
-    assert jobs == {"predict": 4, "score_masks": 2, "summarize": 1, "make_page": 1, "write_provenance": 1, "all": 1}
+    assert jobs == {
+        "predict": 4,
+        "score_masks": 2,
+        "summarize": 1,
+        **SHOWN,
+    }
 
 
 def test_another_segmenter_trains_no_localizer(snakemake: Snakemake, finished: Path) -> None:
     jobs = plan(snakemake, finished, "decoder_channels: 8", "model: deeplabv1\n  decoder_channels: 16")
-    after = {"predict": 4, "score_masks": 2, "summarize": 1, "make_page": 1, "write_provenance": 1, "all": 1}
+    after = {
+        "predict": 4,
+        "score_masks": 2,
+        "summarize": 1,
+        **SHOWN,
+    }
     assert jobs == {"resolve_model": 1, "train_segmenter": 1, **after}
 
 
 def test_a_setting_of_the_scores_scores_again(snakemake: Snakemake, finished: Path) -> None:
     jobs = plan(snakemake, finished, "report:\n", "evaluate:\n  thresholds: 50\n\nreport:\n")
-    assert jobs == {"score_maps": 2, "score_masks": 4, "summarize": 1, "make_page": 1, "write_provenance": 1, "all": 1}
+    assert jobs == {
+        "score_maps": 2,
+        "score_masks": 4,
+        "summarize": 1,
+        **SHOWN,
+    }
 
 
 def test_a_setting_of_the_report_makes_the_page(snakemake: Snakemake, finished: Path) -> None:
-    assert plan(snakemake, finished, "panels: 2", "panels: 1") == {"make_page": 1, "write_provenance": 1, "all": 1}
+    assert plan(snakemake, finished, "panels: 2", "panels: 1") == {
+        **SHOWN,
+    }
 
 
 def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakemake, finished: Path) -> None:
@@ -116,9 +143,7 @@ def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakem
         "score_maps": 1,
         "score_masks": 1,
         "summarize": 1,
-        "make_page": 1,
-        "write_provenance": 1,
-        "all": 1,
+        **SHOWN,
     }
     assert shard.read_bytes() == before
 

@@ -51,6 +51,43 @@ rule make_page:
         " --picture {output.picture} --output {output.page} &> {log}"
 
 
+# All val images, to be filtered and sorted; index.html links to it.
+rule make_gallery:
+    input:
+        **dataset(),
+        index="results/{experiment}/data/val.csv",
+        classes=rules.list_classes.output.classes,
+        panels=lambda wildcards: panel_files(wildcards),
+    output:
+        page=report(
+            "results/{experiment}/report/gallery.html",
+            caption="../report/page.rst",
+            category="Page",
+            labels={"page": "gallery"},
+        ),
+        pictures=directory("results/{experiment}/report/gallery"),
+    log:
+        "logs/{experiment}/report/gallery.log",
+    benchmark:
+        "results/{experiment}/benchmarks/report/gallery.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=0,
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        settings=settings("report"),
+        results=lambda wildcards: f"results/{wildcards.experiment}",
+        root=dataset_root,
+        code=code_of("stages.report.make_gallery"),
+    shell:
+        "python -m stages.report.make_gallery --settings {params.settings:q} --experiment {wildcards.experiment}"
+        " --results {params.results} --root {params.root:q} --processes {threads} --pictures {output.pictures}"
+        " --output {output.page} &> {log}"
+
+
 rule upper_bound:
     input:
         results("evaluate/upper_bound.csv"),

@@ -1,0 +1,117 @@
+"""The gallery: every val image with its masks, small, in files beside a page that filters and sorts them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.evaluate.confusion import class_ious, confusion_matrix, mean_iou
+from stages.images import BACKGROUND_NAME, IGNORE, read_image, read_mask, voc_palette
+from stages.report.panels import MAP_COLOURS, colour_of
+from stages.shards import ImageMaps
+
+SIDE = 256  # longest side of a picture, pixels
+QUALITY = 72
+LAYERS = ("prediction", "pseudo mask", "truth", "map")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One val image: where its files are, and its maps. truth: None without a true mask."""
+
+    number: int
+    id: str
+    image: Path
+    tags: tuple[str, ...]
+    pseudo_mask: Path
+    prediction: Path
+    truth: Path | None
+    maps: ImageMaps
+
+
+def write_item(item: Item, classes: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Writes an image's pictures as `<number>-<layer>` and returns what the page knows of it.
+
+    iou: mIoU of the prediction on this image alone, and `ious` that of each class, percent; none without a true mask.
+    """
+    picture = read_image(item.image)
+    size = fitted(picture.size)
+    picture.resize(size, Image.Resampling.LANCZOS).save(folder / f"{item.number}-image.jpg", quality=QUALITY)
+    masks = {"prediction": item.prediction, "pseudo mask": item.pseudo_mask, "truth": item.truth}
+    layers = []
+    for name, path in masks.items():
+        if path is not None:
+            save_mask(read_mask(path), size, folder / file_of(item.number, name))
+            layers.append(name)
+    if len(item.maps.maps):
+        heat = colormaps[MAP_COLOURS](item.maps.maps.max(axis=0))[..., :3]
+        Image.fromarray((heat * 255).astype(np.uint8)).save(folder / file_of(item.number, "map"), quality=QUALITY)
+        layers.append("map")
+    entry: dict[str, Any] = {"id": item.id, "tags": item.tags, "size": size, "layers": layers}
+    return entry | rates_of(item.truth, item.prediction, classes)
+
+
+def rates_of(truth: Path | None, prediction: Path, classes: Sequence[str]) -> dict[str, Any]:
+    """IoUs of one image; {} without a true mask, or where it is ignored everywhere."""
+    if truth is None:
+        return {}
+    mask = read_mask(truth)
+    if (mask == IGNORE).all():
+        return {}
+    confusion = confusion_matrix(mask, read_mask(prediction), len(classes))
+    named = zip((BACKGROUND_NAME, *classes), class_ious(confusion).tolist(), strict=True)
+    return {
+        "iou": round(float(mean_iou(confusion)), 1),
+        "ious": {name: round(iou, 1) for name, iou in named if not np.isnan(iou) and name != BACKGROUND_NAME},
+    }
+
+
+def fitted(size: tuple[int, int]) -> tuple[int, int]:
+    """The size with its longest side at SIDE, or as it is where that is smaller."""
+    factor = min(1.0, SIDE / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def save_mask(mask: NDArray[np.uint8], size: tuple[int, int], path: Path) -> None:
+    """A mask in VOC's colours, its background transparent, to lie over the photo."""
+    image = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
+    image.putpalette(voc_palette())
+    image.save(path, optimize=True, transparency=0)
+
+
+def file_of(number: int, layer: str) -> str:
+    """The name of a layer's file; numbers, because ids may hold what a link may not."""
+    return f"{number}-{layer.replace(' ', '-')}.{'jpg' if layer == 'map' else 'png'}"
+
+
+def render_gallery(
+    *, experiment: str, split: str, classes: Sequence[str], entries: Sequence[Mapping[str, Any]], folder: str
+) -> str:
+    """The page, which finds its pictures in `folder` beside it."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    data = {"folder": folder, "classes": list(classes), "entries": list(entries)}
+    return environment.get_template("gallery.html.j2").render(
+        experiment=experiment,
+        split=split,
+        classes=classes,
+        scored=any("iou" in entry for entry in entries),
+        layers=[layer for layer in LAYERS if any(layer in entry["layers"] for entry in entries)],
+        map_scale="",
+        colours={name: colour_of(value) for value, name in enumerate(classes, start=1)},
+        # Inside a script element only `<` could end it.
+        data=Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),
+    )
