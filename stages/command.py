@@ -3,8 +3,9 @@
 import argparse
 import errno
 import logging
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,8 @@ DISK_CURES = {
     errno.EROFS: "the results are on a read-only file system; run where they can be written",
     errno.EACCES: "no permission; make the folder yours, or run where results can be written",
 }
+
+FULL = 1 << 20  # bytes; a disk with less than this is full
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -71,9 +74,33 @@ def main(run: Callable[[list[str] | None], None], *, stored: tuple[str, ...] = (
     except TagmaskError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
-    except OSError as error:
-        if error.errno not in DISK_CURES:
+    except Exception as error:
+        message = disk_fault(error, output_folder(sys.argv))
+        if message is None:
             raise
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror}; {DISK_CURES[error.errno]}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         raise SystemExit(1) from error
+
+
+def output_folder(words: Sequence[str]) -> Path | None:
+    """The folder into which `--output` of a command line goes, or the one above it that is there."""
+    if "--output" not in words[:-1]:
+        return None
+    folder = Path(words[words.index("--output") + 1]).absolute().parent
+    return next((place for place in (folder, *folder.parents) if place.is_dir()), None)
+
+
+def disk_fault(error: Exception, folder: Path | None) -> str | None:
+    """What to tell the user where a fault of the disk is behind an error; None for any other error.
+
+    Libraries that write files themselves (safetensors, torch) say in words of their own that a disk is full; so the
+    space in `folder` decides, where the error is none of the system's.
+    """
+    if isinstance(error, OSError):
+        if error.errno not in DISK_CURES:
+            return None
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}; {DISK_CURES[error.errno]}"
+    if folder is not None and shutil.disk_usage(folder).free < FULL:
+        return f"{folder}: the disk is full ({error}); {DISK_CURES[errno.ENOSPC]}"
+    return None

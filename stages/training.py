@@ -5,6 +5,8 @@ import json
 import logging
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +93,7 @@ def prepare_work(work: Path, fingerprint: Mapping[str, str]) -> bool:
     """
     known = work / FINGERPRINT
     if known.is_file() and json.loads(known.read_text(encoding="utf-8")) == dict(fingerprint):
-        resumes = (work / "last_checkpoint").is_file()
+        resumes = point_to_whole_checkpoint(work)
         log.info("%s: %s", work, "resuming from its last checkpoint" if resumes else "no checkpoint yet")
         return resumes
     if work.exists():
@@ -100,6 +102,44 @@ def prepare_work(work: Path, fingerprint: Mapping[str, str]) -> bool:
     work.mkdir(parents=True)
     write_json(known, dict(fingerprint))
     return False
+
+
+def point_to_whole_checkpoint(work: Path) -> bool:
+    """Makes mmengine resume from the last checkpoint that is whole; whether there is one.
+
+    A damaged one (a disk that was full, a copy that broke off) is deleted, and the log says which and what stands in.
+    """
+    pointer = work / "last_checkpoint"
+    if not pointer.is_file():
+        return False
+    last = work / Path(pointer.read_text(encoding="utf-8").strip()).name
+    others = sorted((path for path in work.glob("*.pth") if path != last), key=_step_of, reverse=True)
+    for path in (last, *others):
+        if path.is_file() and _is_whole(path):
+            pointer.write_text(str(path.absolute()), encoding="utf-8")
+            if path != last:
+                log.warning("%s: taking %s, the checkpoint before", work, path.name)
+            return True
+        log.warning("%s: this checkpoint is damaged or missing; it is not used", path)
+        path.unlink(missing_ok=True)
+    log.warning("%s: no whole checkpoint is left; the training starts afresh", work)
+    pointer.unlink()
+    return False
+
+
+def _step_of(path: Path) -> int:
+    """The epoch or iteration in a checkpoint's name: epoch_12.pth."""
+    digits = path.stem.rpartition("_")[2]
+    return int(digits) if digits.isdigit() else -1
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a checkpoint, a zip archive as torch writes it, has all its parts with their checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error):
+        return False
 
 
 def write_curves(path: Path, work: Path) -> None:

@@ -4,13 +4,14 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
 from stages.devices import bfloat16_is_fast, pick_device
 from stages.settings import CrfSettings
-from stages.training import fingerprint_of, prepare_work, write_curves
+from stages.training import fingerprint_of, point_to_whole_checkpoint, prepare_work, write_curves
 
 
 def write_scalars(work: Path, run: str, text: str) -> None:
@@ -44,7 +45,7 @@ def test_a_folder_of_the_same_run_is_resumed_once_it_has_a_checkpoint(tmp_path: 
     work = tmp_path / "work"
     prepare_work(work, {"seed": "0"})
     assert not prepare_work(work, {"seed": "0"})
-    (work / "last_checkpoint").write_text("epoch_1.pth")
+    write_checkpoint(work, 1)
     assert prepare_work(work, {"seed": "0"})
     assert (work / "last_checkpoint").is_file()
 
@@ -96,3 +97,39 @@ def test_the_optimizer_wrapper_computes_in_bfloat16_where_that_is_fast() -> None
         assert layer(torch.zeros(1, 2, device=device)).dtype == (
             torch.bfloat16 if bfloat16_is_fast(device) else torch.float32
         )
+
+
+def write_checkpoint(work: Path, epoch: int) -> Path:
+    path = work / f"epoch_{epoch}.pth"
+    torch.save({"weights": torch.arange(1000) + epoch}, path)
+    (work / "last_checkpoint").write_text(str(path))
+    return path
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255  # one bit pattern in the middle, the length stays
+    path.write_bytes(bytes(content))
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = write_checkpoint(tmp_path, 9), write_checkpoint(tmp_path, 10)
+    assert point_to_whole_checkpoint(tmp_path)
+    assert (tmp_path / "last_checkpoint").read_text() == str(second)
+    assert caplog.text == ""
+    damage(second)
+    assert point_to_whole_checkpoint(tmp_path)
+    assert (tmp_path / "last_checkpoint").read_text() == str(first)
+    assert "epoch_10.pth: this checkpoint is damaged" in caplog.text
+    assert not second.exists()
+
+
+def test_without_a_whole_checkpoint_the_training_starts_afresh(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_checkpoint(tmp_path, 1)
+    path.write_bytes(path.read_bytes()[:100])
+    assert not point_to_whole_checkpoint(tmp_path)
+    assert not (tmp_path / "last_checkpoint").exists()
+    assert "the training starts afresh" in caplog.text
+    assert not point_to_whole_checkpoint(tmp_path)
