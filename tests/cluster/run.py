@@ -46,7 +46,7 @@ def compare(first: dict[str, str], second: dict[str, str]) -> int:
 
 def print_jobs() -> None:
     """The jobs that Slurm knows, with their states."""
-    fields = "%.6i %.36j %.10T %.10M %.4C %.8m"
+    fields = "%.6i %.10T %.6M %.4C %.8m  %k %j"  # the slurm profile notes the rule as comment, the other as name
     listed = subprocess.run(
         ["squeue", "--states=all", "--sort=i", f"--format={fields}"], capture_output=True, text=True
     )
