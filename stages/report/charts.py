@@ -96,6 +96,25 @@ def bar_chart(bars: Sequence[tuple[str, Sequence[float]]], *, label: str) -> Mar
         return _svg(figure, label)
 
 
+def class_chart(ious: Mapping[str, Mapping[str, float | None]], title: str) -> Markup:
+    """IoU of each class (outer keys, the first on top) at several stages (inner keys): a bar each, a colour a stage."""
+    stages = list(dict.fromkeys(stage for own in ious.values() for stage in own))
+    height = 0.8 / max(1, len(stages))
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": title, "axes.grid.axis": "x"}):
+        figure = Figure(figsize=(5.4, 0.9 + 0.16 * len(ious) * (len(stages) + 1)), layout="constrained")
+        axes = figure.subplots()
+        for place, (stage, colour) in enumerate(zip(stages, COLOURS, strict=False)):
+            values = [own.get(stage) or 0.0 for own in ious.values()]
+            positions = np.arange(len(ious)) + place * height
+            axes.barh(positions, values, height=0.9 * height, color=colour, label=stage)
+        axes.set_yticks(np.arange(len(ious)) + 0.4 - height / 2, list(ious))
+        axes.invert_yaxis()
+        axes.set_xlim(0, 100)
+        axes.set_xlabel("IoU, %")
+        axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        return _svg(figure, title)
+
+
 def pick_curves(curves: Mapping[str, Curve], *words: str) -> dict[str, Curve]:
     """The curves with one of `words` among the parts of their name (split at `.`, `_`, `/`), as many as colours.
 

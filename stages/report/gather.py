@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Timing:
-    """What the jobs of one step of a stage took: seconds summed and longest, peak memory in MB (None: not measured)."""
+    """What the jobs of one step of a stage took: seconds summed and longest, peak memory in MB (None: not measured),
+    and images a second of a job, where its jobs go through the images of a split."""
 
     stage: str
     step: str
@@ -31,6 +32,7 @@ class Timing:
     seconds: float
     longest: float
     peak_mb: float | None
+    images_per_second: float | None = None
 
 
 def read_scores(paths: Sequence[Path]) -> list[Score]:
@@ -62,21 +64,30 @@ def read_curves(path: Path) -> dict[str, Curve]:
     }
 
 
-def read_timings(folder: Path) -> list[Timing]:
-    """Snakemake's benchmark files below `folder`, grouped by stage and step; an empty list when there are none."""
+def read_timings(folder: Path, images: Mapping[str, int] | None = None) -> list[Timing]:
+    """Snakemake's benchmark files below `folder`, grouped by stage and step; an empty list when there are none.
+
+    images: number of images of each split.
+    """
     jobs: defaultdict[tuple[str, str], list[tuple[float, float | None]]] = defaultdict(list)
+    seen: defaultdict[tuple[str, str], list[int | None]] = defaultdict(list)
     for path in sorted(folder.rglob("*.tsv")):
         with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
         try:
-            jobs[step_of(path.relative_to(folder))] += [(float(row["s"]), _number(row["max_rss"])) for row in rows]
+            place = step_of(path.relative_to(folder))
+            jobs[place] += [(float(row["s"]), _number(row["max_rss"])) for row in rows]
+            seen[place].append(images_of(path, images or {}))
         except (KeyError, ValueError) as error:
             raise DataError(f"{path}: not a Snakemake benchmark ({error!r}); delete it") from error
     timings = []
     for (stage, step), measured in jobs.items():
         seconds = [taken for taken, _ in measured]
         peaks = [peak for _, peak in measured if peak is not None]
-        timings.append(Timing(stage, step, len(seconds), sum(seconds), max(seconds), max(peaks, default=None)))
+        counts: list[int] = [count for count in seen[stage, step] if count is not None]
+        total = sum(seconds)
+        speed = sum(counts) / total if len(counts) == len(seconds) and total else None
+        timings.append(Timing(stage, step, len(seconds), sum(seconds), max(seconds), max(peaks, default=None), speed))
     return sorted(timings, key=lambda timing: STAGES.index(timing.stage) if timing.stage in STAGES else len(STAGES))
 
 
@@ -91,6 +102,18 @@ def step_of(path: Path) -> tuple[str, str]:
         if len(parts) > 1 and parts[-1] in ("train", "val", "test"):
             parts = parts[:-1]
     return stage, " / ".join(parts)
+
+
+def images_of(path: Path, images: Mapping[str, int]) -> int | None:
+    """How many images the job of a benchmark file went through: those of its split, or of its shard of them; None for
+    other jobs. `<split>/<shard>.tsv`, `data/<what>/<split>.tsv`, `evaluate/<what>-<split>.tsv`."""
+    if path.stem.isdigit():
+        count = images.get(path.parent.name)
+        shards = sum(other.stem.isdigit() for other in path.parent.glob("*.tsv"))
+        return None if count is None else len(range(int(path.stem), count, shards))
+    if path.parent.parent.name == "data":
+        return images.get(path.stem)
+    return images.get(path.stem.rpartition("-")[2]) if "-" in path.stem else None
 
 
 def sum_by_stage(timings: Sequence[Timing]) -> list[Timing]:

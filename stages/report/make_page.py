@@ -12,6 +12,7 @@ from stages.evaluate.localization_score import read_localization
 from stages.files import write_text
 from stages.index import read_classes, read_index
 from stages.report.gather import find_scores, read_curves, read_scores, read_timings
+from stages.report.made_tables import find_tables
 from stages.report.page import STAGE_NAMES, render_page
 from stages.report.panels import read_panels
 from stages.report.picture import draw_picture, write_picture
@@ -26,6 +27,12 @@ def confusion_title(path: Path) -> str:
     """What a confusion matrix is of, by the name of its file: upper_bound-val-confusion.csv."""
     stage, split, _ = path.stem.rsplit("-", 2)
     return f"Confusion of the classes: {STAGE_NAMES[stage]}, {split}"
+
+
+def count_images(folder: Path) -> dict[str, int]:
+    """Images of each split that has an index."""
+    indexes = [folder / f"{split}.csv" for split in ("train", "val", "test")]
+    return {path.stem: len(read_index(path)) for path in indexes if path.is_file()}
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -63,7 +70,8 @@ def run(arguments: list[str] | None = None) -> None:
         left_out={path.stem: read_left_out(path) for path in args.left_out},
         localizer=read_curves(args.results / "localize/training.csv"),
         segmenter=read_curves(args.results / "segment/pseudo_masks/training.csv"),
-        timings=read_timings(args.results / "benchmarks"),
+        timings=read_timings(args.results / "benchmarks", count_images(args.results / "data")),
+        tables=find_tables(args.results),
         panels=panels,
         val_images=len(records),
         config=config,

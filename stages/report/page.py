@@ -20,8 +20,9 @@ from stages.data.left_out import LeftOut
 from stages.evaluate.localization_score import LocalizationScore
 from stages.evaluate.scores import Score
 from stages.evaluate.summarize import share_of_bound
-from stages.report.charts import confusion_chart, curve_chart, pick_curves, threshold_chart
+from stages.report.charts import class_chart, confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve, Timing, sum_by_stage
+from stages.report.made_tables import MadeTable
 from stages.report.panels import MAP_COLOURS, Panel, colour_mask, colour_of, overlay
 from stages.report.published import TABLES, published_beside
 
@@ -130,6 +131,18 @@ def chart_cards(
     return cards
 
 
+def class_cards(scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """A chart of the classes' IoUs for each split, the stages side by side."""
+    cards = []
+    for split in dict.fromkeys(score.split for score in scores):
+        own = {STAGE_NAMES[score.stage]: score.per_class for score in scores if score.split == split}
+        names = next(iter(own.values()))
+        ious = {name: {stage: rates.get(name) for stage, rates in own.items()} for name in names}
+        title = f"Each class, {split}"
+        cards.append({"title": title, "svg": class_chart(ious, title)})
+    return cards
+
+
 def timing_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
     """Each stage's steps and, where it has several, its sum; then the sum of all."""
     rows = []
@@ -212,6 +225,7 @@ def render_page(
     confusions: Mapping[str, NDArray[np.int64]],
     localization: Sequence[LocalizationScore] = (),
     left_out: Mapping[str, Sequence[LeftOut]] | None = None,
+    tables: Sequence[MadeTable] = (),
 ) -> str:
     """The whole page as HTML that needs no other file. confusions: title -> pixel counts [1 + C, 1 + C]; left_out: by
     split."""
@@ -231,6 +245,8 @@ def render_page(
         localization=localization,
         left_out={split: rows for split, rows in (left_out or {}).items() if rows},
         left_out_shown=LEFT_OUT_SHOWN,
+        made_tables=tables,
+        class_charts=class_cards(scores),
         figures=headline_figures(scores),
         rows=score_rows(scores),
         classification=classification_rows(scores),
@@ -261,6 +277,7 @@ def _timing_row(timing: Timing, stage: str, *, is_sum: bool) -> dict[str, Any]:
         "jobs": timing.jobs,
         "seconds": _clock(timing.seconds),
         "longest": _clock(timing.longest),
+        "speed": "" if timing.images_per_second is None else f"{timing.images_per_second:.1f}",
         "peak": "" if timing.peak_mb is None else f"{timing.peak_mb / 1024:.2f} GiB",
         "is_sum": is_sum,
     }

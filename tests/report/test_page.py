@@ -64,7 +64,8 @@ def test_page_stands_alone(results):
     # Two panels of image, one map, pseudo mask, prediction, truth.
     assert len(checker.images) == 10
     assert all(source.startswith(("data:image/jpeg;base64,", "data:image/png;base64,")) for source in checker.images)
-    assert page.count("<svg") == 5  # thresholds, then loss and learning rate of both trainings
+    # Classes of val, thresholds, then loss and learning rate of both trainings.
+    assert page.count("<svg") == 6
 
 
 def test_page_shows_what_was_measured(results):

@@ -17,8 +17,20 @@ from pathlib import Path
 from tests.workflow.final_files import final_files
 from tests.workflow.tiny import command, environment, write_dataset, write_weights
 
-STAGES = ("data", "encode", "localize", "refine", "segment", "evaluate", "report")
-LONGEST_WAIT = 3.0  # seconds between a job's start and its kill; many jobs are shorter, then the next one is tried
+# Each stage with a rule of it and the files at its end: a run for them goes no further.
+STAGES = {
+    "data": ("make_index", [f"results/tiny/data/sheets/{split}.jpg" for split in ("train", "val", "test")]),
+    "encode": (
+        "embed_text",
+        ["results/tiny/encode/text.safetensors", "results/tiny/encode/image_embeddings.safetensors"],
+    ),
+    "localize": ("make_maps", [f"results/tiny/localize/maps/{shard}.safetensors" for shard in ("train/0", "val/1")]),
+    "refine": ("make_masks", [f"results/tiny/refine/masks/{shard}" for shard in ("train/0", "train/1", "val/0")]),
+    "segment": ("train_segmenter", ["results/tiny/segment/pseudo_masks/predictions/val/0"]),
+    "evaluate": ("score_masks", ["results/tiny/evaluate/summary.csv"]),
+    "report": ("make_gallery", ["results/tiny/report/gallery.html", "results/tiny/report/index.html"]),
+}
+LONGEST_WAIT = 2.0  # seconds between a job's start and its kill; many jobs are shorter, then the next one is tried
 PATIENCE = 600  # seconds for one start of Snakemake
 
 
@@ -61,11 +73,12 @@ def group_of(leader: int) -> set[int]:
     return found
 
 
-def kill_once(folder: Path, stage: str, *, whole: bool, chance: random.Random) -> str:
-    """Starts Snakemake and kills a job of `stage`, or (whole) Snakemake itself while one runs: "job", "snakemake", or
+def kill_once(folder: Path, stage: str, *, whole: bool, again: bool, chance: random.Random) -> str:
+    """Starts Snakemake for the files at a stage's end (`again`: also where they are there) and kills a job of `stage`, or (whole) Snakemake itself while one runs: "job", "snakemake", or
     "through" where the run came to its end before."""
+    rule, targets = STAGES[stage]
     run = subprocess.Popen(
-        command(),
+        command(*targets, *(["--forcerun", rule] if again else [])),
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -99,12 +112,15 @@ def kill_at_random(folder: Path, kills: int, seed: int) -> Tally:
     chance, tally = random.Random(seed), Tally()
     share = -(-kills // len(STAGES))
     for stage in STAGES:
-        for number in range(share):
+        again, done = False, 0
+        while done < share:
             tally.starts += 1
-            killed = kill_once(folder, stage, whole=number % 2 == 1, chance=chance)
-            if killed == "through":
-                break
+            killed = kill_once(folder, stage, whole=done % 2 == 1, again=again, chance=chance)
+            if killed == "through":  # every job was done before its kill came: once more
+                again = True
+                continue
             (tally.jobs if killed == "job" else tally.snakemakes)[stage] += 1
+            done += 1
     tally.starts += 1
     done = subprocess.run(command(), cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
