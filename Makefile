@@ -8,12 +8,13 @@ READY := $(VENV)/.ready
 IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo upper_bound test test-slurm lint environment
+.PHONY: help demo upper_bound test test-kills test-slurm lint environment
 
 help:
 	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
 	@echo "make upper_bound  the same, and the segmenter trained on true masks beside it"
 	@echo "make test         all tests"
+	@echo "make test-kills   the tiny experiment, killed 28 times, against an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
 	@echo "make lint         formatting, types, workflow"
 	@echo "make environment  only set up $(VENV)"
@@ -31,6 +32,9 @@ upper_bound: $(READY)
 
 test: $(READY)
 	$(IN_VENV) python -m pytest
+
+test-kills: $(READY)
+	$(IN_VENV) sh -c 'folder=$$(mktemp -d) && python -m tests.workflow.kills "$$folder" --kills 28 && rm -r "$$folder"'
 
 test-slurm: $(READY)
 	$(IN_VENV) python -m tests.cluster.run --profile slurm cluster-generic

@@ -20,10 +20,7 @@ from tests.workflow.tiny import command, environment, write_dataset, write_weigh
 # Each stage with a rule of it and the files at its end: a run for them goes no further.
 STAGES = {
     "data": ("make_index", [f"results/tiny/data/sheets/{split}.jpg" for split in ("train", "val", "test")]),
-    "encode": (
-        "embed_text",
-        ["results/tiny/encode/text.safetensors", "results/tiny/encode/image_embeddings.safetensors"],
-    ),
+    "encode": ("embed_text", [f"results/tiny/encode/{name}.safetensors" for name in ("text", "image_embeddings")]),
     "localize": ("make_maps", [f"results/tiny/localize/maps/{shard}.safetensors" for shard in ("train/0", "val/1")]),
     "refine": ("make_masks", [f"results/tiny/refine/masks/{shard}" for shard in ("train/0", "train/1", "val/0")]),
     "segment": ("train_segmenter", ["results/tiny/segment/pseudo_masks/predictions/val/0"]),
@@ -31,6 +28,7 @@ STAGES = {
     "report": ("make_gallery", ["results/tiny/report/gallery.html", "results/tiny/report/index.html"]),
 }
 LONGEST_WAIT = 2.0  # seconds between a job's start and its kill; many jobs are shorter, then the next one is tried
+MOST_STARTS = 5  # for a kill; the rest of a stage's kills is given up after so many
 PATIENCE = 600  # seconds for one start of Snakemake
 
 
@@ -74,8 +72,8 @@ def group_of(leader: int) -> set[int]:
 
 
 def kill_once(folder: Path, stage: str, *, whole: bool, again: bool, chance: random.Random) -> str:
-    """Starts Snakemake for the files at a stage's end (`again`: also where they are there) and kills a job of `stage`, or (whole) Snakemake itself while one runs: "job", "snakemake", or
-    "through" where the run came to its end before."""
+    """Starts Snakemake for the files at a stage's end (again: also where they are there), and kills a job of the stage or
+    (whole) Snakemake itself while one runs. "job" or "snakemake", or "through" where the run came to its end before."""
     rule, targets = STAGES[stage]
     run = subprocess.Popen(
         command(*targets, *(["--forcerun", rule] if again else [])),
@@ -111,11 +109,13 @@ def kill_at_random(folder: Path, kills: int, seed: int) -> Tally:
     """
     chance, tally = random.Random(seed), Tally()
     share = -(-kills // len(STAGES))
-    for stage in STAGES:
+    for order, stage in enumerate(STAGES):
         again, done = False, 0
-        while done < share:
+        for _ in range(MOST_STARTS * share):
+            if done == share:
+                break
             tally.starts += 1
-            killed = kill_once(folder, stage, whole=done % 2 == 1, again=again, chance=chance)
+            killed = kill_once(folder, stage, whole=(order + done) % 2 == 1, again=again, chance=chance)
             if killed == "through":  # every job was done before its kill came: once more
                 again = True
                 continue

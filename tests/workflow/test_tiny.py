@@ -14,6 +14,8 @@ import pytest
 
 from stages.shards import read_shard
 from tests.workflow.conftest import Snakemake
+from tests.workflow.final_files import final_files
+from tests.workflow.kills import STAGES, kill_at_random, make_folder
 from tests.workflow.tiny import SIZES, TINY, command, environment, jobs_of
 
 pytestmark = pytest.mark.workflow
@@ -37,6 +39,21 @@ def finished(snakemake: Snakemake, tiny_folder: Path) -> Path:
     result = snakemake(tiny_folder)
     assert result.returncode == 0, result.stdout
     return tiny_folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(finished: Path) -> dict[str, str]:
+    """The final files of the whole run, before a test changes anything."""
+    return final_files(finished)
+
+
+def test_a_run_that_was_killed_in_every_stage_ends_like_an_unbroken_one(
+    unbroken: dict[str, str], tmp_path: Path
+) -> None:
+    """A kill a stage, of a job here and of Snakemake itself there; `make test-kills` has more of them."""
+    tally = kill_at_random(make_folder(tmp_path), kills=len(STAGES), seed=1)
+    assert tally.kills == len(STAGES)
+    assert final_files(tmp_path) == unbroken
 
 
 def plan(snakemake: Snakemake, folder: Path, old: str, new: str) -> dict[str, int]:
