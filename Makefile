@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo upper_bound test test-kills test-slurm lint environment
+.PHONY: help demo upper_bound test test-kills test-slurm docs lint environment
 
 help:
 	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
@@ -16,6 +16,7 @@ help:
 	@echo "make test         all tests"
 	@echo "make test-kills   the tiny experiment, killed 28 times, against an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
+	@echo "make docs         the documentation as a web site in site/"
 	@echo "make lint         formatting, types, workflow"
 	@echo "make environment  only set up $(VENV)"
 	@echo "CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV) can be given to each"
@@ -38,6 +39,9 @@ test-kills: $(READY)
 
 test-slurm: $(READY)
 	$(IN_VENV) python -m tests.cluster.run --profile slurm cluster-generic
+
+docs: $(READY)
+	$(IN_VENV) mkdocs build --strict --config-file .mkdocs.yml
 
 lint: $(READY)
 	$(IN_VENV) ruff check .

@@ -72,7 +72,7 @@ def group_of(leader: int) -> set[int]:
 
 
 def kill_once(folder: Path, stage: str, *, whole: bool, again: bool, chance: random.Random) -> str:
-    """Starts Snakemake for the files at a stage's end (again: also where they are there), and kills a job of the stage or
+    """Starts Snakemake for the files at a stage's end (again: even if they are there), and kills a job of the stage or
     (whole) Snakemake itself while one runs. "job" or "snakemake", or "through" where the run came to its end before."""
     rule, targets = STAGES[stage]
     run = subprocess.Popen(
