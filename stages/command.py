@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import itertools
 import logging
 import shutil
 import sys
@@ -12,9 +13,12 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from stages.errors import SettingsError, TagmaskError
+from stages.files import remove_leftovers
 from stages.store import run_stored, store_folder
 from stages.watch import end_with_snakemake
 
+# Options whose paths a command writes.
+OUTPUTS = ("--output", "--curves", "--confusion", "--picture", "--pictures", "--left-out")
 # Faults of the disk that no stage can help, and what the user can do.
 DISK_CURES = {
     errno.ENOSPC: "free some space and run the same command again: what is made stays, trainings go on",
@@ -66,6 +70,9 @@ def main(run: Callable[[list[str] | None], None], *, stored: tuple[str, ...] = (
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     end_with_snakemake()
     try:
+        for name, value in itertools.pairwise(sys.argv):
+            if name in OUTPUTS:
+                remove_leftovers(Path(value))
         folder = store_folder() if stored else None
         if folder is None:
             run(None)

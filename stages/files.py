@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes the temporary files and folders that killed writers of `path` left beside it.
+
+    Their names are those of `atomic_path` and `atomic_folder`: a dot, the name, a dash, eight letters, the ending.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        return
+    for stem, suffix in {(path.stem, path.suffix), (path.name, "")}:
+        name = re.compile(rf"\.{re.escape(stem)}-[a-z0-9_]{{8}}{re.escape(suffix)}")
+        for entry in path.parent.iterdir():
+            if name.fullmatch(entry.name):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

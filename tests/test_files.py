@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.errors import DataError
-from stages.files import atomic_folder, atomic_path, read_json, sha256_of, write_json, write_text
+from stages.files import atomic_folder, atomic_path, read_json, remove_leftovers, sha256_of, write_json, write_text
 
 
 def write_half_a_file(path: Path) -> None:
@@ -90,3 +90,28 @@ def test_sha256(tmp_path: Path) -> None:
     # The first test vector of FIPS 180-2.
     assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256_of(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = [".mask-1.png", ".mask-01-abcdefgh.png", "mask-abcdefgh.png", ".mask-abcdefgh.jpg", ".other-abcdefgh.png"]
+    for name in (*kept, ".mask-abcd_123.png"):
+        (tmp_path / name).write_text("")
+    (tmp_path / ".0-k1z9x_ab").mkdir()
+    (tmp_path / ".0-k1z9x_ab/a.png").write_text("")
+    remove_leftovers(tmp_path / "mask.png")
+    remove_leftovers(tmp_path / "0")
+    remove_leftovers(tmp_path / "nowhere/mask.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_killed_writer_of_a_file_or_folder_leaves_what_is_recognised(tmp_path: Path) -> None:
+    """The temporaries' names, from inside the blocks that make them."""
+    with atomic_path(tmp_path / "a.b.csv") as file, atomic_folder(tmp_path / "masks.v1") as folder:
+        assert file.exists()
+        assert folder.exists()
+        remove_leftovers(tmp_path / "a.b.csv")
+        remove_leftovers(tmp_path / "masks.v1")
+        assert not file.exists()
+        assert not folder.exists()
+        file.write_text("")
+        folder.mkdir()
