@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib import colormaps
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from PIL import Image
 from stages.evaluate.confusion import class_ious, confusion_matrix, mean_iou
 from stages.images import BACKGROUND_NAME, IGNORE, read_image, read_mask, voc_palette
 from stages.report.panels import MAP_COLOURS, colour_of
+from stages.report.templates import render
 from stages.shards import ImageMaps
 
 SIDE = 256  # longest side of a picture, pixels
@@ -96,15 +96,9 @@ def render_gallery(
     *, experiment: str, split: str, classes: Sequence[str], entries: Sequence[Mapping[str, Any]], folder: str
 ) -> str:
     """The page, which finds its pictures in `folder` beside it."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     data = {"folder": folder, "classes": list(classes), "entries": list(entries)}
-    return environment.get_template("gallery.html.j2").render(
+    return render(
+        "gallery.html.j2",
         experiment=experiment,
         split=split,
         classes=classes,

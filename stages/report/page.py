@@ -5,12 +5,10 @@ import io
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
@@ -25,6 +23,7 @@ from stages.report.gather import Curve, Timing, sum_by_stage
 from stages.report.made_tables import MadeTable
 from stages.report.panels import MAP_COLOURS, Panel, colour_mask, colour_of, overlay
 from stages.report.published import TABLES, published_beside
+from stages.report.templates import render
 
 STAGE_NAMES = {
     "maps": "maps",
@@ -229,15 +228,9 @@ def render_page(
 ) -> str:
     """The whole page as HTML that needs no other file. confusions: title -> pixel counts [1 + C, 1 + C]; left_out: by
     split."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     class_names = ("background", *classes)
-    return environment.get_template("page.html.j2").render(
+    return render(
+        "page.html.j2",
         experiment=experiment,
         classes=classes,
         scores=scores,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from stages.mask_folders import find_masks
 from stages.report.charts import bar_chart
 from stages.report.page import data_uri
 from stages.report.panels import MAP_COLOURS, colour_mask, overlay
+from stages.report.templates import render
 from stages.seeds import enlarge_maps
 from stages.shards import read_shard
 
@@ -99,15 +99,9 @@ def render_table_page(
     note: str,
 ) -> str:
     """The page as HTML that needs no other file."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     columns, cells = row_cells(rows)
-    return environment.get_template("table.html.j2").render(
+    return render(
+        "table.html.j2",
         experiment=experiment,
         title=title,
         note=note,
