@@ -1,5 +1,7 @@
 """Reading images and masks, and the VOC palette."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +32,26 @@ def voc_palette() -> list[int]:
 def read_image(path: Path) -> Image.Image:
     """Reads an image as upright RGB: 16 bits a channel become 8, transparent parts become white, of several frames the
     first stands. Raises DataError when it is missing, cannot be decoded, or has values of no known range (float)."""
+    with _opened(path) as image:
+        return _as_rgb(ImageOps.exif_transpose(image), path)
+
+
+def check_image(path: Path) -> tuple[int, int]:
+    """(rows, columns) of an image as `read_image` gives it. Raises DataError as that does, for less work: all data of a
+    JPEG are decoded, but pixels are made for an eighth of its sides only."""
+    size = image_size(path)
+    with _opened(path) as image:
+        image.draft("RGB", (1, 1))
+        _as_rgb(ImageOps.exif_transpose(image), path)
+    return size
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image file; what is wrong with it, in opening or later in decoding, becomes a DataError."""
     try:
         with Image.open(path) as image:
-            return _as_rgb(ImageOps.exif_transpose(image), path)
+            yield image
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such image; check the dataset folder (`data.root`)") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -53,14 +72,9 @@ def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
 
 def image_size(path: Path) -> tuple[int, int]:
     """(rows, columns) of an image as `read_image` gives it, from its header alone. Raises DataError as that does."""
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            return (image.width, image.height) if turned else (image.height, image.width)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such image; check the dataset folder (`data.root`)") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
+    with _opened(path) as image:
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -74,9 +88,9 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
                 raise DataError(f"{path}: mask mode is {image.mode}, must be P (indexed) or L; export class indices")
             return np.array(image, dtype=np.uint8)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such mask") from error
+        raise DataError(f"{path}: no such mask; correct its path, or leave it empty where there is none") from error
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be read as a mask ({error})") from error
+        raise DataError(f"{path}: cannot be read as a mask ({error}); export it again") from error
 
 
 def write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
@@ -84,4 +98,4 @@ def write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
     image = Image.fromarray(mask, mode="L")
     image.putpalette(voc_palette())
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", optimize=True)
+        image.save(temporary, format="PNG")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stages.errors import DataError
-from stages.images import image_size, read_image, read_mask, voc_palette, write_mask
+from stages.images import check_image, image_size, read_image, read_mask, voc_palette, write_mask
 
 
 def test_the_palette_is_that_of_voc() -> None:
@@ -94,6 +94,31 @@ def test_a_truncated_image_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(DataError, match=r"a\.jpg: cannot be read as an image"):
         read_image(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_the_check_refuses_just_the_files_that_cannot_be_read(tmp_path: Path, mode: str, progressive: bool) -> None:
+    path = tmp_path / "a.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).resize((200, 120)).convert(mode)
+    exif = image.getexif()
+    exif[0x0112] = 6  # upright it is 120 wide
+    image.save(path, quality=90, progressive=progressive, exif=exif)
+    whole = path.read_bytes()
+    assert check_image(path) == read_image(path).size[::-1] == (200, 120)
+    refused = 0
+    for missing in (1, 2, 10, 100, len(whole) // 3, len(whole) // 2, len(whole) - 50):
+        path.write_bytes(whole[:-missing])
+        try:
+            read_image(path)
+        except DataError:
+            refused += 1
+            with pytest.raises(DataError, match=r"a\.jpg: cannot be read as an image"):
+                check_image(path)
+        else:
+            check_image(path)
+    assert refused > 3
 
 
 def test_a_mask_is_read_back_with_its_colours(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.errors import DataError
-from stages.images import IGNORE, read_image, read_mask
+from stages.images import IGNORE, check_image, read_mask
 from stages.index import LABEL_SEPARATOR, Record
 from stages.pool import over_processes
 
@@ -96,7 +96,7 @@ def find_problems(record: Record, root: Path, classes: Sequence[str]) -> Iterato
                 f"`{LABEL_SEPARATOR}`) or add the class"
             )
     try:
-        size = read_image(root / record.image).size
+        size = check_image(root / record.image)
         if record.mask:
             yield from find_mask_problems(root / record.mask, size, classes)
     except DataError as error:
@@ -104,11 +104,11 @@ def find_problems(record: Record, root: Path, classes: Sequence[str]) -> Iterato
 
 
 def find_mask_problems(path: Path, size: tuple[int, int], classes: Sequence[str]) -> Iterator[str]:
-    """Problems of a mask that belongs to an image of `size` (width, height)."""
+    """Problems of a mask that belongs to an image of `size` (rows, columns)."""
     mask = read_mask(path)
-    if mask.shape != (size[1], size[0]):
-        found = f"{mask.shape[1]}x{mask.shape[0]}"
-        yield f"{path}: mask is {found}, image is {size[0]}x{size[1]}; export the mask at the image's size"
+    if mask.shape != size:
+        found, wanted = (f"{columns}x{rows}" for rows, columns in (mask.shape, size))
+        yield f"{path}: mask is {found}, image is {wanted}; export the mask at the image's size"
     values = np.unique(mask)
     wrong = values[(values > len(classes)) & (values != IGNORE)]
     if wrong.size:

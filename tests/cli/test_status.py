@@ -6,7 +6,7 @@ import pytest
 
 from stages.cli.status import Output, describe_status, read_summary, stage_of, state_of, why
 from stages.errors import DataError
-from tests.workflow.tiny import REPOSITORY, TINY, write_dataset, write_weights
+from tests.workflow.tiny import REPOSITORY, TINY, write_inputs
 
 
 def output(path: str, state: str = "ok", *, stale: bool = False) -> Output:
@@ -43,8 +43,7 @@ def test_the_table() -> None:
 
 
 def test_snakemakes_summary_is_read(tmp_path: Path) -> None:
-    write_dataset(tmp_path / "set")
-    write_weights(tmp_path / "weights")
+    write_inputs(tmp_path)
     for name in ("Snakefile", "workflow", "stages", "configs", "environment.yml"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     outputs = read_summary(tmp_path, TINY)

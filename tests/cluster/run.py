@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tests.workflow.final_files import final_files
-from tests.workflow.tiny import REPOSITORY, TINY, environment, write_dataset, write_weights
+from tests.workflow.tiny import REPOSITORY, TINY, environment, write_inputs
 
 SLURM = REPOSITORY / "tests/cluster/slurm.sh"
 CANNOT_START = 3
@@ -27,13 +27,6 @@ def snakemake(folder: Path, *options: str) -> None:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *options]
     # The config comes last: --configfile takes every word up to the next option.
     subprocess.run([*command, "--configfile", str(TINY)], cwd=folder, env=environment(), check=True)
-
-
-def make_folder(folder: Path) -> Path:
-    """A working folder with the tiny dataset and weights."""
-    write_dataset(folder / "set")
-    write_weights(folder / "weights")
-    return folder
 
 
 def compare(first: dict[str, str], second: dict[str, str]) -> int:
@@ -67,11 +60,11 @@ def run(arguments: list[str] | None = None) -> int:
         return started.returncode
     try:
         differences = 0
-        local = make_folder(folder / "local")
+        local = write_inputs(folder / "local")
         snakemake(local, "--cores", "2")
         expected = final_files(local)
         for profile in args.profile:
-            cluster = make_folder(folder / profile)
+            cluster = write_inputs(folder / profile)
             # As in a user's clone, the profiles lie where Snakemake is started.
             (cluster / "workflow").symlink_to(REPOSITORY / "workflow")
             own = str(REPOSITORY / "workflow/profiles" / profile)

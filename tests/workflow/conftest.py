@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.tiny import TINY, command, environment, write_dataset, write_weights
+from tests.workflow.tiny import TINY, command, environment, write_inputs
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -32,7 +32,13 @@ def snakemake() -> Snakemake:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with dataset and weights, in which no rule has run yet."""
-    folder = tmp_path_factory.mktemp("tiny")
-    write_dataset(folder / "set")
-    write_weights(folder / "weights")
+    return write_inputs(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def finished(snakemake: Snakemake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder after a whole run, to be looked at and planned in; what changes its files works in a copy of it."""
+    folder = write_inputs(tmp_path_factory.mktemp("finished"))
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout
     return folder

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.workflow.final_files import final_files
-from tests.workflow.tiny import command, environment, write_dataset, write_weights
+from tests.workflow.tiny import command, environment, write_inputs
 
 # Each stage with a rule of it and the files at its end: a run for them goes no further.
 STAGES = {
@@ -135,24 +135,17 @@ def differing(first: Path, second: Path) -> tuple[int, list[str]]:
     return len(names), [name for name in names if one.get(name) != other.get(name)]
 
 
-def make_folder(folder: Path) -> Path:
-    """A working folder with the tiny dataset and weights."""
-    write_dataset(folder / "set")
-    write_weights(folder / "weights")
-    return folder
-
-
 def run(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("folder", type=Path, help="a new folder")
     options.add_argument("--kills", type=int, default=24)
     options.add_argument("--seed", type=int, default=0)
     args = options.parse_args(arguments)
-    unbroken = make_folder(args.folder / "unbroken")
+    unbroken = write_inputs(args.folder / "unbroken")
     subprocess.run(
         command(), cwd=unbroken, env=environment(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    broken = make_folder(args.folder / "broken")
+    broken = write_inputs(args.folder / "broken")
     started = time.monotonic()
     tally = kill_at_random(broken, args.kills, args.seed)
     compared, different = differing(unbroken, broken)

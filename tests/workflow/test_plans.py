@@ -1,13 +1,11 @@
 """What Snakemake would run, and what it says to a wrong config. Nothing runs here."""
 
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from stages.data.left_out import write_left_out
-from stages.index import Record, write_index
+from benchmarks.planning import SHARDS, write_planned
 from tests.workflow.conftest import Snakemake
 from tests.workflow.tiny import REPOSITORY, TINY, jobs_of
 
@@ -98,29 +96,21 @@ def test_only_the_listed_images_of_train_are_scored(snakemake: Snakemake, tmp_pa
     assert "voc12.yaml: evaluate.train_list: no file datasets/VOC2012/ImageSets" in refused.stdout
 
 
-def test_coco_in_full_is_planned_in_seconds(snakemake: Snakemake, tmp_path: Path) -> None:
-    """82,081 and 40,137 records in 32 shards, the indexes and masks being there already."""
-    root = tmp_path / "datasets/COCO2014/annotations"
-    root.mkdir(parents=True)
-    for split, images in (("train", 82_081), ("val", 40_137)):
-        (root / f"instances_{split}2014.json").write_text("{}")
-        name = f"COCO_{split}2014"
-        records = [
-            Record(f"{name}_{n:012d}", f"{split}2014/{name}_{n:012d}.jpg", "", ("dog",), split) for n in range(images)
-        ]
-        write_index(tmp_path / f"results/coco14/data/{split}.csv", records)
-        (tmp_path / f"results/coco14/data/masks/{split}").mkdir(parents=True)
-        write_left_out(tmp_path / f"results/coco14/data/left_out/{split}.csv", [])
-    config = changed(REPOSITORY / "configs/coco14.yaml", tmp_path, "shards: 128", "shards: 32")
-    started = time.perf_counter()
+def test_the_plan_of_coco_does_not_grow_with_its_images(snakemake: Snakemake, tmp_path: Path) -> None:
+    """Jobs are cut by shards. How long planning takes with all records: `python -m benchmarks.planning`."""
+    config = write_planned(tmp_path, {"train": 500, "val": 300})
     result = snakemake(tmp_path, "--dry-run", config=config)
-    seconds = time.perf_counter() - started
     assert result.returncode == 0, result.stdout
     jobs = jobs_of(result.stdout)
-    assert jobs["make_maps"] == 2 * 32
     assert "make_index" not in jobs
-    print(f"planned {sum(jobs.values())} jobs in {seconds:.1f} s")
-    assert seconds < 20
+    assert {rule for rule, count in jobs.items() if count > 6} == {
+        "make_maps",
+        "make_masks",
+        "predict",
+        "make_sure_regions",
+    }
+    assert jobs["make_maps"] == jobs["make_masks"] == 2 * SHARDS
+    assert jobs["make_sure_regions"] == jobs["predict"] == SHARDS
 
 
 @pytest.mark.parametrize("name", ["voc12", "coco14"])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -36,50 +37,54 @@ MASKS = [f"results/tiny/refine/banded/{shard}" for shard in (0, 1)]
 
 
 @pytest.fixture(scope="module")
-def config(tiny_folder: Path) -> Path:
-    path = tiny_folder / "learned.yaml"
+def folder(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished folder, so that the localizer is there."""
+    return shutil.copytree(finished, tmp_path_factory.mktemp("refiners") / "copied")
+
+
+@pytest.fixture(scope="module")
+def config(folder: Path) -> Path:
+    path = folder / "learned.yaml"
     path.write_text(TINY.read_text().replace("\nrefine:\n  crf:\n    iterations: 2\n", LEARNED))
     assert "learned" in path.read_text()
     return path
 
 
 @pytest.fixture(scope="module")
-def refined(snakemake: Snakemake, tiny_folder: Path, config: Path) -> subprocess.CompletedProcess[str]:
+def refined(snakemake: Snakemake, folder: Path, config: Path) -> subprocess.CompletedProcess[str]:
     """What Snakemake printed when it made the table and the training masks."""
-    result = snakemake(tiny_folder, "compare_refiners", *MASKS, config=config)
+    result = snakemake(folder, "compare_refiners", *MASKS, config=config)
     assert result.returncode == 0, result.stdout
     return result
 
 
-def test_the_table_has_a_row_for_each_way(refined: subprocess.CompletedProcess[str], tiny_folder: Path) -> None:
+def test_the_table_has_a_row_for_each_way(refined: subprocess.CompletedProcess[str], folder: Path) -> None:
     jobs = jobs_of(refined.stdout)
     assert (jobs["make_sure_regions"], jobs["train_affinity"], jobs["choose_threshold"]) == (2, 1, 1)
     assert jobs["make_refiner_masks"] == 5 * 2
-    with (tiny_folder / "results/tiny/evaluate/compare_refiners.csv").open(newline="") as stream:
+    with (folder / "results/tiny/evaluate/compare_refiners.csv").open(newline="") as stream:
         rows = {row["row"]: row for row in csv.DictReader(stream)}
     walks = ["attention walk", "attention walk, CRF", "affinity walk", "affinity walk, CRF"]
     assert list(rows) == ["maps above the threshold", "CRF", *walks]
     for row in rows.values():
         assert (row["split"], row["images"]) == ("val", str(SIZES["val"]))
         assert 0 <= float(row["miou"]) <= 100
-    note = (tiny_folder / "results/tiny/evaluate/compare_refiners.md").read_text()
+    note = (folder / "results/tiny/evaluate/compare_refiners.md").read_text()
     assert "chosen without true masks" in note
-    page = (tiny_folder / "results/tiny/report/compare_refiners.html").read_text()
+    page = (folder / "results/tiny/report/compare_refiners.html").read_text()
     assert page.count("<figure>") == 2 * (1 + 6 + 1)  # two images, each with its masks by six refiners and the true one
 
 
-def test_a_score_says_how_its_threshold_was_chosen(
-    refined: subprocess.CompletedProcess[str], tiny_folder: Path
-) -> None:
-    score = read_json(tiny_folder / "results/tiny/evaluate/pseudo_masks-val.json")
+def test_a_score_says_how_its_threshold_was_chosen(refined: subprocess.CompletedProcess[str], folder: Path) -> None:
+    score = read_json(folder / "results/tiny/evaluate/pseudo_masks-val.json")
     assert score["threshold_source"] == "auto"
-    (file,) = (tiny_folder / "results/tiny/refine/threshold").glob("auto-*.json")
+    (file,) = (folder / "results/tiny/refine/threshold").glob("auto-*.json")
     assert score["threshold"] == read_json(file)["threshold"]
 
 
-def test_the_band_is_in_the_training_masks_alone(refined: subprocess.CompletedProcess[str], tiny_folder: Path) -> None:
+def test_the_band_is_in_the_training_masks_alone(refined: subprocess.CompletedProcess[str], folder: Path) -> None:
     def values(pattern: str) -> set[int]:
-        masks = (tiny_folder / "results/tiny/refine").glob(pattern)
+        masks = (folder / "results/tiny/refine").glob(pattern)
         return {int(value) for path in masks for value in np.unique(read_mask(path))}
 
     assert 255 in values("banded/*/*.png")
@@ -87,22 +92,22 @@ def test_the_band_is_in_the_training_masks_alone(refined: subprocess.CompletedPr
 
 
 def test_a_training_setting_of_the_affinity_trains_it_again_and_marks_nothing_anew(
-    refined: subprocess.CompletedProcess[str], snakemake: Snakemake, tiny_folder: Path, config: Path
+    refined: subprocess.CompletedProcess[str], snakemake: Snakemake, folder: Path, config: Path
 ) -> None:
-    changed = tiny_folder / "changed_affinity.yaml"
+    changed = folder / "changed_affinity.yaml"
     changed.write_text(config.read_text().replace("epochs: 1, batch_size: 4", "epochs: 2, batch_size: 4"))
-    jobs = jobs_of(snakemake(tiny_folder, "--dry-run", *MASKS, config=changed).stdout)
+    jobs = jobs_of(snakemake(folder, "--dry-run", *MASKS, config=changed).stdout)
     assert jobs == {"train_affinity": 1, "make_banded_masks": 2}
 
 
 def test_an_oracle_threshold_is_marked_and_comes_from_the_maps_score(
-    refined: subprocess.CompletedProcess[str], snakemake: Snakemake, tiny_folder: Path
+    refined: subprocess.CompletedProcess[str], snakemake: Snakemake, folder: Path
 ) -> None:
-    config = tiny_folder / "oracle.yaml"
+    config = folder / "oracle.yaml"
     config.write_text(TINY.read_text().replace("refine:\n", "refine:\n  background_threshold: oracle\n"))
     target = "results/tiny/evaluate/pseudo_masks-val.json"
-    result = snakemake(tiny_folder, target, config=config)
+    result = snakemake(folder, target, config=config)
     assert result.returncode == 0, result.stdout
-    score = json.loads((tiny_folder / target).read_text())
-    maps = read_json(tiny_folder / "results/tiny/evaluate/maps-train.json")
+    score = json.loads((folder / target).read_text())
+    maps = read_json(folder / "results/tiny/evaluate/maps-train.json")
     assert (score["threshold_source"], score["threshold"]) == ("oracle", max(0.01, maps["threshold"]))

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from stages.files import sha256_of
-from tests.workflow.tiny import TINY, environment, write_dataset, write_weights
+from tests.workflow.tiny import TINY, environment, write_inputs
 
 pytestmark = pytest.mark.workflow
 
@@ -21,9 +21,7 @@ OWN = ("refine/masks/train/0.log", "segment/pseudo_masks/train.log")
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder after a sweep over two numbers of CRF iterations."""
-    folder = tmp_path_factory.mktemp("sweep")
-    write_dataset(folder / "set")
-    write_weights(folder / "weights")
+    folder = write_inputs(tmp_path_factory.mktemp("sweep"))
     grid = {"name": "crf", "config": str(TINY), "grid": {"refine.crf.iterations": [2, 9]}}
     (folder / "grid.yaml").write_text(yaml.safe_dump(grid))
     command = [sys.executable, "-m", "stages.sweep", "--grid", "grid.yaml", "--cores", "2"]

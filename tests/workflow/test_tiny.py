@@ -15,8 +15,8 @@ import pytest
 from stages.shards import read_shard
 from tests.workflow.conftest import Snakemake
 from tests.workflow.final_files import final_files
-from tests.workflow.kills import STAGES, kill_at_random, make_folder
-from tests.workflow.tiny import SIZES, TINY, command, environment, jobs_of
+from tests.workflow.kills import STAGES, kill_at_random
+from tests.workflow.tiny import SIZES, TINY, command, environment, jobs_of, write_inputs
 
 pytestmark = pytest.mark.workflow
 
@@ -33,27 +33,17 @@ AFTER_MASKS = {
 }
 
 
-@pytest.fixture(scope="module")
-def finished(snakemake: Snakemake, tiny_folder: Path) -> Path:
-    """The folder after a whole run."""
-    result = snakemake(tiny_folder)
-    assert result.returncode == 0, result.stdout
-    return tiny_folder
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished folder, whose files a test may change."""
+    return shutil.copytree(finished, tmp_path / "copied")
 
 
-@pytest.fixture(scope="module")
-def unbroken(finished: Path) -> dict[str, str]:
-    """The final files of the whole run, before a test changes anything."""
-    return final_files(finished)
-
-
-def test_a_run_that_was_killed_in_every_stage_ends_like_an_unbroken_one(
-    unbroken: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_run_that_was_killed_in_every_stage_ends_like_an_unbroken_one(finished: Path, tmp_path: Path) -> None:
     """A kill a stage, of a job here and of Snakemake itself there; `make test-kills` has more of them."""
-    tally = kill_at_random(make_folder(tmp_path), kills=len(STAGES), seed=1)
+    tally = kill_at_random(write_inputs(tmp_path), kills=len(STAGES), seed=1)
     assert tally.kills == len(STAGES)
-    assert final_files(tmp_path) == unbroken
+    assert final_files(tmp_path) == final_files(finished)
 
 
 def plan(snakemake: Snakemake, folder: Path, old: str, new: str) -> dict[str, int]:
@@ -148,11 +138,11 @@ def test_a_setting_of_the_report_makes_the_page(snakemake: Snakemake, finished: 
     }
 
 
-def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakemake, finished: Path) -> None:
-    shard = finished / "results/tiny/localize/maps/val/1.safetensors"
+def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakemake, copied: Path) -> None:
+    shard = copied / "results/tiny/localize/maps/val/1.safetensors"
     before = shard.read_bytes()
     shard.unlink()
-    result = snakemake(finished)
+    result = snakemake(copied)
     assert result.returncode == 0, result.stdout
     assert jobs_of(result.stdout) == {
         "make_maps": 1,
@@ -165,10 +155,10 @@ def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakem
     assert shard.read_bytes() == before
 
 
-def test_snakemakes_own_report_is_written(snakemake: Snakemake, finished: Path) -> None:
-    result = snakemake(finished, "--report", "report.html")
+def test_snakemakes_own_report_is_written(snakemake: Snakemake, copied: Path) -> None:
+    result = snakemake(copied, "--report", "report.html")
     assert result.returncode == 0, result.stdout
-    page = (finished / "report.html").read_text()
+    page = (copied / "report.html").read_text()
     assert "Score of" in page  # a caption
     assert "evaluate/summary.csv" in page
 
@@ -195,17 +185,17 @@ compare:
 """
 
 
-def test_localizers_are_compared_in_one_table(snakemake: Snakemake, finished: Path) -> None:
-    config = finished / "compared.yaml"
+def test_localizers_are_compared_in_one_table(snakemake: Snakemake, copied: Path) -> None:
+    config = copied / "compared.yaml"
     config.write_text(TINY.read_text() + COMPARED)
-    result = snakemake(finished, "compare_localizers", config=config)
+    result = snakemake(copied, "compare_localizers", config=config)
     assert result.returncode == 0, result.stdout
     # The experiment's own localizer is a row of the table, and was trained and scored before.
     assert jobs_of(result.stdout) == {
         **{"freeze_features": 1, "save_image_tower": 1, "train_variant": 2, "make_variant_maps": 4, "score_variant": 2},
         **dict.fromkeys(("measure_localizers", "write_table", "make_table_page", "compare_localizers"), 1),
     }
-    with (finished / "results/tiny/evaluate/compare_localizers.csv").open(newline="") as stream:
+    with (copied / "results/tiny/evaluate/compare_localizers.csv").open(newline="") as stream:
         rows = {row["row"]: row for row in csv.DictReader(stream)}
     assert list(rows) == ["cam", "clip", "mmcst"]
     for name, row in rows.items():
@@ -214,11 +204,11 @@ def test_localizers_are_compared_in_one_table(snakemake: Snakemake, finished: Pa
         assert float(row["images_per_second"]) > 0
         assert float(row["training_memory_mb"] or "nan") > 100
         assert bool(row["epoch_seconds"]) == (name != "clip")  # nothing is trained
-    own = json.loads((finished / "results/tiny/evaluate/maps-val.json").read_text())
+    own = json.loads((copied / "results/tiny/evaluate/maps-val.json").read_text())
     assert float(rows["mmcst"]["miou"]) == pytest.approx(own["miou"], abs=0.01)
-    page = (finished / "results/tiny/report/compare_localizers.html").read_text()
+    page = (copied / "results/tiny/report/compare_localizers.html").read_text()
     assert page.count("<figure>") == 2 * (1 + 3)  # two images, each with its maps by three localizers
-    assert snakemake(finished, "compare_localizers", config=config).stdout.count("Nothing to be done") == 1
+    assert snakemake(copied, "compare_localizers", config=config).stdout.count("Nothing to be done") == 1
 
 
 EPOCHS = 20
@@ -231,14 +221,14 @@ def last_epoch(work: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def test_a_killed_training_is_resumed_by_the_same_command(snakemake: Snakemake, finished: Path) -> None:
-    config = finished / "long.yaml"
+def test_a_killed_training_is_resumed_by_the_same_command(snakemake: Snakemake, copied: Path) -> None:
+    config = copied / "long.yaml"
     config.write_text(TINY.read_text().replace("epochs: 1\n", f"epochs: {EPOCHS}\n"))
     target = "results/tiny/localize/localizer.safetensors"
-    work = finished / "results/tiny/work/localize/own"
+    work = copied / "results/tiny/work/localize/own"
     run = subprocess.Popen(
         command(target, config=config),
-        cwd=finished,
+        cwd=copied,
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -254,9 +244,9 @@ def test_a_killed_training_is_resumed_by_the_same_command(snakemake: Snakemake, 
     epoch = last_epoch(work)
     assert epoch < EPOCHS
 
-    result = snakemake(finished, target, config=config)
+    result = snakemake(copied, target, config=config)
     assert result.returncode == 0, result.stdout
-    log = (finished / "logs/tiny/localize/train.log").read_text()
+    log = (copied / "logs/tiny/localize/train.log").read_text()
     assert "resuming from its last checkpoint" in log
     trained = {int(number) for number in re.findall(r"Epoch\(train\) +\[(\d+)\]", log)}
     assert trained == set(range(epoch + 1, EPOCHS + 1))

@@ -79,3 +79,10 @@ def write_weights(folder: Path) -> None:
     save_file(timm.create_model("test_efficientnet").state_dict(), folder / "cnn.safetensors")
     clip = open_clip.create_model("ViT-S-32-alt", pretrained=None).state_dict()
     save_file({name: value.contiguous() for name, value in clip.items()}, folder / "clip.safetensors")
+
+
+def write_inputs(folder: Path) -> Path:
+    """Makes a working folder of `folder`: the tiny dataset and weights. Returns it."""
+    write_dataset(folder / "set")
+    write_weights(folder / "weights")
+    return folder
