@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.command import main
 from stages.errors import DataError
-from stages.store import MANIFEST, size_of, unused
+from stages.store import entries_of, size_of, unused
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -16,7 +16,7 @@ def run(arguments: list[str] | None = None) -> None:
     args = options.parse_args(arguments)
     if not args.store.is_dir():
         raise DataError(f"{args.store}: no such folder; name the one of the setting `store`")
-    entries = sorted(path.parent for path in args.store.glob(f"*/*/{MANIFEST}"))
+    entries = entries_of(args.store)
     free = unused(args.store)
     total, freed = (sum(map(size_of, chosen)) / 1e6 for chosen in (entries, free))
     print(f"{len(entries)} entries, {total:.1f} MB; {len(free)} of them, {freed:.1f} MB, in no results")

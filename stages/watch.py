@@ -5,21 +5,29 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 log = logging.getLogger(__name__)
 
+PARENT_VARIABLE = "TAGMASK_SNAKEMAKE"  # process number of the Snakemake that started the job; the workflow sets it
 INTERVAL = 0.5  # seconds between two looks
 KILLED = 137  # exit status of a process that was killed
 
 
 def end_with_snakemake() -> None:
-    """Ends this process, by a thread that looks every half second, once the Snakemake that started it is gone.
+    """Ends this process, by a thread that looks every half second, once the Snakemake that started it is gone; at once
+    where it went while this process was still importing what it needs.
 
     Does nothing where no Snakemake did, and where the system has no /proc.
     """
-    found = find_snakemake(os.getppid())
+    if not Path("/proc/self").exists():
+        return
+    given = os.environ.get(PARENT_VARIABLE)
+    found = find_snakemake(int(given) if given else os.getppid())
     if found is not None:
         threading.Thread(target=_watch, args=found, daemon=True).start()
+    elif given:
+        _end(int(given))
 
 
 def find_snakemake(pid: int) -> tuple[int, str] | None:
@@ -43,9 +51,13 @@ def _watch(pid: int, start: str) -> None:
         except OSError:
             same = False
         if not same:
-            log.error("Snakemake (process %d) is gone; this job ends with it, a rerun makes its output", pid)
-            os._exit(KILLED)  # nothing is to be cleaned up: outputs appear whole or not at all
+            _end(pid)
         time.sleep(INTERVAL)
+
+
+def _end(pid: int) -> NoReturn:
+    log.error("Snakemake (process %d) is gone; this job ends with it, a rerun makes its output", pid)
+    os._exit(KILLED)  # nothing is to be cleaned up: outputs appear whole or not at all
 
 
 def _status_of(pid: int) -> tuple[str, int]:

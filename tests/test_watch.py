@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from stages.watch import KILLED, find_snakemake
+from stages.watch import KILLED, PARENT_VARIABLE, find_snakemake
 from tests.workflow.tiny import environment
 
 JOB = """
@@ -23,6 +23,16 @@ PARENT = "import subprocess, sys; subprocess.run(['bash', '-c', 'exec 3>&1; ' + 
 def test_no_snakemake_is_no_ancestor() -> None:
     assert find_snakemake(1) is None
     assert find_snakemake(999_999_999) is None
+
+
+def test_a_job_whose_snakemake_went_before_it_was_ready_ends_at_once(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / "job.py").write_text(JOB)
+    started = {**environment(), PARENT_VARIABLE: str(gone.pid)}
+    done = subprocess.run([sys.executable, str(tmp_path / "job.py")], env=started, capture_output=True, text=True)
+    assert done.returncode == KILLED
+    assert done.stdout == ""
 
 
 def test_a_job_whose_snakemake_was_killed_ends_by_itself(tmp_path: Path) -> None:

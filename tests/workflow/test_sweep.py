@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from stages.files import sha256_of
+from tests.workflow.conftest import Snakemake
 from tests.workflow.tiny import TINY, environment, write_inputs
 
 pytestmark = pytest.mark.workflow
@@ -41,7 +42,12 @@ def test_what_lies_before_refine_is_made_once(swept: Path) -> None:
     assert {log: taken(swept, log) for log in SHARED} == {key: [False, True] for key in SHARED}
     for name in ("localize/localizer.safetensors", "localize/maps/train/0.safetensors", "encode/text.safetensors"):
         first, second = (swept / f"results/crf-0{number}/{name}" for number in range(2))
-        assert first.samefile(second), name
+        assert sha256_of(first) == sha256_of(second), name
+
+
+def test_what_the_second_took_makes_nothing_of_the_first_stale(swept: Path, snakemake: Snakemake) -> None:
+    result = snakemake(swept, "--dry-run", config=swept / "results/sweeps/crf/crf-00.yaml")
+    assert "Nothing to be done" in result.stdout, result.stdout
 
 
 def test_what_differs_is_made_anew(swept: Path) -> None:
@@ -67,7 +73,8 @@ def test_provenance_says_what_both_came_from(swept: Path) -> None:
     assert first["seed"] == 3
     same = {name for name, value in first["outputs_sha256"].items() if second["outputs_sha256"][name] == value}
     assert "localize/localizer.safetensors" in same
-    assert "evaluate/pseudo_masks-val.json" not in same or first["outputs_sha256"] == second["outputs_sha256"]
+    masks = swept / "results/crf-00/evaluate/pseudo_masks-val.json"
+    assert first["outputs_sha256"]["evaluate/pseudo_masks-val.json"] == sha256_of(masks)
 
 
 def test_cleaning_keeps_what_results_use(swept: Path) -> None:

@@ -81,8 +81,9 @@ wildcard_constraints:
     supervision="pseudo_masks|true_masks",
 
 
-# Threads that wait by spinning slow each other down fivefold when anything else runs on the machine.
-shell.prefix(f"export OMP_WAIT_POLICY=PASSIVE; {store_variable()}")
+# Threads that wait by spinning slow each other down fivefold when anything else runs on the machine. A job's shell knows
+# which Snakemake started it, so that the job can end with it (stages/watch.py), even if it dies while the job starts.
+shell.prefix(f"export OMP_WAIT_POLICY=PASSIVE TAGMASK_SNAKEMAKE=$PPID; {store_variable()}")
 
 
 # Settings of `data` that change nothing in the composed set, and none of the true masks that are made.
