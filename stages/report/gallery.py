@@ -16,7 +16,6 @@ from stages.evaluate.confusion import class_ious, confusion_matrix, mean_iou
 from stages.images import BACKGROUND_NAME, IGNORE, read_image, read_mask, voc_palette
 from stages.report.panels import MAP_COLOURS, colour_of
 from stages.report.templates import render
-from stages.shards import ImageMaps
 
 SIDE = 256  # longest side of a picture, pixels
 QUALITY = 72
@@ -25,7 +24,11 @@ LAYERS = ("prediction", "pseudo mask", "truth", "map")
 
 @dataclass(frozen=True)
 class Item:
-    """One val image: where its files are, and its maps. truth: None without a true mask."""
+    """One val image: where its files are, and its strongest map.
+
+    truth: None without a true mask.  heat: [rows, columns] float32 in [0, 1], the maximum over its classes' maps; None
+    without a tag.
+    """
 
     number: int
     id: str
@@ -34,7 +37,7 @@ class Item:
     pseudo_mask: Path
     prediction: Path
     truth: Path | None
-    maps: ImageMaps
+    heat: NDArray[np.float32] | None
 
 
 def write_item(item: Item, classes: Sequence[str], folder: Path) -> dict[str, Any]:
@@ -51,8 +54,8 @@ def write_item(item: Item, classes: Sequence[str], folder: Path) -> dict[str, An
         if path is not None:
             save_mask(read_mask(path), size, folder / file_of(item.number, name))
             layers.append(name)
-    if len(item.maps.maps):
-        heat = colormaps[MAP_COLOURS](item.maps.maps.max(axis=0))[..., :3]
+    if item.heat is not None:
+        heat = colormaps[MAP_COLOURS](item.heat)[..., :3]
         Image.fromarray((heat * 255).astype(np.uint8)).save(folder / file_of(item.number, "map"), quality=QUALITY)
         layers.append("map")
     entry: dict[str, Any] = {"id": item.id, "tags": item.tags, "size": size, "layers": layers}

@@ -1,15 +1,16 @@
 """Makes the gallery: a page on which all val images can be filtered and sorted, with small pictures beside it."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from stages.command import main, parse_settings, parser
 from stages.files import atomic_folder, write_text
-from stages.index import read_classes, read_index
+from stages.index import read_classes, read_index, shard_of
 from stages.mask_folders import find_masks
 from stages.pool import over_processes
 from stages.report.gallery import Item, render_gallery, write_item
-from stages.report.panels import mask_shards, read_maps
+from stages.report.panels import read_maps
 from stages.settings import ReportSettings
 
 log = logging.getLogger(__name__)
@@ -20,36 +21,40 @@ def write_numbered(item: Item, classes: tuple[str, ...], folder: Path) -> tuple[
     return item.number, write_item(item, classes, folder)
 
 
-def find_items(results: Path, root: Path) -> list[Item]:
-    """The val images with their files. Raises DataError when a stage's files are missing."""
+def find_items(results: Path, root: Path, shards: int) -> Iterator[Item]:
+    """The val images with their files, shard by shard, so that the maps of one shard at a time are in memory. Raises
+    DataError when a stage's files are missing."""
     records = read_index(results / "data/val.csv")
-    ids = [record.id for record in records]
-    predictions = find_masks(mask_shards(results / "segment/pseudo_masks/predictions/val"), ids)
-    pseudo_masks = find_masks(mask_shards(results / "refine/masks/val"), ids)
-    maps = read_maps(sorted((results / "localize/maps/val").glob("*.safetensors")), ids)
-    return [
-        Item(
-            number=number,
-            id=record.id,
-            image=root / record.image,
-            tags=record.labels,
-            pseudo_mask=pseudo_masks[record.id],
-            prediction=predictions[record.id],
-            truth=root / record.mask if record.mask else None,
-            maps=maps[record.id],
-        )
-        for number, record in enumerate(records)
-    ]
+    numbers = {record.id: number for number, record in enumerate(records)}
+    for shard in range(shards):
+        own = shard_of(records, shard, shards)
+        ids = [record.id for record in own]
+        predictions = find_masks([results / f"segment/pseudo_masks/predictions/val/{shard}"], ids)
+        pseudo_masks = find_masks([results / f"refine/masks/val/{shard}"], ids)
+        maps = read_maps([results / f"localize/maps/val/{shard}.safetensors"], ids)
+        for record in own:
+            found = maps.pop(record.id).maps
+            yield Item(
+                number=numbers[record.id],
+                id=record.id,
+                image=root / record.image,
+                tags=record.labels,
+                pseudo_mask=pseudo_masks[record.id],
+                prediction=predictions[record.id],
+                truth=root / record.mask if record.mask else None,
+                heat=found.max(axis=0) if len(found) else None,
+            )
 
 
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "results", "root", "pictures", "output")
     command.add_argument("--experiment", required=True, help="name of the experiment")
+    command.add_argument("--shards", type=int, required=True, help="shards of val (data.shards)")
     command.add_argument("--processes", type=int, default=1)
     args = command.parse_args(arguments)
     parse_settings(ReportSettings, args.settings)
     classes = read_classes(args.results / "data/classes.txt")
-    items = find_items(args.results, args.root)
+    items = find_items(args.results, args.root, args.shards)
     with atomic_folder(args.pictures) as folder:
         jobs = ((item, classes, folder) for item in items)
         entries = dict(over_processes(write_numbered, jobs, args.processes, title="gallery"))
@@ -58,12 +63,12 @@ def run(arguments: list[str] | None = None) -> None:
         experiment=args.experiment,
         split="val",
         classes=classes,
-        entries=[entries[number] for number in range(len(items))],
+        entries=[entries[number] for number in sorted(entries)],
         folder=args.pictures.name,
     )
     write_text(args.output, page)
     log.info(
-        "%s: %d images, %.1f MB of pictures, %.2f MB the page", args.output, len(items), megabytes, len(page) / 1e6
+        "%s: %d images, %.1f MB of pictures, %.2f MB the page", args.output, len(entries), megabytes, len(page) / 1e6
     )
 
 

@@ -11,11 +11,12 @@ from stages.evaluate.confusion_picture import read_confusion
 from stages.evaluate.localization_score import read_localization
 from stages.files import write_text
 from stages.index import read_classes, read_index
-from stages.report.gather import find_scores, read_curves, read_scores, read_timings
+from stages.report.gather import find_scores, read_curves, read_scores
 from stages.report.made_tables import find_tables
 from stages.report.page import STAGE_NAMES, render_page
 from stages.report.panels import read_panels
 from stages.report.picture import draw_picture, write_picture
+from stages.report.timings import read_timings, read_workload
 from stages.settings import ReportSettings
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def count_images(folder: Path) -> dict[str, int]:
 
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "results", "root", "output")
+    command.add_argument("--shards", type=int, required=True, help="shards of a split (data.shards)")
     command.add_argument("--experiment", required=True, help="name of the experiment")
     command.add_argument(
         "--scores", type=Path, nargs="*", help="score files to show; without: all that the results hold"
@@ -61,16 +63,18 @@ def run(arguments: list[str] | None = None) -> None:
             f"--config is not JSON ({error}); give all settings of the experiment as one value"
         ) from error
     classes, records = read_classes(args.results / "data/classes.txt"), read_index(args.results / "data/val.csv")
-    panels = read_panels(args.results, args.root, records, classes, count=settings.panels)
+    panels = read_panels(args.results, args.root, records, classes, count=settings.panels, shards=args.shards)
+    scores = read_scores(find_scores(args.results / "evaluate") if args.scores is None else args.scores)
+    work = read_workload(args.results, count_images(args.results / "data"), scores, config, shards=args.shards)
     page = render_page(
         experiment=args.experiment,
         classes=classes,
-        scores=read_scores(find_scores(args.results / "evaluate") if args.scores is None else args.scores),
+        scores=scores,
         localization=[read_localization(path) for path in args.localization],
         left_out={path.stem: read_left_out(path) for path in args.left_out},
         localizer=read_curves(args.results / "localize/training.csv"),
         segmenter=read_curves(args.results / "segment/pseudo_masks/training.csv"),
-        timings=read_timings(args.results / "benchmarks", count_images(args.results / "data")),
+        timings=read_timings(args.results / "benchmarks", work),
         tables=find_tables(args.results),
         panels=panels,
         val_images=len(records),

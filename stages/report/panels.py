@@ -74,14 +74,16 @@ def read_maps(shards: Sequence[Path], ids: Sequence[str]) -> dict[str, ImageMaps
 
 
 def read_panels(
-    results: Path, root: Path, records: Sequence[Record], classes: Sequence[str], *, count: int
+    results: Path, root: Path, records: Sequence[Record], classes: Sequence[str], *, count: int, shards: int
 ) -> list[Panel]:
     """Panels of `count` val images: chosen by `choose`, or spread over the index where an image has no true mask.
+    shards: how many of val there are; folders of more, of an earlier run, do not count.
 
     Raises DataError when a stage's files are missing."""
     ids = [record.id for record in records]
-    predictions = find_masks(mask_shards(results / "segment/pseudo_masks/predictions/val"), ids)
-    pseudo_masks = find_masks(mask_shards(results / "refine/masks/val"), ids)
+    numbers = range(shards)
+    predictions = find_masks([results / f"segment/pseudo_masks/predictions/val/{shard}" for shard in numbers], ids)
+    pseudo_masks = find_masks([results / f"refine/masks/val/{shard}" for shard in numbers], ids)
     if all(record.mask for record in records):
         ious = image_ious(records, root, predictions, len(classes))
         chosen = choose(ious, count)
@@ -89,7 +91,7 @@ def read_panels(
         ious = {}
         places = np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))
         chosen = [ids[place] for place in places]
-    maps = read_maps(sorted((results / "localize/maps/val").glob("*.safetensors")), chosen)
+    maps = read_maps([results / f"localize/maps/val/{shard}.safetensors" for shard in numbers], chosen)
     by_id = {record.id: record for record in records}
     return [
         Panel(
@@ -122,14 +124,6 @@ def colour_of(value: int) -> str:
     """A mask value's palette colour as CSS."""
     red, green, blue = voc_palette()[3 * value : 3 * value + 3]
     return f"rgb({red}, {green}, {blue})"
-
-
-def mask_shards(parent: Path) -> list[Path]:
-    """The folders of masks of a split's shards. Raises DataError when there is none."""
-    folders = sorted(path for path in parent.glob("*") if path.is_dir() and not path.name.startswith("."))
-    if not folders:
-        raise DataError(f"{parent}: no masks of val, which the report shows; run the stage that makes them")
-    return folders
 
 
 def _named_maps(image_maps: ImageMaps, classes: Sequence[str]) -> dict[str, NDArray[np.float32]]:

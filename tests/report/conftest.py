@@ -41,7 +41,8 @@ def write_benchmark(path: Path, seconds: float, peak: str) -> None:
 
 @pytest.fixture
 def results(tmp_path, make_score):
-    """results/<experiment> below tmp_path, the dataset in tmp_path itself. Predictions get worse from a to c."""
+    """results/<experiment> below tmp_path in two shards, the dataset in tmp_path itself. Predictions get worse from a to
+    c."""
     folder = tmp_path / "results"
     truth = np.zeros((30, 40), dtype=np.uint8)
     truth[:, :20] = 1
@@ -49,13 +50,15 @@ def results(tmp_path, make_score):
         Image.new("RGB", (40, 30), (90, 120, 40 * number)).save(tmp_path / f"{name}.jpg")
         write_mask(tmp_path / f"{name}.png", truth)
         write_mask(folder / f"refine/masks/val/{number % 2}/{name}.png", truth)
-        write_mask(folder / f"segment/pseudo_masks/predictions/val/0/{name}.png", np.roll(truth, 4 * number, axis=1))
+        write_mask(
+            folder / f"segment/pseudo_masks/predictions/val/{number % 2}/{name}.png", np.roll(truth, 4 * number, axis=1)
+        )
     write_index(folder / "data/val.csv", [Record(x, f"{x}.jpg", f"{x}.png", (CLASSES[0],), "val") for x in "abc"])
     write_classes(folder / "data/classes.txt", CLASSES)
     maps = np.linspace(0, 1, 80, dtype=np.float32).reshape(1, 8, 10)
-    write_shard(
-        folder / "localize/maps/val/0.safetensors", [ImageMaps(x, maps, np.array([0]), (30, 40)) for x in "abc"]
-    )
+    for shard, names in enumerate(("ac", "b")):
+        images = [ImageMaps(name, maps, np.array([0]), (30, 40)) for name in names]
+        write_shard(folder / f"localize/maps/val/{shard}.safetensors", images)
     sweep = tuple((step / 10, 40.0 - step) for step in range(11))
     best = {"threshold": 0.0, "threshold_source": "oracle", "sweep": sweep}
     score = make_score("maps", "val", 40, fixed=FixedScore(threshold=0.4, miou=36), **best)

@@ -48,7 +48,7 @@ class Checker(HTMLParser):
 
 
 def make_page(results, config=None, *more):
-    arguments = ["--settings", '{"panels": 2}', "--experiment", "tiny", "--results", str(results)]
+    arguments = ["--settings", '{"panels": 2}', "--experiment", "tiny", "--results", str(results), "--shards", "2"]
     arguments += ["--root", str(results.parent), "--config", json.dumps(config or {})]
     run([*arguments, "--output", str(results / "report/index.html"), *more])
     return (results / "report/index.html").read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ def test_every_row_shows_its_own_map_of_the_same_tag(results: Path, tmp_path: Pa
     other[1] = 0.6
     shard = tmp_path / "other.safetensors"
     write_shard(shard, [ImageMaps(name, other, np.array([1, 0]), (30, 40)) for name in "abc"])
-    shards = {"ours": [results / "localize/maps/val/0.safetensors"], "theirs": [shard]}
+    shards = {"ours": [results / f"localize/maps/val/{shard}.safetensors" for shard in (0, 1)], "theirs": [shard]}
     panels = read_maps_panels(read_index(results / "data/val.csv"), tmp_path, shards, CLASSES, 2)
     assert [(panel.id, panel.tag) for panel in panels] == [("a", CLASSES[0]), ("b", CLASSES[0])]
     assert panels[0].maps["ours"].shape == panels[0].maps["theirs"].shape == (30, 40)
@@ -59,7 +59,7 @@ def test_chart_has_a_bar_a_row() -> None:
 
 def test_the_command_makes_a_page_of_one_file(results: Path, tmp_path: Path, make_score) -> None:
     write_score(tmp_path / "score.json", make_score("maps", "val", 51.5))
-    maps = [str(results / "localize/maps/val/0.safetensors")]
+    maps = [str(results / f"localize/maps/val/{shard}.safetensors") for shard in (0, 1)]
     row = {"name": "cam", "title": "CAM", "published": 48.8, "scores": [str(tmp_path / "score.json")], "maps": maps}
     paths = {"index": results / "data/val.csv", "root": tmp_path, "classes": results / "data/classes.txt"}
     paths["output"] = tmp_path / "page.html"

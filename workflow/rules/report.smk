@@ -44,9 +44,11 @@ rule make_page:
         code=code_of("stages.report.make_page"),
         results=lambda wildcards: f"results/{wildcards.experiment}",
         root=dataset_root,
+        shards=len(SHARDS),
     shell:
         "python -m stages.report.make_page --settings {params.settings:q} --experiment {wildcards.experiment}"
-        " --config {params.config:q} --results {params.results} --root {params.root:q} --scores {input.scores}"
+        " --config {params.config:q} --results {params.results} --root {params.root:q} --shards {params.shards}"
+        " --scores {input.scores}"
         " --confusions {input.confusions} --localization {input.localization} --left-out {input.left_out}"
         " --picture {output.picture} --output {output.page} &> {log}"
 
@@ -81,11 +83,12 @@ rule make_gallery:
         settings=settings("report"),
         results=lambda wildcards: f"results/{wildcards.experiment}",
         root=dataset_root,
+        shards=len(SHARDS),
         code=code_of("stages.report.make_gallery"),
     shell:
         "python -m stages.report.make_gallery --settings {params.settings:q} --experiment {wildcards.experiment}"
-        " --results {params.results} --root {params.root:q} --processes {threads} --pictures {output.pictures}"
-        " --output {output.page} &> {log}"
+        " --results {params.results} --root {params.root:q} --shards {params.shards} --processes {threads}"
+        " --pictures {output.pictures} --output {output.page} &> {log}"
 
 
 rule upper_bound:

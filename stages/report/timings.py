@@ -1,0 +1,160 @@
+"""What the jobs of an experiment cost: Snakemake's benchmark files by stage and step, with images a second."""
+
+import csv
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.errors import DataError
+from stages.evaluate.scores import Score
+from stages.report.gather import read_curves
+
+STAGES = ("data", "encode", "localize", "refine", "segment", "evaluate", "report")
+# Jobs without a split in their path that go through the images of one, by the folder of their benchmark.
+OF_TRAIN = ("refine/regions", "refine/banded", "localize/features")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the jobs of one step of a stage took: seconds summed and longest, peak memory in MB (None: not measured),
+    and images a second of a job, where its jobs go through the images of a split."""
+
+    stage: str
+    step: str
+    jobs: int
+    seconds: float
+    longest: float
+    peak_mb: float | None
+    images_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is known of the images that jobs go through.
+
+    images: of each split.  shards: jobs into which work over a split is cut.  scored: of each score, as "maps-train".
+    speeds: images a second of trainings, by their benchmark's path; from their curves, because a training that was
+    resumed has the time of its last part alone in its benchmark.
+    """
+
+    images: Mapping[str, int]
+    shards: int
+    scored: Mapping[str, int]
+    speeds: Mapping[str, float]
+
+
+def read_workload(
+    results: Path, images: Mapping[str, int], scores: Sequence[Score], config: Mapping[str, Any], *, shards: int
+) -> Workload:
+    """The workload of an experiment. config: all its settings; without them speeds of trainings stay unknown."""
+    batches = {"localize": _setting(config, "localize.training.batch_size")}
+    batches |= dict.fromkeys(("segment/pseudo_masks", "segment/true_masks"), _setting(config, "segment.batch_size"))
+    places = {place: f"{place}/train.tsv" for place in batches}
+    for folder in sorted(results.glob("refine/affinity/*/")):
+        place = folder.relative_to(results).as_posix()
+        batches[place] = _setting(config, "refine.affinity.training.batch_size")
+        places[place] = f"{place}.tsv"
+    speeds = {}
+    for place, batch in batches.items():
+        curves = results / place / "training.csv"
+        times = read_curves(curves).get("time") if batch and curves.is_file() else None
+        if times is not None:
+            speeds[places[place]] = batch / statistics.fmean(times.values)
+    scored = {f"{score.stage}-{score.split}": score.images for score in scores}
+    return Workload(images, shards, scored, speeds)
+
+
+def read_timings(folder: Path, work: Workload) -> list[Timing]:
+    """Snakemake's benchmark files below `folder`, grouped by stage and step; an empty list when there are none. Shards
+    of an earlier run that was cut into more of them are left out."""
+    jobs: defaultdict[tuple[str, str], list[tuple[float, float | None, float | None]]] = defaultdict(list)
+    for path in sorted(folder.rglob("*.tsv")):
+        place = path.relative_to(folder)
+        if path.stem.isdigit() and int(path.stem) >= work.shards:
+            continue
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+        try:
+            for row in rows:
+                seconds = float(row["s"])
+                jobs[step_of(place)].append((seconds, _number(row["max_rss"]), images_of(place, seconds, work)))
+        except (KeyError, ValueError) as error:
+            raise DataError(f"{path}: not a Snakemake benchmark ({error!r}); delete it") from error
+    timings = [_timing(*place, measured) for place, measured in jobs.items()]
+    return sorted(timings, key=lambda timing: STAGES.index(timing.stage) if timing.stage in STAGES else len(STAGES))
+
+
+def step_of(path: Path) -> tuple[str, str]:
+    """Stage and step of a benchmark file: the shards of a step are its jobs, so shard and split are left out.
+
+    localize/maps/val/3.tsv -> localize, maps; localize/train.tsv -> localize, train.
+    """
+    stage, *parts = path.with_suffix("").parts
+    if parts and parts[-1].isdigit():
+        parts = parts[:-1]
+        if len(parts) > 1 and parts[-1] in ("train", "val", "test"):
+            parts = parts[:-1]
+    return stage, " / ".join(parts)
+
+
+def images_of(place: Path, seconds: float, work: Workload) -> float | None:
+    """How many images the job of a benchmark file went through: those of its split, of its shard of them, or of its
+    score; of a training, those of its steps. None for other jobs. place: the file's path below the benchmarks."""
+    parent, stem = place.parent.as_posix(), place.stem
+    if place.as_posix() in work.speeds:
+        return work.speeds[place.as_posix()] * seconds
+    if stem.isdigit():
+        split = "train" if parent.startswith(OF_TRAIN) else place.parent.name
+        count = work.images.get(split)
+        return None if count is None else len(range(int(stem), count, work.shards))
+    if (parent == "encode" and stem.endswith("_embeddings")) or parent.startswith(OF_TRAIN):
+        return work.images.get("train")
+    if parent.startswith("data/"):
+        return work.images.get(stem)
+    if parent == "report" and stem == "gallery":
+        return work.images.get("val")
+    return work.scored.get(stem, work.images.get(stem.rpartition("-")[2]) if "-" in stem else None)
+
+
+def sum_by_stage(timings: Sequence[Timing]) -> list[Timing]:
+    """One Timing a stage: jobs and seconds summed, the largest peak."""
+    stages = dict.fromkeys(timing.stage for timing in timings)
+    sums = []
+    for stage in stages:
+        own = [timing for timing in timings if timing.stage == stage]
+        peaks = [timing.peak_mb for timing in own if timing.peak_mb is not None]
+        sums.append(
+            Timing(
+                stage,
+                "",
+                sum(timing.jobs for timing in own),
+                sum(timing.seconds for timing in own),
+                max(timing.longest for timing in own),
+                max(peaks, default=None),
+            )
+        )
+    return sums
+
+
+def _timing(stage: str, step: str, measured: Sequence[tuple[float, float | None, float | None]]) -> Timing:
+    seconds = [taken for taken, _, _ in measured]
+    peaks = [peak for _, peak, _ in measured if peak is not None]
+    counts = [images for _, _, images in measured if images is not None]
+    total = sum(seconds)
+    speed = sum(counts) / total if len(counts) == len(seconds) and total else None
+    return Timing(stage, step, len(seconds), total, max(seconds), max(peaks, default=None), speed)
+
+
+def _setting(config: Mapping[str, Any], path: str) -> Any:
+    value: Any = config
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _number(text: str) -> float | None:
+    # Snakemake writes "-" (or NA) for jobs that ended before it could look at them.
+    return None if text in ("-", "NA", "") else float(text)
