@@ -21,7 +21,7 @@ from stages.evaluate.localization_score import read_localization
 from stages.evaluate.scores import read_score
 from stages.experiment import read_experiment
 from stages.files import atomic_path, write_text
-from stages.settings import Strict
+from stages.settings import EvaluateSettings, Strict
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,12 @@ class Grid(Strict):
 
 @dataclass(frozen=True)
 class Combination:
-    """One experiment of a sweep: its name, what it changes, its whole config."""
+    """One experiment of a sweep: its name, what it changes, its whole config, and what of it is scored."""
 
     experiment: str
     changes: Mapping[str, Any]
     config: Mapping[str, Any]
+    scored: EvaluateSettings
 
 
 def read_grid(path: Path) -> Grid:
@@ -83,27 +84,31 @@ def combine(grid: Grid) -> list[Combination]:
                 section = section[parent]
             section[last] = value
         words = ", ".join(f"{setting} = {value!r}" for setting, value in changes.items())
-        read_experiment(config, source=f"{grid.config} with {words}")
-        combinations.append(Combination(config["experiment"], changes, config))
+        checked = read_experiment(config, source=f"{grid.config} with {words}")
+        combinations.append(Combination(checked.experiment, changes, config, checked.evaluate))
     return combinations
 
 
-def find_scores(folder: Path) -> dict[str, float]:
-    """The scores of an experiment, percent, by `<stage> <split>`; of maps at their best threshold."""
+def find_scores(folder: Path, scored: EvaluateSettings) -> dict[str, float]:
+    """The scores of an experiment that are there, percent, by `<stage> <split>`; of maps at their best threshold.
+
+    Scores of splits that the config no longer names are left out: nothing keeps them up to date.
+    """
     scores: dict[str, float] = {}
-    for path in sorted((folder / "evaluate").glob("*.json")):
-        if path.name.startswith("localization-"):
+    stages = {"maps": scored.maps, "pseudo_masks": scored.maps, "segmenter": scored.segmenter}
+    for stage, splits in {**stages, "upper_bound": scored.segmenter}.items():
+        paths = {split: folder / f"evaluate/{stage}-{split}.json" for split in splits}
+        scores |= {f"{stage} {split}": read_score(path).miou for split, path in paths.items() if path.is_file()}
+    for path in (folder / f"evaluate/localization-{split}.json" for split in scored.localization):
+        if path.is_file():
             own = read_localization(path)
             scores |= {f"PxAP {own.split}": own.pxap, f"pIoU {own.split}": own.piou}
-        else:
-            score = read_score(path)
-            scores[f"{score.stage} {score.split}"] = score.miou
     return scores
 
 
 def write_tables(folder: Path, combinations: Sequence[Combination], results: Path) -> None:
     """table.csv and table.md: a row an experiment, its changed settings, its scores; the best of a column is bold."""
-    scores = [find_scores(results / own.experiment) for own in combinations]
+    scores = [find_scores(results / own.experiment, own.scored) for own in combinations]
     settings, columns = list(combinations[0].changes), list(dict.fromkeys(name for own in scores for name in own))
     if not columns:
         raise DataError(f"{results}: the experiments of the sweep have no scores; name splits in evaluate.maps")
@@ -140,20 +145,21 @@ def run_combination(config: Path, options: Sequence[str], targets: Sequence[str]
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(
+        description=__doc__, epilog="Further options go to Snakemake, such as --workflow-profile slurm."
+    )
     options.add_argument("--grid", type=Path, required=True, help="YAML file with name, config and grid")
-    options.add_argument("--cores", default="all", help="cores, as Snakemake takes them")
     options.add_argument("--targets", nargs="+", default=["all"], help="what is made of each experiment")
     options.add_argument("--dry-run", action="store_true", help="only say what would run")
-    args = options.parse_args(arguments)
+    args, more = options.parse_known_args(arguments)
+    more += ["--dry-run", "--quiet"] if args.dry_run else []
     grid = read_grid(args.grid)
     combinations = combine(grid)
     folder = Path("results/sweeps") / grid.name
     for own in combinations:
         config = folder / f"{own.experiment}.yaml"
         write_text(config, yaml.safe_dump(dict(own.config), sort_keys=False, allow_unicode=True))
-        more = ["--dry-run", "--quiet"] if args.dry_run else []
-        run_combination(config, ["--cores", args.cores, *more], args.targets)
+        run_combination(config, more, args.targets)
     if not args.dry_run:
         write_tables(folder, combinations, Path("results"))
         print((folder / "table.md").read_text(encoding="utf-8"), end="")

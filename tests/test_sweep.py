@@ -1,6 +1,7 @@
 """A grid of settings becomes experiments; their scores one table."""
 
 import csv
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 
 from stages.errors import DataError, SettingsError
 from stages.evaluate.scores import Score, write_score
-from stages.sweep import combine, read_grid, write_tables
+from stages.sweep import combine, read_grid, run, write_tables
 
 REPOSITORY = Path(__file__).parents[1]
 DEMO = REPOSITORY / "configs/demo.yaml"
@@ -55,6 +56,22 @@ def test_wrong_grids_are_refused_before_anything_runs(tmp_path: Path, changes: d
         combine(read_grid(grid_file(tmp_path, **changes)))
 
 
+def test_further_options_go_to_snakemake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def note(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stages.sweep.subprocess.run", note)
+    grid = grid_file(tmp_path, grid={"seed": [0, 1]})
+    run(["--grid", str(grid), "--workflow-profile", "slurm", "--dry-run", "--targets", "x", "y"])
+    common = ["--workflow-profile", "slurm", "--dry-run", "--quiet", "--configfile"]
+    configs = [f"results/sweeps/few/few-0{number}.yaml" for number in (0, 1)]
+    assert [command[5:] for command in commands] == [[*common, config, "--", "x", "y"] for config in configs]
+
+
 def test_one_table_of_all_scores(tmp_path: Path) -> None:
     combinations = combine(read_grid(grid_file(tmp_path, grid={"seed": [0, 1]})))
     with pytest.raises(DataError, match="have no scores"):
@@ -73,6 +90,9 @@ def test_one_table_of_all_scores(tmp_path: Path) -> None:
             seed=own.config["seed"],
         )
         write_score(tmp_path / "results" / own.experiment / "evaluate/pseudo_masks-val.json", score)
+    # Of a split that was scored once, and which the config does not name any more.
+    old = tmp_path / "results/few-00/evaluate"
+    (old / "segmenter-train.json").write_bytes((old / "pseudo_masks-val.json").read_bytes())
     write_tables(tmp_path, combinations, tmp_path / "results")
     with (tmp_path / "table.csv").open() as stream:
         rows = list(csv.DictReader(stream))

@@ -111,7 +111,7 @@ def status(config: Config = DEMO, directory: Folder = Path()) -> None:
     folder = home(directory)
     experiment = read_config(folder / config).experiment
     rows = read_summary(folder, config)
-    print("\n".join(describe_status(rows, working_jobs(folder), experiment)))
+    print("\n".join(describe_status(rows, working_jobs(folder, experiment), experiment)))
 
 
 @app.command()

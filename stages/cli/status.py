@@ -1,5 +1,6 @@
 """What is done, running, stale or missing, step by step: Snakemake's own summary in few lines."""
 
+import base64
 import csv
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from stages.errors import DataError
 
 DONE = "ok"
 KEPT = "no update"
+BEGUN = "begun, not finished"
 
 
 @dataclass(frozen=True)
@@ -32,27 +34,43 @@ def read_summary(folder: Path, config: Path) -> list[Output]:
         said = [line for line in done.stderr.splitlines() if line and not line.startswith("Using workflow specific")]
         raise DataError("\n".join(said) or f"{config}: snakemake --summary failed")
     lines = [line for line in done.stdout.splitlines() if "\t" in line]
+    begun = begun_files(folder)
     return [
-        Output(row["output_file"], row["rule"], row["status"], row["plan"] != KEPT)
+        # The summary takes what a killed job left for whole; a run makes it again.
+        Output(row["output_file"], row["rule"], BEGUN, True)
+        if row["output_file"] in begun
+        else Output(row["output_file"], row["rule"], row["status"], row["plan"] != KEPT)
         for row in csv.DictReader(lines, delimiter="\t")
     ]
 
 
-def working_jobs(folder: Path) -> list[str]:
-    """Stage commands that run now in `folder`, as `stages.localize.train`; with what they are about, where they say."""
-    found = []
+def begun_files(folder: Path) -> frozenset[str]:
+    """Files whose job was begun and has not ended, here or on another machine, or was killed: by Snakemake's markers,
+    whose names are the files' in base64, cut into folders `@...` where they are long."""
+    root = folder / ".snakemake/incomplete"
+    markers = [path.relative_to(root).parts for path in root.rglob("*") if path.is_file()]
+    names = ("".join(part.removeprefix("@") for part in parts) for parts in markers)
+    return frozenset(base64.urlsafe_b64decode(name).decode() for name in names)
+
+
+def working_jobs(folder: Path, experiment: str) -> list[str]:
+    """Stage commands of an experiment that run now in `folder` on this machine: `stages.localize.make_maps val 3`."""
+    found: dict[int, str] = {}
+    parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             here = (entry / "cwd").readlink() == folder.resolve()
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue  # ended meanwhile, or another user's
-        if here and len(words) > 2 and words[1] == "-m" and words[2].startswith("stages.") and "cli" not in words[2]:
-            about = [
-                words[place + 1] for name in ("--split", "--shard") if name in words for place in [words.index(name)]
-            ]
-            found.append(" ".join([words[2], *about]))
-    return sorted(found)
+        if not here or len(words) < 3 or words[1] != "-m" or not words[2].startswith("stages."):
+            continue
+        if any(word.startswith(f"results/{experiment}/") for word in words):
+            about = [words[words.index(name) + 1] for name in ("--split", "--shard") if name in words]
+            found[int(entry.name)], parents[int(entry.name)] = " ".join([words[2], *about]), parent
+    # Not the processes that a job forks, which have its command line.
+    return sorted(job for pid, job in found.items() if parents[pid] not in found)
 
 
 def stage_of(path: str) -> str:
@@ -76,7 +94,9 @@ def describe_status(outputs: Sequence[Output], working: Sequence[str], experimen
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
     yield from (f"running: {job}" for job in working)
     if not working:
-        yield "nothing is running here"
+        yield "nothing is running on this machine"
+    if not working and any(output.state == BEGUN for output in outputs):
+        yield f"`{BEGUN}`: a job on another machine works on it, or it was killed; a run makes it again"
 
 
 def state_of(files: Iterable[Output]) -> str:

@@ -44,6 +44,11 @@ def shares(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     return 100 * np.divide(confusion, totals, out=np.full(confusion.shape, np.nan), where=totals > 0)
 
 
+def plain(name: str) -> str:
+    """A name of the user's for matplotlib, to which `$` would start a formula."""
+    return name.replace("$", r"\$")
+
+
 def confusion_figure(confusion: NDArray[np.int64], labels: Sequence[str], *, title: str) -> Figure:
     """A heat map of `shares`, true labels downwards, with the numbers where there is room for them."""
     count = len(labels)
@@ -58,8 +63,7 @@ def confusion_figure(confusion: NDArray[np.int64], labels: Sequence[str], *, tit
     axes.set_ylabel("true")
     size = 9 if count <= MOST_WITH_NUMBERS else 6
     if count <= MOST_WITH_NAMES:
-        # Names are the user's: `$` would start a formula.
-        names = [label.replace("$", r"\$") for label in labels]
+        names = [plain(label) for label in labels]
         axes.set_xticks(range(count), names, rotation=90, fontsize=size)
         axes.set_yticks(range(count), names, fontsize=size)
     if count <= MOST_WITH_NUMBERS:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.evaluate.confusion_picture import confusion_figure
+from stages.evaluate.confusion_picture import confusion_figure, plain
 from stages.evaluate.scores import Score
 from stages.report.gather import Curve
 
@@ -90,7 +90,7 @@ def bar_chart(bars: Sequence[tuple[str, Sequence[float]]], *, label: str) -> Mar
                 position, statistics.fmean(values), xerr=deviation or None, color=COLOURS[0], alpha=0.7, ecolor=TEXT
             )
             axes.plot(values, [position] * len(values), "o", color=COLOURS[1], markersize=4)
-        axes.set_yticks(range(len(bars)), [name for name, _ in bars])
+        axes.set_yticks(range(len(bars)), [plain(name) for name, _ in bars])
         axes.invert_yaxis()
         axes.set_xlabel(label)
         return _svg(figure, label)
@@ -107,7 +107,7 @@ def class_chart(ious: Mapping[str, Mapping[str, float | None]], title: str) -> M
             values = [own.get(stage) or 0.0 for own in ious.values()]
             positions = np.arange(len(ious)) + place * height
             axes.barh(positions, values, height=0.9 * height, color=colour, label=stage)
-        axes.set_yticks(np.arange(len(ious)) + 0.4 - height / 2, list(ious))
+        axes.set_yticks(np.arange(len(ious)) + 0.4 - height / 2, [plain(name) for name in ious])
         axes.invert_yaxis()
         axes.set_xlim(0, 100)
         axes.set_xlabel("IoU, %")

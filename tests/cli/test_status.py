@@ -1,10 +1,25 @@
 """The state of an experiment in few lines."""
 
+import base64
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from stages.cli.status import Output, describe_status, read_summary, stage_of, state_of, why
+from stages.cli.status import (
+    BEGUN,
+    Output,
+    begun_files,
+    describe_status,
+    read_summary,
+    stage_of,
+    state_of,
+    why,
+    working_jobs,
+)
 from stages.errors import DataError
 from tests.workflow.tiny import REPOSITORY, TINY, write_inputs
 
@@ -40,6 +55,43 @@ def test_the_table() -> None:
         "localize  train  0/1   missing  missing",
         "running: stages.localize.train",
     ]
+    killed = [output("localize/train.x", BEGUN, stale=True)]
+    assert list(describe_status(killed, [], "e"))[2:] == [
+        "localize  train  0/1   stale  begun, not finished",
+        "nothing is running on this machine",
+        "`begun, not finished`: a job on another machine works on it, or it was killed; a run makes it again",
+    ]
+
+
+def test_a_running_job_is_told_once_and_of_its_experiment_alone(tmp_path: Path) -> None:
+    """A job that forked a helper, whose command line is the same, and one of another experiment."""
+    (tmp_path / "stages/data").mkdir(parents=True)
+    program = "import os, sys, time; helper = os.fork(); helper and print('ready', flush=True); time.sleep(30)"
+    (tmp_path / "stages/data/work.py").write_text(program)
+    for package in ("stages", "stages/data"):
+        (tmp_path / package / "__init__.py").touch()
+    jobs = []
+    for experiment in ("mine", "mine_too"):
+        words = ["--split", "val", "--shard", "3", "--output", f"results/{experiment}/x"]
+        command = [sys.executable, "-m", "stages.data.work", *words]
+        jobs.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True))
+    try:
+        assert [job.stdout.readline() for job in jobs if job.stdout] == ["ready\n"] * 2
+        assert working_jobs(tmp_path, "mine") == ["stages.data.work val 3"]
+        assert working_jobs(tmp_path, "other") == []
+    finally:
+        for job in jobs:
+            os.killpg(job.pid, signal.SIGKILL)
+            job.communicate()
+
+
+def test_long_names_of_begun_files_are_put_together(tmp_path: Path) -> None:
+    name = f"results/e/{'long' * 90}"
+    text = base64.urlsafe_b64encode(name.encode()).decode()
+    marker = tmp_path / ".snakemake/incomplete" / f"@{text[:254]}" / text[254:]
+    marker.parent.mkdir(parents=True)
+    marker.write_text("{}")
+    assert begun_files(tmp_path) == {name}
 
 
 def test_snakemakes_summary_is_read(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def write_benchmark(path: Path, seconds: float, peak: str) -> None:
 
 @pytest.fixture
 def results(tmp_path, make_score):
-    """results/<experiment> below tmp_path in two shards, the dataset in tmp_path itself. Predictions get worse from a to
-    c."""
+    """results/<experiment> below tmp_path in two shards, the dataset in tmp_path itself. The later an image, the worse
+    its prediction."""
     folder = tmp_path / "results"
     truth = np.zeros((30, 40), dtype=np.uint8)
     truth[:, :20] = 1

@@ -1,6 +1,7 @@
 """The page: whole in one file, with every score in it, and safe from what class names hold."""
 
 import dataclasses
+import html
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +15,7 @@ from stages.evaluate.confusion_picture import read_confusion, write_confusion
 from stages.evaluate.localization_score import LocalizationScore, write_localization
 from stages.evaluate.scores import ClassificationScore, write_score
 from stages.index import read_index, write_index
-from stages.report.charts import confusion_chart, pick_curves
+from stages.report.charts import class_chart, confusion_chart, pick_curves
 from stages.report.gather import Curve
 from stages.report.make_page import confusion_title, run
 from stages.report.published import TABLES
@@ -187,3 +188,12 @@ def test_scores_of_images_with_one_tag_are_shown(results, tmp_path):
     for cell in ("61.2", "45.5", "0.123", "44.4", "0.200"):
         assert f"<td>{cell}</td>" in page
     assert "<h3>Maps of images with one tag</h3>" not in make_page(results)
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "5 $ or 10 $", "<b>&"])
+def test_charts_take_any_class_name(name):
+    chart = class_chart({name: {"maps": 50.0, "segmenter": None}}, "Each class")
+    confusion = confusion_chart(np.eye(2, dtype=np.int64), (name, "dog"), title="Confusion")
+    for svg in (chart, confusion):
+        assert html.escape(name, quote=False) in svg
+        assert "<b>" not in svg
