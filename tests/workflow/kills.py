@@ -7,10 +7,12 @@ import argparse
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,22 +29,32 @@ STAGES = {
     "evaluate": ("score_masks", ["results/tiny/evaluate/summary.csv"]),
     "report": ("make_gallery", ["results/tiny/report/gallery.html", "results/tiny/report/index.html"]),
 }
-LONGEST_WAIT = 2.0  # seconds between a job's start and its kill; many jobs are shorter, then the next one is tried
 MOST_STARTS = 5  # for a kill; the rest of a stage's kills is given up after so many
 PATIENCE = 600  # seconds for one start of Snakemake
 
 
 @dataclass
 class Tally:
-    """What was killed: jobs by stage, and Snakemake while a job of a stage ran; and how often it was started."""
+    """What was killed: jobs by stage, and Snakemake while a job of a stage ran; after how many seconds of the job; and
+    how often Snakemake was started."""
 
     jobs: Counter[str] = field(default_factory=Counter)
     snakemakes: Counter[str] = field(default_factory=Counter)
+    moments: list[float] = field(default_factory=list)
     starts: int = 0
 
     @property
     def kills(self) -> int:
         return self.jobs.total() + self.snakemakes.total()
+
+
+def longest_jobs(folder: Path) -> dict[str, float]:
+    """Seconds of each stage's longest job, by the benchmark files of a whole run."""
+    longest = {}
+    for stage in STAGES:
+        tables = (folder / "results/tiny/benchmarks" / stage).rglob("*.tsv")
+        longest[stage] = max(float(path.read_text().splitlines()[1].split("\t")[0]) for path in tables)
+    return longest
 
 
 def job_of(family: set[int], stage: str) -> int | None:
@@ -71,9 +83,10 @@ def group_of(leader: int) -> set[int]:
     return found
 
 
-def kill_once(folder: Path, stage: str, *, whole: bool, again: bool, chance: random.Random) -> str:
+def kill_once(folder: Path, stage: str, *, whole: bool, again: bool, wait: float) -> str:
     """Starts Snakemake for the files at a stage's end (again: even if they are there), and kills a job of the stage or
-    (whole) Snakemake itself while one runs. "job" or "snakemake", or "through" where the run came to its end before."""
+    (whole) Snakemake itself, `wait` seconds after the job began. "job" or "snakemake", or "through" where the run came
+    to its end before."""
     rule, targets = STAGES[stage]
     run = subprocess.Popen(
         command(*targets, *(["--forcerun", rule] if again else [])),
@@ -91,21 +104,23 @@ def kill_once(folder: Path, stage: str, *, whole: bool, again: bool, chance: ran
         if pid is None:
             time.sleep(0.01)
             continue
-        time.sleep(chance.uniform(0, LONGEST_WAIT) ** 2 / LONGEST_WAIT)  # early more often than late
-        victim = run.pid if whole else pid
+        time.sleep(wait)
         try:
-            os.kill(victim, signal.SIGKILL)
-        except ProcessLookupError:  # it was done
+            os.kill(pid, 0)
+            os.kill(run.pid if whole else pid, signal.SIGKILL)
+        except ProcessLookupError:  # the job was done; the next one
             continue
         run.wait()
         return "snakemake" if whole else "job"
     return "through"
 
 
-def kill_at_random(folder: Path, kills: int, seed: int) -> Tally:
+def kill_at_random(folder: Path, kills: int, seed: int, longest: Mapping[str, float]) -> Tally:
     """Kills in the order of the stages, as many in each, every second time Snakemake itself; then lets one go through.
 
-    Raises CalledProcessError where that last run fails.
+    longest: seconds of each stage's longest job; kills come at any moment of as long a time, in its start, its work and
+    its writing, and a shorter job that is done by then is not counted. Raises CalledProcessError where the last run
+    fails.
     """
     chance, tally = random.Random(seed), Tally()
     share = -(-kills // len(STAGES))
@@ -115,11 +130,13 @@ def kill_at_random(folder: Path, kills: int, seed: int) -> Tally:
             if done == share:
                 break
             tally.starts += 1
-            killed = kill_once(folder, stage, whole=(order + done) % 2 == 1, again=again, chance=chance)
+            wait = chance.uniform(0, longest[stage])
+            killed = kill_once(folder, stage, whole=(order + done) % 2 == 1, again=again, wait=wait)
             if killed == "through":  # every job was done before its kill came: once more
                 again = True
                 continue
             (tally.jobs if killed == "job" else tally.snakemakes)[stage] += 1
+            tally.moments.append(wait)
             done += 1
     tally.starts += 1
     done = subprocess.run(command(), cwd=folder, env=environment(), capture_output=True, text=True, check=False)
@@ -147,9 +164,11 @@ def run(arguments: list[str] | None = None) -> int:
     )
     broken = write_inputs(args.folder / "broken")
     started = time.monotonic()
-    tally = kill_at_random(broken, args.kills, args.seed)
+    tally = kill_at_random(broken, args.kills, args.seed, longest_jobs(unbroken))
     compared, different = differing(unbroken, broken)
     print(f"{tally.kills} kills in {tally.starts} starts of Snakemake, {time.monotonic() - started:.0f} s")
+    print(f"  {min(tally.moments):.1f} to {max(tally.moments):.1f} s after a job began, in the middle", end=" ")
+    print(f"{statistics.median(tally.moments):.1f} s")
     print(f"  jobs: {dict(tally.jobs)}")
     print(f"  Snakemake, while a job of a stage ran: {dict(tally.snakemakes)}")
     print(f"{compared} final files compared with an unbroken run's, {len(different)} differ", *different, sep="\n  ")

@@ -15,7 +15,7 @@ import pytest
 from stages.shards import read_shard
 from tests.workflow.conftest import Snakemake
 from tests.workflow.final_files import final_files
-from tests.workflow.kills import STAGES, kill_at_random
+from tests.workflow.kills import STAGES, kill_at_random, longest_jobs
 from tests.workflow.tiny import SIZES, TINY, command, environment, jobs_of, write_inputs
 
 pytestmark = pytest.mark.workflow
@@ -41,7 +41,7 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 def test_a_run_that_was_killed_in_every_stage_ends_like_an_unbroken_one(finished: Path, tmp_path: Path) -> None:
     """A kill a stage, of a job here and of Snakemake itself there; `make test-kills` has more of them."""
-    tally = kill_at_random(write_inputs(tmp_path), kills=len(STAGES), seed=1)
+    tally = kill_at_random(write_inputs(tmp_path), kills=len(STAGES), seed=1, longest=longest_jobs(finished))
     assert tally.kills == len(STAGES)
     assert final_files(tmp_path) == final_files(finished)
 
