@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from stages.command import DISK_CURES
+
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20  # bytes
@@ -26,30 +28,45 @@ def download(url: str, path: Path, *, md5: str | None, tries: int = TRIES, wait:
 
     What is there of an earlier, broken download is kept, and the rest asked for. wait: seconds before the second try,
     doubled before each further one. Raises DownloadError when the server cannot be reached or refuses, when the
-    download breaks off `tries` times in a row, or when the checksum is another (then the part is deleted).
+    download breaks off `tries` times in a row without getting further, or when the checksum is another (then the part
+    is deleted); OSError where the disk is at fault.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    for attempt in range(1, tries + 1):
-        have = part.stat().st_size if part.is_file() else 0
-        try:
-            if _fetch_rest(url, part, have):
-                break
-            raise DownloadError(f"broke off after {part.stat().st_size:,} bytes")
-        except (urllib.error.HTTPError, ValueError) as error:
-            if not isinstance(error, urllib.error.HTTPError) or error.code < 500:
-                raise DownloadError(f"{url}: {error}") from error
-            reason: Exception = error
-        except (OSError, HTTPException, DownloadError) as error:
-            reason = error
-        if attempt == tries:
+    failures, furthest = 0, _size_of(part)
+    while (reason := _try_once(url, part)) is not None:
+        if _size_of(part) > furthest:
+            failures, furthest = 0, _size_of(part)
+        failures += 1
+        if failures == tries:
             raise DownloadError(f"{url}: {reason}") from reason
-        log.warning("%s: %s; try %d of %d", url, reason, attempt + 1, tries)
-        time.sleep(wait * 2 ** (attempt - 1))
+        log.warning("%s: %s; try %d of %d", url, reason, failures + 1, tries)
+        time.sleep(wait * 2 ** (failures - 1))
     if md5 is not None and (found := md5_of(part)) != md5:
         part.unlink()
         raise DownloadError(f"{url}: MD5 is {found}, must be {md5}; the file there is another one")
     part.replace(path)
+
+
+def _size_of(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _try_once(url: str, part: Path) -> Exception | None:
+    """Fetches the rest of a file; what came in between, where another try may help. Raises DownloadError where none
+    does, OSError where the disk is at fault."""
+    try:
+        if _fetch_rest(url, part, _size_of(part)):
+            return None
+        return DownloadError(f"broke off after {_size_of(part):,} bytes")
+    except (urllib.error.HTTPError, ValueError) as error:
+        if not isinstance(error, urllib.error.HTTPError) or error.code < 500:
+            raise DownloadError(f"{url}: {error}") from error
+        return error
+    except (OSError, HTTPException) as error:
+        if isinstance(error, OSError) and error.errno in DISK_CURES:
+            raise
+        return error
 
 
 def _fetch_rest(url: str, part: Path, have: int) -> bool:

@@ -1,15 +1,19 @@
 """Fetches a dataset: downloads its archives, checks and unpacks them below the dataset root."""
 
+from typing import get_args
+
 from stages.command import main, parse_settings, parser
 from stages.data.sources import fetch_sources, read_sources
 from stages.files import write_json
-from stages.settings import DataSettings
+from stages.settings import DataSettings, SplitName
 
 
 def run(arguments: list[str] | None = None) -> None:
-    args = parser(__doc__, "root", "output").parse_args(arguments)
+    command = parser(__doc__, "root", "output")
+    command.add_argument("--splits", nargs="+", choices=get_args(SplitName), required=True, help="splits to be used")
+    args = command.parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)
-    write_json(args.output, fetch_sources(read_sources(settings.format), args.root))
+    write_json(args.output, fetch_sources(read_sources(settings, args.splits), args.root))
 
 
 if __name__ == "__main__":

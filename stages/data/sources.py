@@ -1,8 +1,9 @@
 """A dataset's archives: downloaded where the licence allows, checked, unpacked below the dataset root."""
 
+import functools
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,7 @@ from stages.data.download import DownloadError, download, md5_of
 from stages.data.unpack import unpack
 from stages.errors import DataError
 from stages.files import read_json, write_json
+from stages.settings import DataSettings
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,8 @@ class Archive:
     """An archive of a dataset.
 
     url: None where the licence wants each user to fetch it.  md5: as published; None where none is.
-    needed: whether no run goes without it.  strip: folder within the archive whose content lands in `below`, a folder
+    splits: those that need it.  setting: of `data`, dotted, without which nothing needs it; empty where it is needed
+    always.  strip: folder within the archive whose content lands in `below`, a folder
     below the dataset root.  most_bytes: limit of what it may unpack to.  gives: paths below the root that it leaves.
     note: what is in it, and how to come by it.
     """
@@ -30,7 +33,8 @@ class Archive:
     file: str
     url: str | None
     md5: str | None
-    needed: bool
+    splits: tuple[str, ...]
+    setting: str
     strip: str
     below: str
     most_bytes: int
@@ -38,19 +42,36 @@ class Archive:
     note: str
 
 
-def read_sources(format: str) -> list[Archive]:
-    """The archives of a format of `data.format`. Raises DataError where none are listed."""
+def read_sources(settings: DataSettings, splits: Collection[str]) -> list[Archive]:
+    """The archives that these splits of a dataset need. Raises DataError where none are listed for its format."""
+    return [
+        archive
+        for archive in list_sources(settings.format)
+        if set(archive.splits) & set(splits) and _is_set(archive.setting, settings)
+    ]
+
+
+def list_sources(format: str) -> list[Archive]:
+    """All archives of a format of `data.format`. Raises DataError where none are listed."""
     lists = json.loads(files("stages.data").joinpath("sources.json").read_text(encoding="utf-8"))
     if format not in lists:
         raise DataError(f"data.fetch: no archives are known of data.format {format!r}; put the dataset into data.root")
-    return [Archive(**{**entry, "gives": tuple(entry["gives"])}) for entry in lists[format]]
+    return [
+        Archive(**{**entry, "splits": tuple(entry["splits"]), "gives": tuple(entry["gives"])})
+        for entry in lists[format]
+    ]
+
+
+def _is_set(setting: str, settings: DataSettings) -> bool:
+    """Whether a dotted setting of `data` has a value."""
+    return not setting or functools.reduce(getattr, setting.split("."), settings) is not None
 
 
 def fetch_sources(archives: Sequence[Archive], root: Path) -> dict[str, str]:
     """Downloads and unpacks what is not there. Returns what was done with each archive.
 
     An archive that was put into <root>/archives by hand is taken as it is, if its checksum is right. Raises DataError
-    that names all files to put there when a needed one cannot be had.
+    that names all files to put there when one cannot be had.
     """
     done: dict[str, str] = {}
     lacking: list[tuple[Archive, str]] = []
@@ -59,9 +80,9 @@ def fetch_sources(archives: Sequence[Archive], root: Path) -> dict[str, str]:
             done[archive.file] = fetch_archive(archive, root)
         except DownloadError as error:
             lacking.append((archive, str(error)))
-    if any(archive.needed for archive, _ in lacking):
+    if lacking:
         raise DataError("\n".join([f"data.fetch: put into {root / FOLDER} and run again:", *map(_wanted, lacking)]))
-    return done | {archive.file: f"not there: {archive.note}" for archive, _ in lacking}
+    return done
 
 
 def fetch_archive(archive: Archive, root: Path) -> str:
@@ -94,5 +115,5 @@ def _wanted(entry: tuple[Archive, str]) -> str:
     archive, reason = entry
     checksum = f", MD5 {archive.md5}" if archive.md5 else ""
     where = f" from {archive.url}" if archive.url else ""
-    need = "" if archive.needed else " (only where test is used)"
+    need = " (or leave test out of segment.predict and evaluate)" if archive.splits == ("test",) else ""
     return f"  {archive.file}{where}{checksum}: {archive.note}{need} [{reason.removeprefix(f'{archive.url}: ')}]"

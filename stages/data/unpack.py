@@ -1,9 +1,11 @@
 """Unpacks archives that came from elsewhere: nothing lands outside the target, no links, no more than was agreed."""
 
 import logging
+import lzma
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +13,7 @@ from typing import IO
 
 from tqdm import tqdm
 
+from stages.command import DISK_CURES
 from stages.errors import DataError
 from stages.files import atomic_path
 
@@ -18,6 +21,11 @@ log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20  # bytes
 MOST_FILES = 1_000_000
+# The libraries say in many ways that an archive is not what it should be.
+BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, ValueError),
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,9 @@ def unpack(path: Path, target: Path, *, strip: str, most_bytes: int) -> int:
     """Unpacks the content of the folder `strip` of a .tar, .tgz or .zip into `target`; returns the number of files.
 
     A file that is there with its size is not written again, so that a killed run goes on; each appears whole or not at
-    all. Raises DataError for a path that leads outside, a link or device, more than `most_bytes` or a million files,
-    and for an archive that cannot be read. What was refused was not written.
+    all. Raises DataError for a path that leads outside, by itself or by a link that is there, for a link or device,
+    more than `most_bytes` or a million files, and for an archive that cannot be read; OSError where the disk is at
+    fault. What was refused was not written.
     """
     count = skipped = written = 0
     try:
@@ -52,9 +61,11 @@ def unpack(path: Path, target: Path, *, strip: str, most_bytes: int) -> int:
                     f"{path}: unpacks to more than {most_bytes:,} bytes or {MOST_FILES:,} files, at {member.name!r};"
                     " it is not the archive that is known by this name"
                 )
-            write_member(member, target / place.relative_to(strip) if strip else target / place, path)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataError(f"{path}: cannot be unpacked ({error}); is it whole, and is the disk full?") from error
+            write_member(member, place_below(target, place.relative_to(strip) if strip else place), path)
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.errno in DISK_CURES:
+            raise
+        raise DataError(f"{path}: cannot be unpacked ({error}); is it whole? Fetch it again") from error
     log.info("%s: %d files into %s, %d elsewhere in it left out", path, count, target, skipped)
     return count
 
@@ -69,8 +80,19 @@ def safe_place(member: Member, archive: Path) -> PurePosixPath:
     return place
 
 
+def place_below(target: Path, place: PurePosixPath) -> Path:
+    """Where a file goes. Raises DataError where a link that is there already leads out of the target."""
+    folder = (target / place).parent
+    if not folder.resolve().is_relative_to(target.resolve()):
+        raise DataError(
+            f"{folder}: leads through a link to {folder.resolve()}, out of {target}; put a folder in place of the link,"
+            " or make data.root as a whole the link"
+        )
+    return target / place
+
+
 def write_member(member: Member, place: Path, archive: Path) -> None:
-    """Writes one file, unless it is there with its size. Raises DataError where it is longer than it says."""
+    """Writes one file, unless it is there with its size. Raises DataError where it has another size than it says."""
     if place.is_file() and place.stat().st_size == member.size:
         return
     source = member.open()
@@ -83,10 +105,13 @@ def write_member(member: Member, place: Path, archive: Path) -> None:
             if left < 0:
                 raise DataError(f"{archive}: {member.name!r} is longer than it says; do not use it")
             stream.write(chunk)
+        if left:
+            raise DataError(f"{archive}: {member.name!r} is shorter than it says; fetch the archive again")
 
 
 def members_of(path: Path) -> Iterator[Member]:
-    """The members of a .tar, .tgz or .zip, one after another. Raises DataError for another kind of file."""
+    """The members of a .tar, .tgz or .zip, one after another. Raises DataError for another kind of file, and behind the
+    last member of a tar that was cut off there."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
@@ -98,5 +123,11 @@ def members_of(path: Path) -> Iterator[Member]:
             for entry in archive:
                 kind = "file" if entry.isreg() else "folder" if entry.isdir() else "link or device"
                 yield Member(entry.name, kind, entry.size, lambda entry=entry: archive.extractfile(entry))  # type: ignore[misc]
+            # A tar ends in a block of zeros, and tarfile has read one if there is one.
+            if archive.fileobj is not None and archive.fileobj.tell() <= archive.offset:
+                raise DataError(f"{path}: ends without the mark of a tar's end, so it is cut off; fetch it again")
+            # The checksum of a compressed one comes last.
+            while archive.fileobj is not None and archive.fileobj.read(CHUNK):
+                pass
     else:
         raise DataError(f"{path}: is no .tar, .tgz or .zip; fetch it again")

@@ -1,5 +1,6 @@
 """Archives of a dataset: downloads that break off and go on, checksums, and what is said without internet."""
 
+import errno
 import functools
 import hashlib
 import tarfile
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from stages.command import disk_fault
 from stages.data import fetch_dataset
 from stages.data.download import DownloadError, download
-from stages.data.sources import Archive, fetch_sources, read_sources
+from stages.data.sources import Archive, fetch_sources, list_sources, read_sources
 from stages.errors import DataError
+from stages.settings import DataSettings
 
 CONTENT = bytes(range(256)) * 40_000  # ten megabytes
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -90,10 +93,11 @@ def test_a_server_without_ranges_is_asked_for_all(server: Server, tmp_path: Path
 
 
 def test_after_some_tries_it_gives_up_and_keeps_what_it_has(server: Server, tmp_path: Path) -> None:
-    server.cuts = [1_000] * 3
+    server.cuts = [1_000, *[0] * 3]
     with pytest.raises(DownloadError, match="broke off|IncompleteRead"):
         download(server.url, tmp_path / "file.tar", md5=MD5, tries=3, wait=0)
-    assert (tmp_path / "file.tar.part").stat().st_size == 3_000
+    assert (tmp_path / "file.tar.part").stat().st_size == 1_000
+    assert len(server.ranges) == 3
     server.status = 503
     with pytest.raises(DownloadError, match="503"):
         download(server.url, tmp_path / "file.tar", md5=MD5, tries=3, wait=0)
@@ -102,6 +106,30 @@ def test_after_some_tries_it_gives_up_and_keeps_what_it_has(server: Server, tmp_
     with pytest.raises(DownloadError, match="404"):
         download(server.url, tmp_path / "file.tar", md5=MD5, tries=3, wait=0)
     assert len(server.ranges) == 7
+
+
+def test_tries_are_counted_anew_when_a_download_gets_further(server: Server, tmp_path: Path) -> None:
+    server.cuts = [1_000] * 7
+    download(server.url, tmp_path / "file.tar", md5=MD5, tries=2, wait=0)
+    assert (tmp_path / "file.tar").read_bytes() == CONTENT
+    assert len(server.ranges) == 8
+
+
+def test_a_full_disk_is_neither_tried_again_nor_called_a_missing_archive(
+    server: Server, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device", "file.tar.part")
+
+    monkeypatch.setattr("stages.data.download._fetch_rest", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        fetch_sources([archive], tmp_path / "root")
+    assert "free some space" in str(disk_fault(error.value, None))
+    monkeypatch.setattr("stages.data.unpack.write_member", full)
+    (tmp_path / "root/archives").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "root/archives/file.tar").write_bytes(server.content)
+    with pytest.raises(OSError, match="No space left"):
+        fetch_sources([archive], tmp_path / "root")
 
 
 def test_another_file_is_not_taken(server: Server, tmp_path: Path) -> None:
@@ -121,7 +149,7 @@ def archive(server: Server, tmp_path: Path) -> Archive:
         tar.add(inner / "kit", arcname="kit")
     server.content = (tmp_path / "made.tar").read_bytes()
     md5 = hashlib.md5(server.content).hexdigest()
-    return Archive("file.tar", server.url, md5, True, "kit/voc", "", 10_000, ("images",), "all images")
+    return Archive("file.tar", server.url, md5, ("train",), "", "kit/voc", "", 10_000, ("images",), "all images")
 
 
 def test_fetched_once_and_unpacked_below_the_root(server: Server, archive: Archive, tmp_path: Path) -> None:
@@ -154,27 +182,38 @@ def test_a_dataset_that_is_there_by_other_means_is_left_alone(archive: Archive, 
 
 def test_without_internet_all_files_are_named(server: Server, archive: Archive, tmp_path: Path) -> None:
     server.status = 404
-    registered = Archive("test.tar", None, None, False, "", "", 1, ("test.txt",), "to registered users alone")
+    registered = Archive("test.tar", None, None, ("test",), "", "", "", 1, ("test.txt",), "to registered users alone")
     with pytest.raises(DataError) as error:
         fetch_sources([archive, registered], tmp_path / "root")
     lines = str(error.value).splitlines()
     assert lines[0] == f"data.fetch: put into {tmp_path / 'root/archives'} and run again:"
     assert lines[1].startswith(f"  file.tar from {server.url}, MD5 {archive.md5}: all images [HTTP Error 404")
     assert lines[2] == (
-        "  test.tar: to registered users alone (only where test is used) [its licence wants each user to fetch it]"
+        "  test.tar: to registered users alone (or leave test out of segment.predict and evaluate)"
+        " [its licence wants each user to fetch it]"
     )
     (tmp_path / "root/images").mkdir(parents=True)
-    done = fetch_sources([archive, registered], tmp_path / "root")
-    assert done["test.tar"] == "not there: to registered users alone"
+    with pytest.raises(DataError, match=r"run again:\n  test\.tar"):  # what is used is needed
+        fetch_sources([archive, registered], tmp_path / "root")
+
+
+def test_only_what_the_splits_need_is_fetched() -> None:
+    with_sbd, without = (
+        DataSettings(format="voc", root=Path("anywhere"), classes=("a", "b"), voc=voc) for voc in ({"sbd": "SBD"}, {})
+    )
+    trainval, sbd, test = (archive.file for archive in list_sources("voc"))
+    assert [archive.file for archive in read_sources(with_sbd, ["train", "val"])] == [trainval, sbd]
+    assert [archive.file for archive in read_sources(without, ["train", "val"])] == [trainval]
+    assert [archive.file for archive in read_sources(without, ["train", "val", "test"])] == [trainval, test]
 
 
 @pytest.mark.parametrize("format", ["voc", "coco"])
 def test_the_lists_of_the_datasets_are_whole(format: str) -> None:
-    archives = read_sources(format)
+    archives = list_sources(format)
     assert all(len(archive.md5 or "") == 32 for archive in archives if archive.url)
     assert all(archive.gives and archive.most_bytes > 10**9 for archive in archives)
     with pytest.raises(DataError, match="no archives are known of data.format 'csv'"):
-        read_sources("csv")
+        list_sources("csv")
 
 
 def test_the_command_says_what_was_done(tmp_path: Path) -> None:
@@ -184,5 +223,6 @@ def test_the_command_says_what_was_done(tmp_path: Path) -> None:
     for split in ("train", "val"):
         (root / f"annotations/instances_{split}2014.json").write_text("{}")
     settings = '{"format":"coco","root":"anywhere","classes":["a","b"]}'
-    fetch_dataset.run(["--settings", settings, "--root", str(root), "--output", str(tmp_path / "fetched.json")])
+    paths = ["--root", str(root), "--output", str(tmp_path / "fetched.json")]
+    fetch_dataset.run(["--settings", settings, "--splits", "train", "val", *paths])
     assert (tmp_path / "fetched.json").read_text().count("in place") == 3

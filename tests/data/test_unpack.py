@@ -1,11 +1,13 @@
 """Archives from elsewhere write nothing but plain files below their folder."""
 
+import gzip
 import io
 import stat
 import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stages.data.unpack import unpack
@@ -109,4 +111,50 @@ def test_a_truncated_or_other_file_is_refused(tmp_path: Path, keep: int) -> None
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DataError, match=r"a\.tar: (is no .tar, .tgz or .zip|cannot be unpacked)"):
         unpack(path, tmp_path / "out", strip="", most_bytes=10_000)
+    assert files_below(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_that_is_cut_between_two_files_is_refused(tmp_path: Path, mode: str) -> None:
+    """Each file of the archive takes a block of 512 bytes for its name and one for its content."""
+    path = make_tar(tmp_path / "a.tar", (entry("a.txt"), b"one"), (entry("b.txt"), b"two"))
+    cut = path.read_bytes()[:1024]
+    path.write_bytes(gzip.compress(cut) if mode == "w:gz" else cut)
+    with pytest.raises(DataError, match=r"a\.tar: ends without the mark of a tar's end, so it is cut off"):
+        unpack(path, tmp_path / "out", strip="", most_bytes=10_000)
+
+
+def test_damage_within_compressed_data_is_named(tmp_path: Path) -> None:
+    content = np.random.default_rng(0).integers(0, 256, 50_000, dtype=np.uint8).tobytes()
+    for path in (make_tar(tmp_path / "a.tgz", (entry("a.txt"), content), mode="w:gz"), tmp_path / "a.zip"):
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("a.txt", bytes(50_000))
+        whole = bytearray(path.read_bytes())
+        middle = len(whole) // 2 if path.suffix == ".tgz" else 40
+        whole[middle : middle + 20] = b"\xff" * 20
+        path.write_bytes(whole)
+        with pytest.raises(DataError, match=rf"{path.name}: cannot be unpacked"):
+            unpack(path, tmp_path / path.stem / path.suffix, strip="", most_bytes=100_000)
+
+
+def test_a_folder_that_is_a_link_to_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    path = make_tar(tmp_path / "a.tar", (entry("images/a.txt"), b"one"))
+    for folder in ("out", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "out/images").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"out/images: leads through a link to .*elsewhere, out of"):
+        unpack(path, tmp_path / "out", strip="", most_bytes=100)
+    assert files_below(tmp_path / "elsewhere") == {}
+    (tmp_path / "linked").symlink_to(tmp_path / "elsewhere")  # the root itself may be one
+    assert unpack(path, tmp_path / "linked", strip="", most_bytes=100) == 1
+
+
+def test_a_file_of_a_zip_that_is_shorter_than_it_says_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", b"x" * 5000)
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace((5000).to_bytes(4, "little"), (6000).to_bytes(4, "little")))
+    with pytest.raises(DataError, match=r"'a\.txt' is shorter than it says; fetch the archive again"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", strip="", most_bytes=10_000)
     assert files_below(tmp_path / "out") == {}

@@ -137,7 +137,8 @@ def dataset():
     """The composed or fetched set as an input of the rules that read images; another is no rule's output."""
     if experiment.data.format == "demo":
         return {"dataset": "results/{experiment}/data/set"}
-    return {"dataset": "results/{experiment}/data/fetched.json"} if experiment.data.fetch else {}
+    # `ancient`: what is fetched never changes, and the archive of one split more must not train anything again.
+    return {"dataset": ancient("results/{experiment}/data/fetched.json")} if experiment.data.fetch else {}
 
 
 def split_list(wildcards):

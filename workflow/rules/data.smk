@@ -84,14 +84,15 @@ rule fetch_dataset:
         mem_mb=memory(2000),
         runtime=1440,
     params:
-        settings=settings("data", only=["format", "root", "classes"]),
+        settings=settings("data", only=["format", "root", "classes", "voc.sbd"]),
         root=dataset_root,
+        splits=SPLITS,
         code=code_of("stages.data.fetch_dataset"),
     message:
         "Fetching the dataset. Follow it with: tail -f {log}"
     shell:
         "python -m stages.data.fetch_dataset --settings {params.settings:q} --root {params.root:q}"
-        " --output {output.fetched} &> {log}"
+        " --splits {params.splits} --output {output.fetched} &> {log}"
 
 
 rule make_truth:
