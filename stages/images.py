@@ -1,6 +1,8 @@
 """Reading images and masks, and the VOC palette."""
 
 import contextlib
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,13 @@ from stages.files import atomic_path
 BACKGROUND = 0
 BACKGROUND_NAME = "background"
 IGNORE = 255
+TURNED = (5, 6, 7, 8)  # EXIF orientations by which rows become columns
+MOST_GREY = 65535  # of 16 bits
+# Pillow says in many ways that a file is not what it should be: its decoders, and its reading of EXIF.
+UNREADABLE = (
+    *(UnidentifiedImageError, Image.DecompressionBombError, OSError, EOFError, SyntaxError, ValueError, TypeError),
+    *(LookupError, AttributeError, OverflowError, struct.error, zlib.error),
+)
 
 
 def voc_palette() -> list[int]:
@@ -32,7 +41,7 @@ def voc_palette() -> list[int]:
 def read_image(path: Path) -> Image.Image:
     """Reads an image as upright RGB: 16 bits a channel become 8, transparent parts become white, of several frames the
     first stands. Raises DataError when it is missing, cannot be decoded, or has values of no known range (float)."""
-    with _opened(path) as image:
+    with opened(path) as image:
         return _as_rgb(ImageOps.exif_transpose(image), path)
 
 
@@ -40,28 +49,44 @@ def check_image(path: Path) -> tuple[int, int]:
     """(rows, columns) of an image as `read_image` gives it. Raises DataError as that does, for less work: all data of a
     JPEG are decoded, but pixels are made for an eighth of its sides only."""
     size = image_size(path)
-    with _opened(path) as image:
+    with opened(path) as image:
         image.draft("RGB", (1, 1))
         _as_rgb(ImageOps.exif_transpose(image), path)
     return size
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image file; what is wrong with it, in opening or later in decoding, becomes a DataError."""
+def opened(
+    path: Path,
+    *,
+    kind: str = "image",
+    missing: str = "check the dataset folder (`data.root`)",
+    broken: str = "replace or remove it",
+) -> Iterator[Image.Image]:
+    """An image file; what is wrong with it, in opening or later in decoding, becomes a DataError.
+
+    kind: what the file is to be.  missing, broken: the cures.
+    """
     try:
         with Image.open(path) as image:
             yield image
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such image; check the dataset folder (`data.root`)") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
+        raise DataError(f"{path}: no such {kind}; {missing}") from error
+    except UNREADABLE as error:
+        article = "an" if kind == "image" else "a"
+        raise DataError(f"{path}: cannot be read as {article} {kind} ({error}); {broken}") from error
 
 
 def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
     if image.mode.startswith("I"):
         # Pillow's own conversion would clip all above 255 to white.
-        return Image.fromarray((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8)).convert("RGB")
+        values = np.asarray(image).astype(np.int64)
+        if values.min(initial=0) < 0 or values.max(initial=0) > MOST_GREY:
+            raise DataError(
+                f"{path}: holds values from {values.min()} to {values.max()}, not from 0 to {MOST_GREY}; export it with"
+                " 8 or 16 bits a channel"
+            )
+        return Image.fromarray((values // 257).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise DataError(f"{path}: holds floating-point values, whose range is unknown; export it with 8 bits a channel")
     if image.has_transparency_data:
@@ -72,9 +97,18 @@ def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
 
 def image_size(path: Path) -> tuple[int, int]:
     """(rows, columns) of an image as `read_image` gives it, from its header alone. Raises DataError as that does."""
-    with _opened(path) as image:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        return (image.width, image.height) if turned else (image.height, image.width)
+    with opened(path) as image:
+        return (image.width, image.height) if _turned(image) else (image.height, image.width)
+
+
+def is_turned(path: Path) -> bool:
+    """Whether EXIF says that rows of the stored image are columns of the upright one."""
+    with opened(path) as image:
+        return _turned(image)
+
+
+def _turned(image: Image.Image) -> bool:
+    return image.getexif().get(ExifTags.Base.Orientation, 1) in TURNED
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -82,15 +116,11 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
     Raises DataError when it is missing, cannot be decoded, or is neither indexed nor grey.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("P", "L"):
-                raise DataError(f"{path}: mask mode is {image.mode}, must be P (indexed) or L; export class indices")
-            return np.array(image, dtype=np.uint8)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such mask; correct its path, or leave it empty where there is none") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be read as a mask ({error}); export it again") from error
+    missing = "correct its path, or leave it empty where there is none"
+    with opened(path, kind="mask", missing=missing, broken="export it again") as image:
+        if image.mode not in ("P", "L"):
+            raise DataError(f"{path}: mask mode is {image.mode}, must be P (indexed) or L; export class indices")
+        return np.array(image, dtype=np.uint8)
 
 
 def write_mask(path: Path, mask: NDArray[np.uint8]) -> None:

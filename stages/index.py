@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from stages.errors import DataError
 from stages.files import atomic_path, write_text
@@ -13,12 +14,15 @@ COLUMNS = ("id", "image", "mask", "labels", "split", "caption")
 BESIDE = "./"  # paths that start so are relative to the index itself
 LABEL_SEPARATOR = ";"  # class names may hold spaces (COCO's do)
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True)
 class Record:
     """One image: paths relative to the dataset root, class names as tags; `mask` and `caption` may be empty.
 
     A mask that tagmask made lies beside the index: its path is absolute here, and `./...` in the file.
+    fault: what the reader found wrong with it, with the cure; no index holds an image that has one.
     """
 
     id: str
@@ -27,6 +31,7 @@ class Record:
     labels: tuple[str, ...]
     split: str
     caption: str = ""
+    fault: str = ""
 
 
 def write_index(path: Path, records: Sequence[Record]) -> None:
@@ -59,14 +64,43 @@ def read_rows(path: Path) -> list[Record]:
     return list(_parse_rows(path))
 
 
-def read_table(path: Path) -> csv.DictReader:
-    """The rows of a CSV. Raises DataError when it is not UTF-8 (with or without a byte order mark)."""
+def tagged(records: Sequence[Record]) -> list[Record]:
+    """The records that have tags: what is learned from tags is learned from these."""
+    return [record for record in records if record.labels]
+
+
+def read_utf8(path: Path) -> str:
+    """The text of a file, its line ends as they are. Raises DataError when it is not UTF-8."""
     try:
         # With or without the mark that spreadsheets put in front of UTF-8.
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
-    return csv.DictReader(io.StringIO(text, newline=""))
+        raise DataError(f"{path}: not UTF-8 (byte {error.start}); save it in UTF-8") from error
+
+
+class Table(csv.DictReader):
+    """The rows of a CSV. Raises DataError, with file and line, where the quoting is broken or a column stands twice."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.StringIO(read_utf8(path), newline=""), strict=True)
+        self.path = path
+        names = self._checked(lambda: list(self.fieldnames or ()))
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"{path}: column {twice!r} stands twice; keep one of the two")
+
+    def __next__(self) -> dict[str, str]:
+        return self._checked(super().__next__)
+
+    def _checked(self, read: Callable[[], Value]) -> Value:
+        line = self.reader.line_num + 1
+        try:
+            return read()
+        except csv.Error as error:
+            raise DataError(
+                f"{self.path}:{line}: the row that begins here is not CSV ({error}); a field that holds a comma or a"
+                " quote stands in quotes, and each quote within it twice"
+            ) from error
 
 
 def _to_file(mask: str, folder: Path) -> str:
@@ -81,7 +115,7 @@ def _from_file(mask: str, folder: Path) -> str:
 
 
 def _parse_rows(path: Path) -> Iterator[Record]:
-    rows = read_table(path)
+    rows = Table(path)
     if tuple(rows.fieldnames or ()) != COLUMNS:
         raise DataError(f"{path}: columns are {rows.fieldnames}, must be {list(COLUMNS)}; rerun the stage `data`")
     for row in rows:

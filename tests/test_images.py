@@ -39,14 +39,30 @@ def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
     assert np.asarray(read_image(tmp_path / "a.png"))[0].tolist() == [[0] * 3, [1] * 3, [255] * 3, [127] * 3]
 
 
+@pytest.mark.parametrize("values", [(0, 65536), (-1, 255), (0, 2**31 - 1)])
+def test_integers_beyond_sixteen_bits_are_refused(tmp_path: Path, values: tuple[int, int]) -> None:
+    Image.fromarray(np.array([[0, 65535]], dtype=np.int32)).save(tmp_path / "a.tif")
+    assert np.asarray(read_image(tmp_path / "a.tif"))[0].tolist() == [[0] * 3, [255] * 3]
+    Image.fromarray(np.array([values], dtype=np.int32)).save(tmp_path / "a.tif")
+    for read in (read_image, check_image):
+        with pytest.raises(DataError, match=rf"a\.tif: holds values from {values[0]} to {values[1]}, not from 0 to"):
+            read(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
 def test_what_is_transparent_is_white(tmp_path: Path, mode: str) -> None:
     image = Image.new("RGBA", (3, 1), (0, 0, 0, 255))
     image.putpixel((0, 0), (0, 0, 0, 0))
     image.putpixel((1, 0), (0, 0, 0, 51))
-    (image if mode == "PA" else image.convert(mode)).save(tmp_path / "a.png")
-    shown = np.asarray(read_image(tmp_path / "a.png"))[0, :, 0].tolist()
-    assert shown == [255, 204, 0]  # a fifth of black over white
+    if mode == "PA":
+        path, stored = tmp_path / "a.tif", Image.new("PA", image.size)  # TIFF alone can hold it
+        stored.putalpha(image.getchannel("A"))
+    else:
+        path, stored = tmp_path / "a.png", image.convert(mode)
+    stored.save(path)
+    with Image.open(path) as opened:
+        assert opened.mode == mode
+    assert np.asarray(read_image(path))[0, :, 0].tolist() == [255, 204, 0]  # a fifth of black over white
 
 
 def test_a_transparent_colour_of_a_palette_is_white(tmp_path: Path) -> None:
@@ -80,6 +96,20 @@ def test_an_empty_file_and_one_too_large_are_named(tmp_path: Path, monkeypatch: 
     for read in (read_image, image_size):
         with pytest.raises(DataError, match=r"süß\.png: cannot be read as an image .*exceeds limit"):
             read(tmp_path / "ein Bild, süß.png")
+
+
+def test_a_malformed_exif_is_named(tmp_path: Path) -> None:
+    """The camera's maker is written under the number of another field, which holds whole numbers."""
+    image = Image.new("RGB", (20, 10))
+    exif = image.getexif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    image.save(tmp_path / "a.jpg", exif=exif)
+    content = (tmp_path / "a.jpg").read_bytes()
+    assert content.count(b"\x01\x0f\0\x02") == 1  # big-endian: the field, its type text
+    (tmp_path / "a.jpg").write_bytes(content.replace(b"\x01\x0f\0\x02", b"\x01\x02\0\x02"))
+    for read in (read_image, check_image):
+        with pytest.raises(DataError, match=r"a\.jpg: cannot be read as an image .*replace or remove it"):
+            read(tmp_path / "a.jpg")
 
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
@@ -128,6 +158,20 @@ def test_a_mask_is_read_back_with_its_colours(tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "P"
         assert image.convert("RGB").getpixel((1, 0)) == (128, 0, 0)
+
+
+def test_a_mask_that_is_too_large_or_broken_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    Image.effect_noise((64, 64), 90).save(path)
+    whole = path.read_bytes()
+    for content in (whole[:20], whole[:900], whole[:100] + bytes(50) + whole[150:]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"a\.png: cannot be read as a mask .*export it again"):
+            read_mask(path)
+    path.write_bytes(whole)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match=r"a\.png: cannot be read as a mask .*exceeds limit"):
+        read_mask(path)
 
 
 def test_a_mask_in_colours_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.errors import DataError
-from stages.index import Record, read_classes, read_index, shard_of, write_classes, write_index
+from stages.index import Record, read_classes, read_index, shard_of, tagged, write_classes, write_index
 
 RECORDS = [
     Record("a", "images/a.jpg", "masks/a.png", ("traffic light", "dog"), "train", 'a "dog", waiting'),
@@ -61,10 +61,37 @@ def test_shards_hold_every_image_once_and_differ_by_one_at_most() -> None:
     assert [len(shard) for shard in shards] == [3, 3, 3, 2]
 
 
+def test_what_a_reader_found_wrong_is_in_no_index(tmp_path: Path) -> None:
+    write_index(tmp_path / "train.csv", [Record("a", "a.jpg", "", ("dog",), "train", fault="broken")])
+    assert read_index(tmp_path / "train.csv") == [Record("a", "a.jpg", "", ("dog",), "train")]
+
+
+def test_training_takes_the_images_with_tags() -> None:
+    assert tagged(RECORDS) == RECORDS[:1]
+
+
 def test_a_file_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
     text = 'id,image,mask,labels,split,caption\r\nä,"a, b.jpg",,dog,train,\r\n'
     (tmp_path / "train.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert read_index(tmp_path / "train.csv") == [Record("ä", "a, b.jpg", "", ("dog",), "train")]
+
+
+def test_a_quote_that_is_not_closed_and_a_column_twice_are_refused(tmp_path: Path) -> None:
+    """The reader of Python's library would take all that follows for one field, and lose its rows."""
+    path = tmp_path / "train.csv"
+    header = "id,image,mask,labels,split,caption\n"
+    path.write_text(header + 'a,a.jpg,,dog,train,\nb,b.jpg,,dog,train,"two dogs\nc,c.jpg,,dog,train,\n')
+    with pytest.raises(DataError, match=r"train\.csv:3: the row that begins here is not CSV"):
+        read_index(path)
+    path.write_text(header + 'a,a.jpg,,dog,train,"the "big" dog"\n')
+    with pytest.raises(DataError, match=r"train\.csv:2: the row that begins here is not CSV .* each quote within"):
+        read_index(path)
+    path.write_text(header.replace("caption", "id"))
+    with pytest.raises(DataError, match=r"train\.csv: column 'id' stands twice"):
+        read_index(path)
+    path.write_text('"' + header)
+    with pytest.raises(DataError, match=r"train\.csv:1: the row that begins here is not CSV"):
+        read_index(path)
 
 
 def test_another_encoding_and_a_row_of_other_length_are_named(tmp_path: Path) -> None:

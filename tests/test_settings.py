@@ -1,6 +1,7 @@
 """Settings are strict, frozen and described."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,8 +55,13 @@ def test_settings_of_data_that_contradict_each_other_are_refused() -> None:
     data = {"root": "somewhere", "classes": ("cat", "dog")}
     for changes, message in (
         ({"format": "csv", "fetch": True}, "`fetch` knows where `voc` and `coco` are to be had, not 'csv'"),
-        ({"format": "coco", "coco": {"untagged": ["train"]}}, "`untagged` cannot hold train"),
         ({"format": "coco", "coco": {"encoding": "raw_id"}}, "`encoding` is of `masks`"),
     ):
         with pytest.raises(ValidationError, match=message):
             DataSettings(**data, **changes)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a;b", " c", "c ", "a\nb"])
+def test_a_class_name_that_tables_cannot_hold_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="is no class name: it must not be empty, begin or end with a space"):
+        DataSettings(format="csv", root=Path("somewhere"), classes=("cat", name))

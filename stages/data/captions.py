@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import DataError
-from stages.index import Record
+from stages.index import Record, read_utf8
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,8 @@ EXAMPLE = '{"id": "2007_000027", "caption": "a man on a horse"}'
 def read_captions(path: Path) -> dict[str, str]:
     """Captions by image id, from one JSON object a line with the keys `id` and `caption`; other keys are ignored.
 
-    Raises DataError, with file and line, where the file is missing, a line is no such object, or an id comes twice.
+    Raises DataError, with file and line, where the file is missing or not UTF-8, a line is no such object, or an id
+    comes twice.
     """
     if not path.is_file():
         raise DataError(
@@ -26,16 +27,15 @@ def read_captions(path: Path) -> dict[str, str]:
         )
     captions: dict[str, str] = {}
     first: dict[str, int] = {}
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            name, caption = _parse(line, f"{path}:{number}")
-            if name in first:
-                raise DataError(
-                    f"{path}:{number}: id {name!r} stands in line {first[name]} already; keep one caption an image"
-                )
-            first[name], captions[name] = number, caption
+    for number, line in enumerate(read_utf8(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        name, caption = _parse(line, f"{path}:{number}")
+        if name in first:
+            raise DataError(
+                f"{path}:{number}: id {name!r} stands in line {first[name]} already; keep one caption an image"
+            )
+        first[name], captions[name] = number, caption
     return captions
 
 

@@ -1,31 +1,69 @@
 """Looks a dataset over before a run: prints what each split holds and what is wrong with it; draws contact sheets."""
 
 import argparse
+import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from stages.command import main
 from stages.data.captions import with_captions
+from stages.data.make_index import with_made_masks, without_truth
+from stages.data.make_truth import MAKERS, make_truth, read_faults
 from stages.data.readers import read_split
 from stages.data.sheet import draw_sheet, write_sheet
-from stages.data.survey import double_lines, doubles_of, survey_lines, survey_split
+from stages.data.survey import Survey, double_lines, doubles_of, survey_lines, survey_split
 from stages.errors import DataError, SettingsError
 from stages.experiment import read_config
-from stages.settings import Experiment
-
-# Formats whose true masks a run makes before it indexes the images.
-MADE_MASKS = {"coco": "true masks made from the JSON", "openimages": "true masks united from the instances'"}
+from stages.settings import DataSettings, Experiment
 
 
 def splits_of(experiment: Experiment) -> list[str]:
     """The splits that the experiment uses."""
-    used = {"train", "val", *experiment.evaluate.maps, *experiment.segment.predict, *experiment.evaluate.segmenter}
+    evaluated = (*experiment.evaluate.maps, *experiment.evaluate.segmenter, *experiment.evaluate.localization)
+    used = {"train", "val", *experiment.segment.predict, *evaluated}
     return [split for split in ("train", "val", "test") if split in used]
+
+
+def check_split(
+    split: str, root: Path, data: DataSettings, *, made: Path, processes: int, sheet: Path | None
+) -> Survey:
+    """Prints what a split holds, and draws its sound images.
+
+    made: folder for the true masks that a run would make: what is wrong with their sources shows in making them.
+    """
+    records, _ = read_split(root, split, data)
+    if data.captions is not None:
+        records = with_captions(records, data.captions, split=split)
+    count = 0
+    if data.format in MAKERS:
+        count = make_truth(MAKERS[data.format](root, split, data), made, processes=processes, skip=True)
+        records = with_made_masks(records, made)
+    problems = without_truth(records, read_faults(made))
+    survey = survey_split(records, root, data.classes, split=split, untagged=data.untagged, known=problems)
+    print("\n".join(survey_lines(survey, count)))
+    sound = [record for position, record in enumerate(records) if position not in survey.faulty]
+    if sheet and sound:
+        write_sheet(sheet, draw_sheet(sound, root, data.classes))
+    return survey
+
+
+def refuse(surveys: Sequence[Survey], config: Path, data: DataSettings) -> None:
+    """Raises DataError where a run would stop; with `data.on_error: skip`, where a split has no image that is sound."""
+    wrong = sum(len(survey.problems) for survey in surveys)
+    nothing = [survey.split for survey in surveys if len(survey.faulty) == survey.images]
+    if wrong and data.on_error == "skip" and not nothing:
+        print(f"{wrong} problems, named above; a run would leave these images out (data.on_error: skip)")
+    elif wrong:
+        none = f", with no image of {', '.join(nothing)} that can be used" if nothing else ""
+        raise DataError(f"{config}: {wrong} problems in {data.root}, named above; a run would stop at them{none}")
 
 
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--config", type=Path, required=True, help="the experiment's config")
     options.add_argument("--sheets", type=Path, help="folder for a contact sheet a split, of the images that are sound")
+    options.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that make true masks")
     args = options.parse_args(arguments)
     experiment = read_config(args.config)
     data = experiment.data
@@ -33,21 +71,11 @@ def run(arguments: list[str] | None = None) -> None:
         raise SettingsError(f"{args.config}: data.root: the demo composes its set itself, there is nothing to check")
     surveys = []
     for split in splits_of(experiment):
-        records, _ = read_split(data.root, split, data)
-        if data.captions is not None:
-            records = with_captions(records, data.captions, split=split)
-        survey = survey_split(records, data.root, data.classes, split=split)
-        print("\n".join(survey_lines(survey, MADE_MASKS.get(data.format, ""))))
-        surveys.append(survey)
-        sound = [record for position, record in enumerate(records) if position not in survey.faulty]
-        if args.sheets and sound:
-            write_sheet(args.sheets / f"{split}.jpg", draw_sheet(sound, data.root, data.classes))
+        sheet = args.sheets / f"{split}.jpg" if args.sheets else None
+        with tempfile.TemporaryDirectory() as made:
+            surveys.append(check_split(split, data.root, data, made=Path(made), processes=args.processes, sheet=sheet))
     print("\n".join(double_lines(doubles_of(surveys))))
-    wrong = sum(len(survey.problems) for survey in surveys)
-    if wrong and data.on_error == "skip":
-        print(f"{wrong} problems, named above; a run would leave these images out (data.on_error: skip)")
-    elif wrong:
-        raise DataError(f"{args.config}: {wrong} problems in {data.root}, named above; a run would stop at them")
+    refuse(surveys, args.config, data)
 
 
 if __name__ == "__main__":

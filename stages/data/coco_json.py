@@ -3,7 +3,7 @@
 import contextlib
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pycocotools.coco import COCO
@@ -37,6 +37,9 @@ def load_coco(path: Path) -> COCO:
     log.info("%s: %s", path, " ".join(messages.getvalue().split()))
     if "images" not in coco.dataset or "annotations" not in coco.dataset:
         raise DataError(f"{path}: holds no images or no annotations; name COCO's instances or captions file")
+    nameless = next((number for number, image in coco.imgs.items() if not image.get("file_name")), None)
+    if nameless is not None:
+        raise DataError(f"{path}: image {nameless} has no file_name; complete it, or unpack the file again")
     return coco
 
 
@@ -44,6 +47,30 @@ def load_instances(root: Path, name: str) -> tuple[COCO, Path]:
     """annotations/instances_<name>.json and its path."""
     path = root / "annotations" / f"instances_{name}.json"
     return load_coco(path), path
+
+
+def tagged_or_kept(coco: COCO, split: str, settings: DataSettings) -> list[int]:
+    """The images of a split that are used, by number: those with an object, and all where `data.coco.untagged` says."""
+    kept = split in settings.coco.untagged
+    return [number for number in sorted(coco.imgs) if kept or coco.imgToAnns.get(number)]
+
+
+def fault_of(coco: COCO, number: int, values: Mapping[int, int], path: Path, *, drawn: bool) -> str:
+    """What is wrong with an image's entries in the file at `path`, with the cure, or nothing.
+
+    drawn: whether its mask is drawn from them.
+    """
+    image = coco.imgs[number]
+    for item in coco.imgToAnns.get(number, ()):
+        place = f"{path}: annotation {item.get('id')!r} of {image['file_name']}"
+        if item.get("category_id") not in values:
+            return f"{place} has category_id {item.get('category_id')!r}, which is none of its categories; correct it"
+        if drawn and not item.get("segmentation"):
+            return f"{place} has no segmentation; complete it, or remove the annotation"
+    sizes = [image.get(side) for side in ("height", "width")]
+    if drawn and not all(isinstance(side, int) and side > 0 for side in sizes):
+        return f"{path}: {image['file_name']} has height and width {sizes}; they must be whole numbers above 0"
+    return ""
 
 
 def class_values(coco: COCO, classes: Sequence[str], path: Path) -> dict[int, int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as rle_masks
 from pycocotools.coco import COCO
 
-from stages.data.coco_json import class_values, coco_name, load_instances
+from stages.data.coco_json import class_values, coco_name, fault_of, load_instances, tagged_or_kept
 from stages.errors import DataError
 from stages.images import BACKGROUND, IGNORE, read_mask
 from stages.settings import DataSettings, Encoding
@@ -21,13 +21,15 @@ log = logging.getLogger(__name__)
 STUFF = range(92, 183)  # category ids of COCO-Stuff's own classes: background here
 EXAMINED = 500  # masks of a split that are compared with the JSON to recognise their encoding
 AGREE = 0.99  # share of them that must agree with the JSON
+LEAST_NUMBERS = 6  # of a polygon: three corners
 UNKNOWN = 254  # marks a value that an encoding does not have
 
 
 @dataclass(frozen=True)
 class CocoObject:
-    """One object: its mask value, whether it is a crowd, and its outline in any of COCO's three forms."""
+    """One object: its number, mask value, whether it is a crowd, and its outline in any of COCO's three forms."""
 
+    id: int
     value: int
     crowd: bool
     outline: Any
@@ -35,18 +37,22 @@ class CocoObject:
 
 @dataclass(frozen=True)
 class CocoMask:
-    """An image's mask, to be drawn from its objects, in the order of their ids. size: (rows, columns)."""
+    """An image's mask, to be drawn from its objects, in the order of their ids.
+
+    size: (rows, columns).  source: the file that has the objects, for errors.
+    """
 
     id: str
+    source: Path
     size: tuple[int, int]
     objects: tuple[CocoObject, ...]
 
     def draw(self) -> NDArray[np.uint8]:
         """[rows, columns] uint8: on overlap the object of fewer pixels wins (of equals the one with the lower id);
-        crowd regions are 255 where no object is."""
+        crowd regions are 255 where no object is. Raises DataError for an outline that is none."""
         # pycocotools decodes column by column; a mask of the same order is filled without jumping about in memory.
         mask = np.full(self.size, BACKGROUND, dtype=np.uint8, order="F")
-        encoded = [(item, self._encode(item.outline)) for item in self.objects]
+        encoded = [(item, self._encode(item)) for item in self.objects]
         for _, outline in (pair for pair in encoded if pair[0].crowd):
             np.copyto(mask, IGNORE, where=rle_masks.decode(outline).view(np.bool_))
         # Stable, so of equals the one with the lower id is drawn last.
@@ -55,13 +61,39 @@ class CocoMask:
             np.copyto(mask, item.value, where=rle_masks.decode(outline).view(np.bool_))
         return np.ascontiguousarray(mask)
 
-    def _encode(self, outline: Any) -> dict[str, Any]:
-        """An outline as compressed run lengths."""
-        if isinstance(outline, list):  # polygons
-            return rle_masks.merge(rle_masks.frPyObjects(outline, *self.size))
-        if isinstance(outline["counts"], list):  # run lengths, not compressed
-            return rle_masks.frPyObjects(outline, *self.size)
+    def _encode(self, item: CocoObject) -> dict[str, Any]:
+        """An object's outline as compressed run lengths."""
+        place = f"{self.source}: annotation {item.id} of {self.id}"
+        try:
+            if isinstance(item.outline, list):
+                return rle_masks.merge(rle_masks.frPyObjects(polygons(item.outline), *self.size))
+            return run_lengths(item.outline, self.size)
+        except DataError as error:
+            raise DataError(f"{place}: segmentation {error}; correct it, or remove the annotation") from error
+        # pycocotools has no errors of its own.
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            cure = "correct it, or remove the annotation"
+            raise DataError(f"{place}: segmentation cannot be read ({error!r}); {cure}") from error
+
+
+def polygons(outline: list[Any]) -> list[Any]:
+    """The polygons of an outline. One of two corners has no inside; pycocotools would take it for a box."""
+    found = [polygon for polygon in outline if len(polygon) >= LEAST_NUMBERS]
+    odd = next((polygon for polygon in outline if len(polygon) % 2), None)
+    if odd is not None or not found:
+        raise DataError(f"has a polygon of {len(odd)} numbers" if odd else "has no polygon of three corners or more")
+    return found
+
+
+def run_lengths(outline: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """Run lengths in compressed form. Raises DataError where they are not of the image's size."""
+    if tuple(outline["size"]) != size:
+        raise DataError(f"has run lengths of {outline['size']} (rows, columns), and the image is {list(size)}")
+    if not isinstance(outline["counts"], list):
         return outline
+    if sum(outline["counts"]) != size[0] * size[1]:
+        raise DataError(f"has run lengths of {sum(outline['counts'])} pixels, and the image has {size[0] * size[1]}")
+    return rle_masks.frPyObjects(outline, *size)
 
 
 @dataclass(frozen=True)
@@ -83,14 +115,21 @@ class ForeignMask:
 
 
 def coco_masks(root: Path, split: str, settings: DataSettings) -> Iterator[CocoMask | ForeignMask]:
-    """The masks of a split, of the images that `read_coco_split` lists. Raises DataError as that does, and where the
-    encoding of masks by others cannot be told."""
+    """The masks of a split, of the images that `read_coco_split` lists without a fault. Raises DataError as that does,
+    and where the encoding of masks by others cannot be told."""
     name = coco_name(settings, split)
     coco, source = load_instances(root, name)
     values = class_values(coco, settings.classes, source)
-    numbers = [number for number in sorted(coco.imgs) if coco.imgToAnns.get(number) or split in settings.coco.untagged]
+    drawn = settings.coco.masks is None
+    numbers = [
+        number
+        for number in tagged_or_kept(coco, split, settings)
+        if not fault_of(coco, number, values, source, drawn=drawn)
+    ]
+    if not numbers:  # `make_index` says so
+        return iter(())
     if settings.coco.masks is None:
-        return (drawn_mask(coco, number, values) for number in numbers)
+        return (drawn_mask(coco, number, values, source) for number in numbers)
     folder = root / settings.coco.masks / name
     paths = {number: folder / f"{Path(coco.imgs[number]['file_name']).stem}.png" for number in numbers}
     tables = encoding_tables(values)
@@ -98,14 +137,15 @@ def coco_masks(root: Path, split: str, settings: DataSettings) -> Iterator[CocoM
     return (ForeignMask(path.stem, path, tables[encoding]) for path in paths.values())
 
 
-def drawn_mask(coco: COCO, number: int, values: Mapping[int, int]) -> CocoMask:
+def drawn_mask(coco: COCO, number: int, values: Mapping[int, int], source: Path) -> CocoMask:
     """What an image's mask is drawn from."""
     image = coco.imgs[number]
     found = sorted(coco.imgToAnns.get(number, ()), key=lambda item: item["id"])
     objects = tuple(
-        CocoObject(values[item["category_id"]], bool(item.get("iscrowd", 0)), item["segmentation"]) for item in found
+        CocoObject(item["id"], values[item["category_id"]], bool(item.get("iscrowd", 0)), item["segmentation"])
+        for item in found
     )
-    return CocoMask(Path(image["file_name"]).stem, (image["height"], image["width"]), objects)
+    return CocoMask(Path(image["file_name"]).stem, source, (image["height"], image["width"]), objects)
 
 
 def encoding_tables(values: Mapping[int, int]) -> dict[Encoding, NDArray[np.uint8]]:
@@ -138,14 +178,12 @@ def recognise(
     """The one encoding under which the examined masks agree with the JSON (99 % of them: of an object of less than a
     pixel a mask shows nothing): they show no class that it does not give their image, and one where it gives objects.
 
-    Raises DataError where none fits, or where several do that read the masks differently.
+    Raises DataError where none can be read, where none fits, or where several do that read the masks differently.
     """
-    numbers = list(paths)
-    chosen = [numbers[place] for place in np.unique(np.linspace(0, len(numbers) - 1, EXAMINED).round().astype(int))]
+    shown_by = read_values(paths)
     fitting: dict[Encoding, int] = dict.fromkeys(get_args(Encoding), 0)
     seen: set[int] = set()
-    for number in chosen:
-        found = np.unique(read_mask(paths[number]))
+    for number, found in shown_by.items():
         seen |= set(found.tolist())
         objects = coco.imgToAnns.get(number, ())
         known = {values[item["category_id"]] for item in objects}
@@ -153,18 +191,34 @@ def recognise(
         for name, table in tables.items():
             shown = set(table[found].tolist()) - {BACKGROUND, IGNORE}
             fitting[name] += shown <= known and (bool(shown) or not single)
-    right = [name for name, count in fitting.items() if count >= AGREE * len(chosen)]
+    right = [name for name, count in fitting.items() if count >= AGREE * len(shown_by)]
     readings = {tables[name][sorted(seen)].tobytes() for name in right}
     counts = ", ".join(f"{name} {count}" for name, count in fitting.items())
     if len(readings) != 1:
         reason = "several encodings fit" if readings else "no encoding fits"
         raise DataError(
-            f"{folder}: {reason} these masks (of {len(chosen)} examined agree with the JSON's classes: {counts}; values"
-            f" {_span(sorted(seen))}); say which it is in data.coco.encoding, or remove data.coco.masks to have them"
-            " drawn from the JSON"
+            f"{folder}: {reason} these masks (of {len(shown_by)} examined agree with the JSON's classes: {counts};"
+            f" values {_span(sorted(seen))}); say which it is in data.coco.encoding, or remove data.coco.masks to have"
+            " them drawn from the JSON"
         )
-    log.info("%s: encoding %s (of %d masks agree with the JSON: %s)", folder, right[0], len(chosen), counts)
+    log.info("%s: encoding %s (of %d masks agree with the JSON: %s)", folder, right[0], len(shown_by), counts)
     return right[0]
+
+
+def read_values(paths: Mapping[int, Path]) -> dict[int, NDArray[np.uint8]]:
+    """The values in each of EXAMINED masks, spread over all. One that cannot be read is passed over here: it is its
+    image's fault. Raises DataError where none can be read."""
+    numbers = list(paths)
+    values: dict[int, NDArray[np.uint8]] = {}
+    fault: DataError | None = None
+    for place in np.unique(np.linspace(0, len(numbers) - 1, EXAMINED).round().astype(int)):
+        try:
+            values[numbers[place]] = np.unique(read_mask(paths[numbers[place]]))
+        except DataError as error:
+            fault = fault or error
+    if fault is not None and not values:
+        raise fault
+    return values
 
 
 def _span(numbers: Sequence[int]) -> str:

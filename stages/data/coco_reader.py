@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from stages.data.coco_json import class_values, coco_name, load_coco, load_instances
+from stages.data.coco_json import class_values, coco_name, fault_of, load_coco, load_instances, tagged_or_kept
+from stages.errors import DataError
 from stages.index import Record
 from stages.settings import DataSettings
 
@@ -12,17 +13,17 @@ def read_coco_split(root: Path, split: str, settings: DataSettings) -> tuple[lis
 
     A tag is a category of which the image has an object, crowds among them. Images without any object are left out,
     unless `data.coco.untagged` names the split: so 82,081 of 82,783 training images and 40,137 of 40,504 val images
-    stay. The mask is empty: `make_truth` makes it. Raises DataError for files that are missing or not COCO's.
+    stay. The mask is empty: `make_truth` makes it. What is wrong with an image's annotations is its record's fault.
+    Raises DataError for files that are missing or not COCO's.
     """
     name = coco_name(settings, split)
     coco, source = load_instances(root, name)
     values = class_values(coco, settings.classes, source)
     captions = read_coco_captions(root / "annotations" / f"captions_{name}.json") if settings.coco.captions else {}
     records = []
-    for number in sorted(coco.imgs):
-        found = {values[item["category_id"]] for item in coco.imgToAnns.get(number, ())}
-        if not found and split not in settings.coco.untagged:
-            continue
+    for number in tagged_or_kept(coco, split, settings):
+        items = coco.imgToAnns.get(number, ())
+        found = {values[item["category_id"]] for item in items if item.get("category_id") in values}
         file = coco.imgs[number]["file_name"]
         records.append(
             Record(
@@ -32,6 +33,7 @@ def read_coco_split(root: Path, split: str, settings: DataSettings) -> tuple[lis
                 labels=tuple(settings.classes[value - 1] for value in sorted(found)),
                 split=split,
                 caption=captions.get(number, ""),
+                fault=fault_of(coco, number, values, source, drawn=settings.coco.masks is None),
             )
         )
     return records, source
@@ -41,5 +43,7 @@ def read_coco_captions(path: Path) -> dict[int, str]:
     """The first caption (of the lowest id) of each image, by the image's id."""
     captions: dict[int, str] = {}
     for item in sorted(load_coco(path).dataset["annotations"], key=lambda item: item["id"]):
+        if not isinstance(item.get("caption"), str):
+            raise DataError(f"{path}: annotation {item['id']} has no caption; name COCO's file of captions")
         captions.setdefault(item["image_id"], " ".join(item["caption"].split()))
     return captions

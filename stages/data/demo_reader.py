@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from stages.data.voc_reader import read_ids
+from stages.data.id_lists import read_ids
 from stages.errors import DataError
 from stages.index import LABEL_SEPARATOR, Record
 from stages.settings import DataSettings
@@ -18,7 +18,7 @@ def read_demo_split(root: Path, split: str, settings: DataSettings) -> tuple[lis
     with tags_file.open(newline="", encoding="utf-8") as stream:
         tags = {row["id"]: row for row in csv.DictReader(stream)}
     records = []
-    for name in read_ids(source):
+    for name in read_ids(source, missing="delete the set and run `compose` again"):
         if name not in tags:
             raise DataError(f"{tags_file}: has no row for {name!r}; delete the set and run `compose` again")
         records.append(

@@ -1,6 +1,5 @@
 """Reads a folder of photos with a table of their tags: `image,tags[,split][,mask][,caption]`."""
 
-import csv
 import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from stages.errors import DataError
-from stages.index import LABEL_SEPARATOR, Record, read_table
+from stages.index import LABEL_SEPARATOR, Record, Table
 from stages.settings import DataSettings, SplitName
 from stages.settings.data import FolderSettings
 
@@ -21,7 +20,7 @@ def read_folder_split(root: Path, split: str, settings: DataSettings) -> tuple[l
     """The records of a split and the table. The id is the image's path without its ending, `/` written as `_`.
 
     Rows without a split are shared out by `data.folder.val` and `test`. Raises DataError for a table that is missing,
-    not UTF-8, has other columns, or a row with a wrong number of fields or an unknown split.
+    not UTF-8, has other columns, or a row with a wrong number of fields, an unknown split or no image.
     """
     source = root / settings.folder.table
     rows = read_rows(source)
@@ -45,7 +44,7 @@ def read_rows(source: Path) -> list[dict[str, str]]:
     """The rows of the table, images without spaces around them."""
     if not source.is_file():
         raise DataError(f"{source}: no such table of tags; write one in UTF-8, such as\n{EXAMPLE}")
-    table = read_table(source)
+    table = Table(source)
     _check_columns(table, source)
     rows = []
     for row in table:
@@ -54,6 +53,8 @@ def read_rows(source: Path) -> list[dict[str, str]]:
                 f"{source}:{table.line_num}: has not {len(table.fieldnames or ())} fields; separate several tags by"
                 f" `{LABEL_SEPARATOR}`, and quote fields that hold a comma"
             )
+        if not PurePosixPath(row["image"].strip()).name:
+            raise DataError(f"{source}:{table.line_num}: names no image; write the photo's path, or remove the row")
         own = (row.get("split") or "").strip()
         if own and own not in get_args(SplitName):
             raise DataError(f"{source}:{table.line_num}: split {own!r} must be train, val, test or empty")
@@ -76,7 +77,7 @@ def _rank(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def _check_columns(table: csv.DictReader, source: Path) -> None:
+def _check_columns(table: Table, source: Path) -> None:
     found = tuple(table.fieldnames or ())
     missing = [name for name in NEEDED if name not in found]
     unknown = [name for name in found if name not in NEEDED + OPTIONAL]

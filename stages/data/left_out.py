@@ -8,7 +8,7 @@ from pathlib import Path
 from stages.data.problems import Problem
 from stages.errors import DataError
 from stages.files import atomic_path
-from stages.index import Record, read_table
+from stages.index import Record, Table
 
 COLUMNS = ("id", "image", "problem")
 
@@ -45,4 +45,4 @@ def write_left_out(path: Path, rows: Sequence[LeftOut]) -> None:
 
 def read_left_out(path: Path) -> list[LeftOut]:
     """Reads what `write_left_out` wrote."""
-    return [LeftOut(row["id"], row["image"], row["problem"]) for row in read_table(path)]
+    return [LeftOut(row["id"], row["image"], row["problem"]) for row in Table(path)]

@@ -2,13 +2,14 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
 from stages.command import main, parse_settings, parser
 from stages.data.captions import with_captions
 from stages.data.left_out import leave_out, write_left_out
+from stages.data.make_truth import read_faults
 from stages.data.problems import Problem, find_all, refuse_problems
 from stages.data.readers import read_split
 from stages.index import Record, write_index
@@ -23,12 +24,13 @@ def with_made_masks(records: Sequence[Record], folder: Path) -> list[Record]:
     return [dataclasses.replace(record, mask=record.mask or made.get(record.id, "")) for record in records]
 
 
-def without_truth(records: Sequence[Record], split: str, format: str) -> list[Problem]:
-    """The images for which `make_truth` could make no mask, in a split that must have masks."""
-    if (split == "test" and format == "voc") or not any(record.mask for record in records):
-        return []
-    text = "no true mask could be made; its log says why"
-    return [Problem(place, f"{own.id}: {text}") for place, own in enumerate(records) if not own.mask]
+def without_truth(records: Sequence[Record], faults: Mapping[str, str]) -> list[Problem]:
+    """The images for which `make_truth` could make no mask. faults: why, by image id."""
+    return [
+        Problem(place, faults[record.id])
+        for place, record in enumerate(records)
+        if not (record.mask or record.fault) and record.id in faults
+    ]
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -44,9 +46,16 @@ def run(arguments: list[str] | None = None) -> None:
         records = with_made_masks(records, args.masks)
     if settings.captions is not None:
         records = with_captions(records, settings.captions, split=args.split)
-    problems = find_all(records, args.root, settings.classes, source=source, processes=args.processes)
+    problems = find_all(
+        records,
+        args.root,
+        settings.classes,
+        source=source,
+        processes=args.processes,
+        untagged=settings.untagged,
+    )
     if args.masks:
-        problems += without_truth(records, args.split, settings.format)
+        problems += without_truth(records, read_faults(args.masks))
     if settings.on_error == "stop":
         refuse_problems(problems, len(records), source=source)
     kept, out = leave_out(records, problems, source=source)

@@ -14,7 +14,7 @@ from stages.data.coco_masks import coco_masks
 from stages.data.openimages_reader import openimages_masks
 from stages.data.sbd_masks import sbd_masks
 from stages.errors import DataError
-from stages.files import atomic_folder
+from stages.files import atomic_folder, read_json, write_json
 from stages.images import write_mask
 from stages.pool import over_processes
 from stages.settings import DataSettings, SplitName
@@ -38,27 +38,38 @@ MAKERS: Mapping[str, Callable[[Path, str, DataSettings], Iterator[TrueMask]]] = 
 )
 
 
-def write_true_mask(mask: TrueMask, folder: Path) -> str:
-    """Draws a mask and writes it as `<id>.png`. Returns what hinders it, or nothing."""
+FAULTS = "faults.json"  # beside the masks: image id -> why it has none
+
+
+def write_true_mask(mask: TrueMask, folder: Path) -> tuple[str, str]:
+    """Draws a mask and writes it as `<id>.png`. Returns the id and what hinders it, or nothing."""
     try:
         write_mask(folder / f"{mask.id}.png", mask.draw())
     except DataError as error:
-        return str(error)
-    return ""
+        return mask.id, str(error)
+    return mask.id, ""
 
 
 def make_truth(masks: Iterator[TrueMask], folder: Path, *, processes: int, skip: bool) -> int:
     """Writes all masks, and returns their number. Raises DataError with the first fault, unless `skip`: then the image
-    is left without a mask, and the log says so."""
-    written = 0
+    is left without a mask, and `read_faults` says why."""
+    written, faults = 0, {}
     jobs = ((mask, folder) for mask in masks)
-    for fault in over_processes(write_true_mask, jobs, processes, title="true masks"):
+    for name, fault in over_processes(write_true_mask, jobs, processes, title="true masks"):
         if fault and not skip:
             raise DataError(fault)
         if fault:
             log.warning("%s", fault)
+            faults[name] = fault
         written += not fault
+    if faults:
+        write_json(folder / FAULTS, dict(sorted(faults.items())))
     return written
+
+
+def read_faults(folder: Path) -> dict[str, str]:
+    """Why images have no mask in a folder that `make_truth` wrote, by image id."""
+    return read_json(folder / FAULTS) if (folder / FAULTS).is_file() else {}
 
 
 def run(arguments: list[str] | None = None) -> None:

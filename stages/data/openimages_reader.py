@@ -2,18 +2,23 @@
 CVPR 2020), by the lists that its authors publish."""
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from stages.errors import DataError
-from stages.images import BACKGROUND, IGNORE, image_size
-from stages.index import Record
+from stages.images import BACKGROUND, IGNORE, image_size, opened
+from stages.index import Record, read_utf8
 from stages.settings import DataSettings
+
+CURE = (
+    "unpack OpenImages_images.zip and OpenImages_annotations.zip of github.com/clovaai/wsolevaluation into data.root,"
+    " and put its metadata/OpenImages there as metadata (data.openimages.metadata)"
+)
 
 
 def read_openimages_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
@@ -38,7 +43,7 @@ def read_openimages_split(root: Path, split: str, settings: DataSettings) -> tup
 class OpenImagesMask:
     """An image's mask, to be united from those of its instances; where none is, `ignored` marks what is not counted.
 
-    side: rows and columns of the mask to make; None for the image's own.
+    side: rows and columns of the mask to make; None for the image's own.  source: the list that names the masks.
     """
 
     id: str
@@ -47,10 +52,15 @@ class OpenImagesMask:
     value: int
     image: Path
     side: int | None
+    source: Path
 
     def draw(self) -> NDArray[np.uint8]:
         """[rows, columns] uint8: `value`, 255 where ignored, 0 elsewhere. Each file is resized by nearest first, as
-        wsolevaluation does (`get_mask`)."""
+        wsolevaluation does (`get_mask`). Raises DataError where the list has no mask, or one that cannot be read."""
+        if not self.instances:
+            raise DataError(
+                f"{self.source}: has no mask of {self.image}; complete the list or take the image off its split"
+            )
         size = (self.side, self.side) if self.side else image_size(self.image)
         mask = np.full(size, BACKGROUND, dtype=np.uint8)
         if self.ignored is not None:
@@ -65,7 +75,7 @@ def openimages_masks(
 ) -> Iterator[OpenImagesMask]:
     """The masks of a split, at the size of its images or, where `side` is given, at (side, side) with the value 1.
 
-    The benchmark has none of train. Raises DataError for an image of the split without a mask, and for odd lists.
+    The benchmark has none of train. Raises DataError for odd lists.
     """
     source = root / settings.openimages.metadata / split / "localization.txt"
     if split == "train" and not source.is_file():
@@ -78,17 +88,14 @@ def openimages_masks(
         if ignore:
             ignored[image] = folder / ignore
     for record in read_openimages_split(root, split, settings)[0]:
-        if record.image not in instances:
-            raise DataError(
-                f"{source}: has no mask of {record.image}; complete the list or take the image off its split"
-            )
         yield OpenImagesMask(
             id=record.id,
-            instances=tuple(instances[record.image]),
+            instances=tuple(instances.get(record.image, ())),
             ignored=ignored.get(record.image),
             value=1 if side else settings.classes.index(record.labels[0]) + 1,
             image=root / record.image,
             side=side,
+            source=source,
         )
 
 
@@ -104,23 +111,21 @@ def nearest(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]
 
 def _read_set(path: Path) -> NDArray[np.bool_]:
     """Where a mask file is not black, of whatever mode it is."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L")) > 0
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such mask; unpack the benchmark's annotations below data.root") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read as a mask ({error}); unpack it again") from error
+    missing = "unpack the benchmark's annotations (OpenImages_annotations.zip) below data.root"
+    with opened(path, kind="mask", missing=missing, broken="unpack it again") as image:
+        return np.asarray(image.convert("L")) > 0
 
 
 def _rows(source: Path, fields: int) -> Iterator[tuple[int, list[str]]]:
     if not source.is_file():
-        raise DataError(
-            f"{source}: no such list; put the benchmark's metadata there, or correct data.openimages.metadata"
-        )
-    with source.open(newline="", encoding="utf-8") as stream:
-        for number, row in enumerate(csv.reader(stream), start=1):
+        raise DataError(f"{source}: no such list; {CURE}")
+    rows = csv.reader(io.StringIO(read_utf8(source), newline=""), strict=True)
+    number = 1
+    try:
+        for number, row in enumerate(rows, start=1):
             if row and len(row) != fields:
                 raise DataError(f"{source}:{number}: has {len(row)} fields, not {fields}; take the published list")
             if row:
                 yield number, row
+    except csv.Error as error:
+        raise DataError(f"{source}:{number + 1}: not CSV ({error}); take the published list") from error

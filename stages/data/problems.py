@@ -1,7 +1,7 @@
 """Checks every image, mask and tag of a split before anything trains on it."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -10,13 +10,15 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.errors import DataError
-from stages.images import IGNORE, check_image, read_mask
+from stages.images import IGNORE, check_image, is_turned, read_mask
 from stages.index import LABEL_SEPARATOR, Record
 from stages.pool import over_processes
 
 log = logging.getLogger(__name__)
 
 SHOWN = 5  # problems spelt out in the error; the rest is counted
+EMPTY = "lists no image of this split; a split needs at least one"
+TESTED = ("val", "test")  # splits whose images may be without tags
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,6 @@ class Problem:
 
     position: int
     text: str
-
-
-def check_records(
-    records: Sequence[Record], root: Path, classes: Sequence[str], *, source: Path, processes: int = 1
-) -> None:
-    """Decodes every image and mask in full. `source` is the file that lists the split, for the messages.
-
-    Raises one DataError with the first few problems and the number of all, as `find_all` finds them.
-    """
-    refuse_problems(find_all(records, root, classes, source=source, processes=processes), len(records), source=source)
 
 
 def refuse_problems(problems: Sequence[Problem], images: int, *, source: Path) -> None:
@@ -47,21 +39,31 @@ def refuse_problems(problems: Sequence[Problem], images: int, *, source: Path) -
 
 
 def find_all(
-    records: Sequence[Record], root: Path, classes: Sequence[str], *, source: Path, processes: int = 1
+    records: Sequence[Record],
+    root: Path,
+    classes: Sequence[str],
+    *,
+    source: Path,
+    processes: int = 1,
+    untagged: Collection[str] = (),
 ) -> list[Problem]:
-    """Every problem, in the order of the records: a file that is missing or cannot be decoded, a training image without
-    tags, an unknown tag, an id that stands twice or holds a `/`, a mask of another size than its image or with values
-    that are no class. Raises DataError where there is no record at all."""
+    """Every problem, in the order of the records: what the reader found, a file that is missing or cannot be decoded, a
+    training image without tags, an unknown tag, an id that stands twice or holds a `/`, a mask of another size than its
+    image or with values that are no class. Decodes every image and mask in full.
+
+    source: the file that lists the split, for messages.  untagged: splits that may hold images without tags, besides
+    val and test. Raises DataError where there is no record at all.
+    """
     if not records:
-        raise DataError(f"{source}: lists no image of this split; a split needs at least one")
+        raise DataError(f"{source}: {EMPTY}")
     started = perf_counter()
     problems = list(find_twins(records))
     title = f"check {records[0].split}"
     if processes == 1:
         for position, record in enumerate(tqdm(records, desc=title, unit="image", mininterval=1)):
-            problems += _numbered(position, record, root, classes)
+            problems += _numbered(position, record, root, classes, untagged)
     else:
-        jobs = ((position, record, root, tuple(classes)) for position, record in enumerate(records))
+        jobs = ((position, record, root, tuple(classes), tuple(untagged)) for position, record in enumerate(records))
         for found in over_processes(_numbered, jobs, processes, title=title):
             problems += found
     seconds = perf_counter() - started
@@ -71,23 +73,34 @@ def find_all(
 
 def find_twins(records: Sequence[Record]) -> Iterator[Problem]:
     """Problems of ids that stand more than once, of all but the first."""
-    seen: set[str] = set()
+    first: dict[str, str] = {}
     for position, record in enumerate(records):
-        if record.id in seen:
-            text = f"{record.id}: this id stands twice; ids name files and must be unique in a split"
-            yield Problem(position, text)
-        seen.add(record.id)
+        other = first.get(record.id)
+        if other is None:
+            first[record.id] = record.image
+            continue
+        two = f"of {other} and {record.image}" if other != record.image else f"of {other} both times"
+        cure = "rename one of the files, or give it another id" if other != record.image else "remove one of the rows"
+        yield Problem(
+            position, f"{record.id}: this id stands twice, {two}; ids name files and must be unique in a split: {cure}"
+        )
 
 
-def _numbered(position: int, record: Record, root: Path, classes: Sequence[str]) -> list[Problem]:
-    return [Problem(position, text) for text in find_problems(record, root, classes)]
+def _numbered(
+    position: int, record: Record, root: Path, classes: Sequence[str], untagged: Collection[str]
+) -> list[Problem]:
+    return [Problem(position, text) for text in find_problems(record, root, classes, untagged=untagged)]
 
 
-def find_problems(record: Record, root: Path, classes: Sequence[str]) -> Iterator[str]:
+def find_problems(
+    record: Record, root: Path, classes: Sequence[str], *, untagged: Collection[str] = ()
+) -> Iterator[str]:
     """Problems of one image, each with its cure."""
+    if record.fault:
+        yield record.fault
     if not record.id or "/" in record.id:
         yield f"{record.id!r}: an id names files, so it must not be empty or hold `/`; rename it"
-    if record.split == "train" and not record.labels:
+    if not (record.labels or record.fault or record.split in (*TESTED, *untagged)):
         yield f"{record.id}: no tags, but training learns from tags alone; tag the image or take it off the split"
     for label in record.labels:
         if label not in classes:
@@ -98,17 +111,23 @@ def find_problems(record: Record, root: Path, classes: Sequence[str]) -> Iterato
     try:
         size = check_image(root / record.image)
         if record.mask:
-            yield from find_mask_problems(root / record.mask, size, classes)
+            yield from find_mask_problems(root / record.mask, size, classes, image=root / record.image)
     except DataError as error:
         yield str(error)
 
 
-def find_mask_problems(path: Path, size: tuple[int, int], classes: Sequence[str]) -> Iterator[str]:
+def find_mask_problems(path: Path, size: tuple[int, int], classes: Sequence[str], *, image: Path) -> Iterator[str]:
     """Problems of a mask that belongs to an image of `size` (rows, columns)."""
     mask = read_mask(path)
     if mask.shape != size:
         found, wanted = (f"{columns}x{rows}" for rows, columns in (mask.shape, size))
-        yield f"{path}: mask is {found}, image is {wanted}; export the mask at the image's size"
+        cure = "export the mask at the image's size"
+        if mask.shape == size[::-1] and is_turned(image):
+            cure = (
+                "the image is turned upright by the EXIF orientation it carries, the mask is not: turn the mask, or"
+                " save the image upright and without the tag"
+            )
+        yield f"{path}: mask is {found}, image is {wanted}; {cure}"
     values = np.unique(mask)
     wrong = values[(values > len(classes)) & (values != IGNORE)]
     if wrong.size:

@@ -1,6 +1,6 @@
 """Dataset readers: one file and one line in READERS for each format of `data.format`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -40,8 +40,24 @@ def read_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Rec
     records, source = READERS[settings.format](root, split, settings)
     expected = next((count for name, count in settings.expected.items() if name == split), None)
     if expected is not None and len(records) != expected:
+        less = expected - len(records)
+        much = f"{less:,} lack" if less > 0 else f"{-less:,} too many"
         raise DataError(
             f"{source}: gives {len(records):,} images of the split {split!r}, and data.expected.{split} says"
-            f" {expected:,}; complete the file, or correct the number where you mean another split"
+            f" {expected:,} ({much}); {_left_aside(records, root, split, settings)}complete the file, or correct the"
+            " number where you mean another split"
         )
     return records, source
+
+
+def _left_aside(records: Sequence[Record], root: Path, split: str, settings: DataSettings) -> str:
+    """Of COCO: how many images the file has besides, which show no object."""
+    if settings.format != "coco":
+        return ""
+    coco = settings.coco.model_copy(update={"untagged": ("train", "val")})
+    everything, _ = read_coco_split(root, split, settings.model_copy(update={"coco": coco}))
+    used = {record.id for record in records}
+    aside = [record.id for record in everything if record.id not in used]
+    if not aside:
+        return ""
+    return f"{len(aside):,} more show no object, first {aside[0]} (data.coco.untagged keeps them); "

@@ -1,5 +1,6 @@
 """Masks of SBD (Hariharan et al., Semantic Contours from Inverse Detectors, ICCV 2011) from its own .mat files."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class SbdMask:
             content = loadmat(self.path, simplify_cells=True)
             mask = np.asarray(content["GTcls"]["Segmentation"])
         # scipy says in many ways that a file is not its format.
-        except (OSError, ValueError, KeyError, TypeError, IndexError, NotImplementedError, MatReadError) as error:
+        except (OSError, ValueError, LookupError, TypeError, NotImplementedError, MatReadError, zlib.error) as error:
             raise DataError(f"{self.path}: cannot be read as a mask of SBD ({error!r}); unpack it again") from error
         if mask.ndim != 2 or mask.max(initial=0) > VOC_CLASSES:
             raise DataError(f"{self.path}: GTcls.Segmentation is no mask of {VOC_CLASSES} classes; unpack it again")
@@ -37,18 +38,13 @@ class SbdMask:
 
 
 def sbd_masks(root: Path, split: str, settings: DataSettings) -> Iterator[SbdMask]:
-    """The masks of a split that `data.voc.masks` lacks and SBD has. Raises DataError where SBD's folder is missing, and
-    where neither has the mask of an image of train or val: it names what to get."""
+    """The masks that SBD has of images which VOC has none of; never of VOC's own train and val. Raises DataError where
+    SBD's folder is missing; what is wrong with an image is its record's fault."""
     if settings.voc.sbd is None:
         return
     folder = root / settings.voc.sbd / "cls"
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; unpack SBD's benchmark.tgz so that data.voc.sbd holds cls/*.mat")
-    wanted = [record.id for record in read_voc_split(root, split, settings)[0] if not record.mask]
-    missing = [name for name in wanted if not (folder / f"{name}.mat").is_file()]
-    if missing and split != "test":
-        raise DataError(
-            f"{split}: {len(missing):,} images have no mask, neither {root / settings.voc.masks}/{missing[0]}.png nor"
-            f" {folder}/{missing[0]}.mat; unpack VOCtrainval_11-May-2012.tar and SBD's benchmark.tgz in full"
-        )
-    yield from (SbdMask(name, folder / f"{name}.mat") for name in wanted if (folder / f"{name}.mat").is_file())
+    records, _ = read_voc_split(root, split, settings)
+    masks = (SbdMask(record.id, folder / f"{record.id}.mat") for record in records if not (record.mask or record.fault))
+    yield from (mask for mask in masks if mask.path.is_file())

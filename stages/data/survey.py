@@ -2,19 +2,19 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.data.problems import Problem, find_problems, find_twins
+from stages.data.problems import EMPTY, Problem, find_problems, find_twins
 from stages.errors import DataError
 from stages.files import sha256_of
 from stages.images import image_size
 from stages.index import Record
 
-SHOWN = 10  # faults, and groups of doubles, that are spelt out; the rest is counted
+SHOWN = 10  # groups of doubles that are spelt out; the rest is counted
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,26 @@ class Survey:
     contents: Mapping[str, tuple[str, ...]]
 
 
-def survey_split(records: Sequence[Record], root: Path, classes: Sequence[str], *, split: str) -> Survey:
-    """Reads every image and mask of a split in full."""
+def survey_split(
+    records: Sequence[Record],
+    root: Path,
+    classes: Sequence[str],
+    *,
+    split: str,
+    untagged: Collection[str] = (),
+    known: Sequence[Problem] = (),
+) -> Survey:
+    """Reads every image and mask of a split in full.
+
+    untagged: splits that may hold images without tags, besides val and test.  known: problems found before.
+    """
     tags = Counter(dict.fromkeys(classes, 0))
     sizes: list[tuple[int, int]] = []
     contents: dict[str, tuple[str, ...]] = {}
-    problems = list(find_twins(records))
+    problems = [*find_twins(records), *known]
     for position, record in enumerate(tqdm(records, desc=f"check {split}", unit="image")):
         tags.update(record.labels)
-        problems += [Problem(position, text) for text in find_problems(record, root, classes)]
+        problems += [Problem(position, text) for text in find_problems(record, root, classes, untagged=untagged)]
         path = root / record.image
         try:
             sizes.append(image_size(path))
@@ -60,7 +71,8 @@ def survey_split(records: Sequence[Record], root: Path, classes: Sequence[str], 
         sizes=tuple(sizes),
         untagged=sum(not record.labels for record in records),
         unmasked=sum(not record.mask for record in records),
-        problems=tuple(problem.text for problem in problems),
+        # Once each: what hinders an image hinders its mask as well.
+        problems=tuple(dict.fromkeys(problem.text for problem in problems)) if records else (f"{split}: {EMPTY}",),
         faulty=frozenset(problem.position for problem in problems),
         contents=contents,
     )
@@ -75,15 +87,15 @@ def doubles_of(surveys: Sequence[Survey]) -> list[tuple[str, ...]]:
     return [tuple(names) for names in places.values() if len(names) > 1]
 
 
-def survey_lines(survey: Survey, masks: str = "") -> Iterator[str]:
-    """A split in words. masks: where true masks come from, if not from the records."""
-    masks = masks or f"{survey.unmasked} without true masks"
+def survey_lines(survey: Survey, made: int = 0) -> Iterator[str]:
+    """A split in words. made: true masks that a run makes, of those that are there."""
+    masks = f"{survey.unmasked} without true masks" + (f" ({made} are made)" if made else "")
     yield f"{survey.split}: {survey.images} images, {survey.untagged} without tags, {masks}"
     if survey.sizes:
         for name, sides in zip(("rows", "columns"), zip(*survey.sizes, strict=True), strict=True):
             yield f"  {name}: {min(sides)} to {max(sides)}, median {statistics.median(sides):g}"
     yield "  images by class: " + ", ".join(f"{name} {count}" for name, count in survey.tags.items())
-    yield from (f"  problem: {problem}" for problem in _first(survey.problems))
+    yield from (f"  problem: {problem}" for problem in survey.problems)
 
 
 def double_lines(doubles: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -92,9 +104,6 @@ def double_lines(doubles: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "no two images have the same content"
         return
     yield f"{len(doubles)} images stand more than once:"
-    yield from (f"  {names}" for names in _first([" = ".join(names) for names in doubles]))
-
-
-def _first(lines: Sequence[str]) -> list[str]:
-    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return [*lines[:SHOWN], *more]
+    yield from (f"  {' = '.join(names)}" for names in doubles[:SHOWN])
+    if len(doubles) > SHOWN:
+        yield f"  ... and {len(doubles) - SHOWN} more"

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from xml.etree import ElementTree
 
+from stages.data.id_lists import read_ids
 from stages.errors import DataError
 from stages.index import Record
 from stages.settings import DataSettings
@@ -11,31 +12,61 @@ from stages.settings import DataSettings
 log = logging.getLogger(__name__)
 
 AUGMENTED = "train_aug"  # the field's name for VOC's train joined with SBD's images
+TRAINVAL = "VOCtrainval_11-May-2012.tar"
+SBD = "SBD's benchmark.tgz"
+TEST = "VOC2012test.tar, which PASCAL VOC's server (http://host.robots.ox.ac.uk:8080) gives to registered users alone"
 
 
 def read_voc_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
     """The records of a split and the file that lists them.
 
     Every `object/name` in an image's annotation is a tag, of difficult objects by `data.voc.difficult`. Images of the
-    test split may lack annotation and mask. With `data.voc.sbd` the mask of an image that has none in `data.voc.masks`
-    is empty: `make_truth` makes it. Raises DataError when a list or another annotation is missing or no XML.
+    test split may lack annotation and mask. With `data.voc.sbd` the mask of an image that VOC has none of is empty:
+    `make_truth` makes it. An annotation or mask that is missing or broken is its record's fault. Raises DataError when
+    a list is missing.
     """
     ids, source = read_split_ids(root, split, settings)
-    records = []
-    for name in ids:
-        annotation = root / "Annotations" / f"{name}.xml"
-        mask = f"{settings.voc.masks}/{name}.png"
-        bare = split == "test" and not annotation.is_file()
-        records.append(
-            Record(
-                id=name,
-                image=f"JPEGImages/{name}.jpg",
-                mask="" if (split == "test" or settings.voc.sbd) and not (root / mask).is_file() else mask,
-                labels=() if bare else read_tags(annotation, settings.classes, difficult=settings.voc.difficult),
-                split=split,
-            )
+    own = voc_ids(root) if settings.voc.sbd else frozenset()
+    return [_record(name, root, split, settings, own=name in own) for name in ids], source
+
+
+def _record(name: str, root: Path, split: str, settings: DataSettings, *, own: bool) -> Record:
+    """own: whether the image is of VOC's own train or val."""
+    annotation = root / "Annotations" / f"{name}.xml"
+    mask = f"{settings.voc.masks}/{name}.png"
+    labels: tuple[str, ...] = ()
+    fault = ""
+    if annotation.is_file() or split != "test":
+        try:
+            labels = read_tags(annotation, settings.classes, difficult=settings.voc.difficult)
+        except DataError as error:
+            fault = str(error)
+    if not (root / mask).is_file() and (split == "test" or settings.voc.sbd is not None):
+        fault = fault or missing_mask(name, root, split, settings, own=own)
+        mask = ""
+    return Record(name, f"JPEGImages/{name}.jpg", mask, labels, split, fault=fault)
+
+
+def missing_mask(name: str, root: Path, split: str, settings: DataSettings, *, own: bool) -> str:
+    """What is wrong with an image that has no mask among VOC's; nothing where SBD has it, or where none is public."""
+    png = root / settings.voc.masks / f"{name}.png"
+    if own:
+        # SBD draws other borders, ignores nothing and knows 11,355 images: val would be scored on another truth.
+        return (
+            f"{png}: no such mask, and SBD's may not stand for it: the image is of VOC's own train or val; unpack"
+            f" {TRAINVAL} again"
         )
-    return records, source
+    if settings.voc.sbd is None or split == "test":
+        return ""
+    mat = root / settings.voc.sbd / "cls" / f"{name}.mat"
+    return "" if mat.is_file() else f"{name}: no mask, neither {png} nor {mat}; unpack {TRAINVAL} and {SBD} in full"
+
+
+def voc_ids(root: Path) -> frozenset[str]:
+    """The ids of VOC's own train and val, whose masks are VOC's. Raises DataError when a list is missing."""
+    lists = root / "ImageSets" / "Segmentation"
+    cure = f"unpack {TRAINVAL}: the masks of these images must not be SBD's"
+    return frozenset(name for split in ("train", "val") for name in read_ids(lists / f"{split}.txt", missing=cure))
 
 
 def read_split_ids(root: Path, split: str, settings: DataSettings) -> tuple[list[str], Path]:
@@ -45,33 +76,35 @@ def read_split_ids(root: Path, split: str, settings: DataSettings) -> tuple[list
     VOC's val: 10,582 images. Raises DataError when a list is missing.
     """
     name = {"train": settings.voc.train, "val": settings.voc.val, "test": settings.voc.test}[split]
+    cure = "check data.root and the names of the split files in the config"
+    if split == "test":
+        cure += f"; it comes with {TEST}; without it leave test out of segment.predict and evaluate"
     lists = root / "ImageSets" / "Segmentation"
     source = lists / f"{name}.txt"
     if name != AUGMENTED or source.is_file() or settings.voc.sbd is None:
-        return read_ids(source), source
+        return read_ids(source, missing=cure), source
     sbd = root / settings.voc.sbd
-    joined = {name for path in (sbd / "train.txt", sbd / "val.txt", lists / "train.txt") for name in read_ids(path)}
-    ids = sorted(joined - set(read_ids(lists / "val.txt")))
+    unpack = f"unpack {TRAINVAL} and {SBD}, or correct data.voc.sbd"
+    parts = (sbd / "train.txt", sbd / "val.txt", lists / "train.txt")
+    joined = {name for path in parts for name in read_ids(path, missing=unpack)}
+    ids = sorted(joined - set(read_ids(lists / "val.txt", missing=unpack)))
     log.info("%s is not there: %d images of SBD and VOC's train, without VOC's val", source, len(ids))
     return ids, sbd / "train.txt"
 
 
-def read_ids(path: Path) -> list[str]:
-    """Image ids from a split file, one a line. Raises DataError when it is missing."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such split file; check data.root and the names of the split files in the config")
-    return [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
 def read_tags(annotation: Path, classes: tuple[str, ...], *, difficult: bool) -> tuple[str, ...]:
-    """The classes of a VOC annotation, each once, in the order of `classes`; names that are no class follow."""
+    """The classes of a VOC annotation, each once, in the order of `classes`; names that are no class follow.
+
+    Raises DataError when it is missing or no XML.
+    """
     try:
         tree = ElementTree.parse(annotation)
     except FileNotFoundError as error:
         raise DataError(
             f"{annotation}: no such annotation, so the image has no tags; add it or take the image off the split"
         ) from error
-    except ElementTree.ParseError as error:
+    # Besides its own error the parser has others, of encodings that are unknown or not kept to.
+    except (ElementTree.ParseError, OSError, LookupError, ValueError) as error:
         raise DataError(f"{annotation}: not XML ({error}); replace it") from error
     objects = [item for item in tree.findall("object") if difficult or item.findtext("difficult", "0").strip() != "1"]
     found = {item.findtext("name", "").strip() for item in objects if item.find("name") is not None}

@@ -9,7 +9,7 @@ from stages.devices import pick_device
 from stages.encode.clip import load_clip
 from stages.encode.embeddings import caption_embeddings, image_embeddings
 from stages.files import atomic_path
-from stages.index import read_index
+from stages.index import read_index, tagged
 from stages.settings import EncodeSettings
 
 
@@ -21,7 +21,7 @@ def run(arguments: list[str] | None = None) -> None:
     args = options.parse_args(arguments)
     settings = parse_settings(EncodeSettings, args.settings)
     clip = load_clip(settings, projections=args.clip, weights=args.weights)
-    records = read_index(args.index)
+    records = tagged(read_index(args.index))  # those that the localizer is trained on
     if args.source == "caption":
         embeddings = caption_embeddings(clip, records, batch_size=settings.batch_size, device=pick_device())
     else:

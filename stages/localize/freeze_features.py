@@ -5,7 +5,7 @@ from safetensors.torch import load_file
 from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
 from stages.files import atomic_folder
-from stages.index import read_index
+from stages.index import read_index, tagged
 from stages.localize.frozen import write_features
 from stages.localize.pyramid import build_pyramid
 from stages.localize.views import training_transform
@@ -24,7 +24,7 @@ def run(arguments: list[str] | None = None) -> None:
     with atomic_folder(args.output) as folder:
         write_features(
             folder,
-            read_index(args.index),
+            tagged(read_index(args.index)),
             args.root,
             pyramid=pyramid,
             transform=training_transform(settings.training, pyramid.statistics),

@@ -1,5 +1,6 @@
 """Trains the localizer from image tags; resumes from its work folder after a break."""
 
+import logging
 from pathlib import Path
 
 from mmengine.runner import set_random_seed
@@ -7,7 +8,8 @@ from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
 from stages.command import main, parse_settings, parser
-from stages.index import Record, read_classes, read_index
+from stages.errors import DataError
+from stages.index import Record, read_classes, read_index, tagged
 from stages.launch import from_first_rank, is_first_rank, join_ranks, relaunch
 from stages.localize.checkpoint import build_localizer, save_localizer
 from stages.localize.frozen import read_features
@@ -17,6 +19,8 @@ from stages.localize.training import train_localizer
 from stages.localize.views import FeatureViews, ImageViews, embeddings_of, multi_hot, training_transform
 from stages.settings import LocalizeSettings
 from stages.training import fingerprint_of, prepare_work, write_curves
+
+log = logging.getLogger(__name__)
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -31,7 +35,7 @@ def run(arguments: list[str] | None = None) -> None:
     if relaunch("stages.localize.train", args.gpus, arguments):
         return
     join_ranks()
-    records, classes = read_index(args.index), read_classes(args.classes)
+    records, classes = training_records(args.index), read_classes(args.classes)
 
     resume = False
     if is_first_rank():
@@ -48,6 +52,19 @@ def run(arguments: list[str] | None = None) -> None:
     if is_first_rank():
         write_curves(args.curves, args.work)
         save_localizer(args.output, localizer, classes)
+
+
+def training_records(index: Path) -> list[Record]:
+    """The images that the localizer learns from. Raises DataError where none has a tag."""
+    listed = read_index(index)
+    records = tagged(listed)
+    if not records:
+        raise DataError(
+            f"{index}: none of {len(listed)} images has a tag, and the localizer learns from them; add tags"
+        )
+    if len(records) < len(listed):
+        log.info("%d of %d images have no tags; trained without them", len(listed) - len(records), len(listed))
+    return records
 
 
 def training_views(args, settings: LocalizeSettings, localizer: Localizer, records: list[Record], classes) -> Dataset:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
 from stages.files import digest
-from stages.index import read_index
+from stages.index import read_index, tagged
 from stages.mask_folders import find_masks
 from stages.refine.affinity_net import AffinityNet, save_affinity
 from stages.refine.affinity_training import AffinityObjective, train_affinity
@@ -25,7 +25,7 @@ def run(arguments: list[str] | None = None) -> None:
     settings = parse_settings(RefineSettings, args.settings).affinity
     if not isinstance(settings, LearnedAffinity):
         raise SettingsError(f"refine.affinity.kind: {settings.kind!r} learns nothing; set `learned`")
-    records = read_index(args.index)
+    records = tagged(read_index(args.index))  # the others have no classes to tell apart
     regions = list(find_masks(args.regions, (record.id for record in records)).values())
     known = fingerprint_of(settings, seed=args.seed, code=args.code, files=[args.index, args.weights])
     resume = prepare_work(args.work, known | {"regions": digest(regions)})

@@ -52,6 +52,17 @@ def test_a_faulty_line_is_named(file: Path, lines: list[str], words: str) -> Non
         read_captions(file)
 
 
+def test_another_encoding_is_named(file: Path) -> None:
+    file.write_bytes('{"id": "a", "caption": "Kätzchen"}'.encode("latin-1"))
+    with pytest.raises(DataError, match=r"captions\.jsonl: not UTF-8 \(byte 25\)"):
+        read_captions(file)
+
+
+def test_a_line_separator_within_a_caption_ends_no_line(file: Path) -> None:
+    file.write_text('{"id": "a", "caption": "one\u2028two"}\r\n{"id": "b", "caption": "x"}\r\n', encoding="utf-8")
+    assert read_captions(file) == {"a": "one\u2028two", "b": "x"}
+
+
 def test_a_missing_file_is_named(file: Path) -> None:
     with pytest.raises(DataError, match=rf"data\.captions: no file {re.escape(str(file))}; put it there"):
         read_captions(file)

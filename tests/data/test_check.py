@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from stages.data import check
-from stages.data.survey import doubles_of, survey_lines, survey_split
+from stages.data.survey import double_lines, doubles_of, survey_lines, survey_split
 from stages.errors import DataError, SettingsError
+from stages.experiment import read_config
 from stages.index import write_index
-from tests.workflow.miniatures import write_coco
+from tests.workflow.miniatures import WRITERS
 
 
 @pytest.fixture
@@ -64,13 +65,15 @@ def test_doubles_and_faults_are_named_and_the_command_fails(config: Path, capsys
     assert "  train/one = val/three" in printed
 
 
-def test_long_lists_are_cut(make_record, tmp_path: Path) -> None:
+def test_every_fault_is_named_and_long_lists_of_doubles_are_cut(make_record, tmp_path: Path) -> None:
     records = [make_record(f"im{number}", labels=("cow",)) for number in range(12)]
     survey = survey_split(records, tmp_path, ("cat",), split="train")
     assert len(survey.problems) == 12
-    assert "  problem: ... and 2 more" in list(survey_lines(survey))
+    printed = [line for line in survey_lines(survey) if line.startswith("  problem: ")]
+    assert [line.split(":")[1].strip() for line in printed] == [f"im{number}" for number in range(12)]
     assert survey.tags == {"cat": 0, "cow": 12}
     assert doubles_of([survey]) == [tuple(f"train/im{number}" for number in range(12))]
+    assert list(double_lines([("train/a", "val/a")] * 12))[-1] == "  ... and 2 more"
 
 
 def test_the_demo_has_nothing_to_check() -> None:
@@ -78,13 +81,61 @@ def test_the_demo_has_nothing_to_check() -> None:
         check.run(["--config", str(Path(__file__).parents[2] / "configs/demo.yaml")])
 
 
-def test_masks_that_a_run_makes_are_not_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_coco(tmp_path / "coco")
-    content = yaml.safe_load((Path(__file__).parents[1] / "configs/coco.yaml").read_text())
-    content["data"]["root"] = str(tmp_path / "coco")
-    (tmp_path / "coco.yaml").write_text(yaml.safe_dump(content))
-    check.run(["--config", str(tmp_path / "coco.yaml")])
-    assert "val: 7 images, 1 without tags, true masks made from the JSON" in capsys.readouterr().out
+def miniature(folder: Path, name: str) -> Path:
+    """A miniature's config, its root below `folder`."""
+    WRITERS[name](folder / name)
+    content = yaml.safe_load((Path(__file__).parents[1] / f"configs/{name}.yaml").read_text())
+    content["data"]["root"] = str(folder / name)
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    return folder / f"{name}.yaml"
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "last"),
+    [
+        ("coco", "13 images, 1 without tags, 0 without true masks (13 are made)", "val: 7 images, 1 without tags"),
+        ("voc", "12 images, 0 without tags, 0 without true masks (7 are made)", "test: 6 images, 6 without tags"),
+        ("openimages", "8 images, 0 without tags, 8 without true masks", "test: 4 images, 0 without tags, 0 without"),
+    ],
+)
+def test_masks_that_a_run_makes_are_not_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, train: str, last: str
+) -> None:
+    check.run(["--config", str(miniature(tmp_path, name)), "--processes", "1"])
+    printed = capsys.readouterr().out
+    assert f"train: {train}\n" in printed
+    assert f"\n{last}" in printed
+    assert "problem" not in printed
+
+
+def test_a_broken_source_of_true_masks_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = miniature(tmp_path, "openimages")
+    (tmp_path / "openimages/val/00x/val00000000000000_m1.png").write_bytes(b"no mask")
+    with pytest.raises(DataError, match="1 problems in"):
+        check.run(["--config", str(config), "--processes", "1"])
+    assert "problem: " in (printed := capsys.readouterr().out)
+    assert "val00000000000000_m1.png: cannot be read as a mask" in printed
+
+
+def test_every_split_that_is_scored_is_looked_at(tmp_path: Path) -> None:
+    experiment = read_config(miniature(tmp_path, "openimages"))
+    segment, evaluate = (
+        section.model_copy(update=dict.fromkeys(names, ("val",)))
+        for section, names in ((experiment.segment, ("predict",)), (experiment.evaluate, ("maps", "segmenter")))
+    )
+    only_localized = experiment.model_copy(update={"segment": segment, "evaluate": evaluate})
+    assert check.splits_of(only_localized) == ["train", "val", "test"]
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_split_without_an_image_is_refused(config: Path, capsys: pytest.CaptureFixture[str], on_error: str) -> None:
+    content = yaml.safe_load(config.read_text())
+    content["data"]["on_error"] = on_error
+    config.write_text(yaml.safe_dump(content))
+    write_index(config.parent / "val.csv", [])
+    with pytest.raises(DataError, match="with no image of val that can be used"):
+        check.run(["--config", str(config)])
+    assert "  problem: val: lists no image of this split" in capsys.readouterr().out
 
 
 def test_faults_that_are_to_be_skipped_do_not_fail_it(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from stages.data.coco_reader import read_coco_split
 from stages.data.readers import read_split
 from stages.errors import DataError
 from stages.images import read_mask, write_mask
-from stages.index import read_index
+from stages.index import Record, read_index
 from stages.settings import DataSettings
 from tests.workflow.miniatures import CATEGORY_IDS, CLASSES, write_coco
 
@@ -52,9 +52,10 @@ def by_pixel(coco: COCO, image: int) -> np.ndarray:
 def test_masks_are_pycocotools_masks_pixel_by_pixel(root: Path) -> None:
     coco = official(root, "train")
     made = {mask.id: mask.draw() for mask in coco_masks(root, "train", settings())}
-    assert len(made) == len(coco.imgs) == 12
+    assert len(made) == 12
+    assert len(coco.imgs) == 13  # the last shows no object
     values: set[int] = set()
-    for number, image in coco.imgs.items():
+    for number, image in list(coco.imgs.items())[:12]:
         mask = made[Path(image["file_name"]).stem]
         np.testing.assert_array_equal(mask, by_pixel(coco, number))
         values |= set(np.unique(mask).tolist())
@@ -100,15 +101,37 @@ def test_tags_captions_and_splits(root: Path) -> None:
     everything, _ = read_coco_split(root, "val", settings(untagged=("val",)))
     assert len(everything) == 7
     assert everything[6].labels == ()
+    whole, _ = read_coco_split(root, "train", settings(untagged=("train",)))
+    assert [record.labels for record in whole[11:]] == [("red disc", "blue square"), ()]
     with pytest.raises(DataError, match="annotations of test are not public"):
         read_coco_split(root, "test", settings())
 
 
 def test_another_number_of_images_than_expected_is_named(root: Path) -> None:
     expecting = settings().model_copy(update={"expected": {"train": 82_081}})
-    with pytest.raises(DataError, match=r"gives 12 images of the split 'train', and data\.expected\.train says 82,081"):
+    named = r"gives 12 images of the split 'train', and data\.expected\.train says 82,081 \(82,069 lack\)"
+    aside = r"1 more show no object, first COCO_train2014_0+13 \(data\.coco\.untagged keeps them\)"
+    with pytest.raises(DataError, match=f"{named}; {aside}"):
         read_split(root, "train", expecting)
     assert len(read_split(root, "val", expecting)[0]) == 6
+    with pytest.raises(DataError, match=r"says 11 \(1 too many\)"):
+        read_split(root, "train", settings().model_copy(update={"expected": {"train": 11}}))
+
+
+def index(root: Path, results: Path, chosen: DataSettings, split: str = "train") -> list[Record]:
+    """What the two commands of a run leave of a split."""
+    common = ["--settings", chosen.model_dump_json(), "--split", split, "--root", str(root), "--processes", "1"]
+    make_truth.run([*common, "--output", str(results / "masks")])
+    options = ["--masks", str(results / "masks"), "--left-out", str(results / "left_out.csv")]
+    make_index.run([*common, *options, "--output", str(results / "index.csv")])
+    return read_index(results / "index.csv")
+
+
+def test_training_images_without_an_object_stay_where_the_setting_says_so(root: Path, tmp_path: Path) -> None:
+    records = index(root, tmp_path, settings(untagged=("train",)))
+    assert [bool(record.labels) for record in records] == [True] * 12 + [False]
+    assert read_mask(Path(records[-1].mask)).max() == 0
+    assert len(index(root, tmp_path / "less", settings(untagged=("val",)))) == 12
 
 
 def test_classes_must_be_the_categories(root: Path) -> None:

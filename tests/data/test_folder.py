@@ -55,7 +55,11 @@ def test_ids_are_unlike_where_names_are_unlike() -> None:
         ("", "utf-8", r"columns are none; must be"),
         ("image,tags\na.jpg,cat,dog\n", "utf-8", r"tags\.csv:2: has not 2 fields; separate several tags by `;`"),
         ("image,tags,split\na.jpg,cat,training\n", "utf-8", r"tags\.csv:2: split 'training' must be train, val, test"),
-        ("image,tags\nFrüh.jpg,cat\n", "latin-1", r"tags\.csv: not UTF-8 \(byte 13\); save it as CSV in UTF-8"),
+        ("image,tags\nFrüh.jpg,cat\n", "latin-1", r"tags\.csv: not UTF-8 \(byte 13\); save it in UTF-8"),
+        ("image,tags\na.jpg,cat\n ,dog\n", "utf-8", r"tags\.csv:3: names no image; write the photo's path"),
+        ("image,tags\na.jpg,cat\n/,dog\n", "utf-8", r"tags\.csv:3: names no image"),
+        ("image,tags,tags\na.jpg,cat,dog\n", "utf-8", r"tags\.csv: column 'tags' stands twice; keep one"),
+        ('image,tags\na.jpg,"cat\nb.jpg,dog\n', "utf-8", r"tags\.csv:2: the row that begins here is not CSV"),
     ],
 )
 def test_odd_tables_are_refused(tmp_path: Path, text: str, encoding: str, message: str) -> None:

@@ -1,5 +1,6 @@
 """The benchmark's lists and masks."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.data import make_truth
+from stages.data import make_index, make_truth
+from stages.data.left_out import read_left_out
 from stages.data.openimages_reader import nearest, openimages_masks, read_openimages_split
 from stages.errors import DataError
 from stages.images import read_image, read_mask
+from stages.index import read_index
 from stages.settings import DataSettings
 from tests.workflow.miniatures import CLASSES, write_openimages
 
@@ -83,12 +86,42 @@ def test_odd_lists_are_named(root: Path) -> None:
     labels.write_text(good + "val/x.jpg\n")
     with pytest.raises(DataError, match=r"class_labels\.txt:5: has 1 fields, not 2"):
         read_openimages_split(root, "val", SETTINGS)
-    labels.write_text(good + "val/x.jpg,1\n")
-    with pytest.raises(DataError, match=r"localization\.txt: has no mask of val/x\.jpg"):
-        list(openimages_masks(root, "val", SETTINGS))
-    labels.unlink()
-    with pytest.raises(DataError, match=r"class_labels\.txt: no such list; put the benchmark's metadata there"):
+    labels.write_bytes(b"val/\xfc.jpg,1\n")
+    with pytest.raises(DataError, match=r"class_labels\.txt: not UTF-8 \(byte 4\)"):
         read_openimages_split(root, "val", SETTINGS)
+    labels.write_text(good + '"val/x.jpg,1\n')
+    with pytest.raises(DataError, match=r"class_labels\.txt:5: not CSV"):
+        read_openimages_split(root, "val", SETTINGS)
+    labels.unlink()
+    archives = r"class_labels\.txt: no such list; unpack OpenImages_images\.zip and OpenImages_annotations\.zip of"
+    with pytest.raises(DataError, match=archives):
+        read_openimages_split(root, "val", SETTINGS)
+
+
+def index(root: Path, results: Path, on_error: str) -> Path:
+    """The commands that a run calls for val; the index."""
+    text = SETTINGS.model_copy(update={"on_error": on_error}).model_dump_json()
+    common = ["--settings", text, "--split", "val", "--root", str(root), "--processes", "1"]
+    make_truth.run([*common, "--output", str(results / "masks")])
+    options = ["--masks", str(results / "masks"), "--left-out", str(results / "left_out.csv")]
+    make_index.run([*common, *options, "--output", str(results / "val.csv")])
+    return results / "val.csv"
+
+
+def test_images_whose_masks_cannot_be_made_stop_the_run_or_are_left_out(root: Path, tmp_path: Path) -> None:
+    """One stands in no list of masks, one mask is broken beyond what Pillow calls broken: a header cut within."""
+    shutil.copy(root / "val/00x/val00000000000000.jpg", root / "val/x.jpg")
+    labels = root / "metadata/val/class_labels.txt"
+    labels.write_text(labels.read_text() + "val/x.jpg,1\n")
+    broken = root / "val/00x/val00000000000002_m0.png"
+    broken.write_bytes(broken.read_bytes()[:20])
+    with pytest.raises(DataError, match=r"_m0\.png: cannot be read as a mask|localization\.txt: has no mask of"):
+        index(root, tmp_path / "stop", "stop")
+    records = read_index(index(root, tmp_path / "skip", "skip"))
+    assert [record.id for record in records] == [f"val{number:014d}" for number in (0, 1, 3)]
+    left_out = {row.id: row.problem for row in read_left_out(tmp_path / "skip/left_out.csv")}
+    assert "localization.txt: has no mask of" in left_out["x"]
+    assert "_m0.png: cannot be read as a mask" in left_out["val00000000000002"]
 
 
 def test_a_missing_mask_file_is_named(root: Path) -> None:

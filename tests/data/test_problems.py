@@ -1,5 +1,7 @@
 """Every fault of a dataset is one clear error before anything trains."""
 
+import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.data.problems import check_records
+from stages.data.problems import find_all, refuse_problems
 from stages.errors import DataError
 from stages.images import write_mask
 from stages.index import Record
@@ -16,7 +18,8 @@ Make = Callable[..., Record]
 
 
 def check(root: Path, *records: Record) -> None:
-    check_records(records, root, ("cat", "dog"), source=Path("train.txt"))
+    source = Path("train.txt")
+    refuse_problems(find_all(records, root, ("cat", "dog"), source=source), len(records), source=source)
 
 
 def test_sound_images_pass(make_record: Make, tmp_path: Path) -> None:
@@ -74,6 +77,25 @@ def test_mask_of_another_size(make_record: Make, tmp_path: Path) -> None:
         check(tmp_path, record)
 
 
+@pytest.mark.parametrize(("orientation", "said"), [(6, True), (1, False)])
+def test_mask_drawn_on_an_image_that_is_not_yet_upright(
+    make_record: Make, tmp_path: Path, orientation: int, said: bool
+) -> None:
+    record = make_record()
+    image = Image.new("RGB", (12, 8) if said else (8, 12))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / record.image, exif=exif)  # upright it is 8 wide, the mask 12
+    with pytest.raises(DataError, match=r"mask is 12x8, image is 8x12; ") as error:
+        check(tmp_path, record)
+    assert ("turned upright by the EXIF orientation" in str(error.value)) is said
+
+
+def test_what_the_reader_found_is_a_problem_and_no_tags_none_besides(make_record: Make, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="1 problem in 1 images\none: its list is broken; mend it"):
+        check(tmp_path, make_record(labels=(), fault="one: its list is broken; mend it"))
+
+
 def test_mask_value_that_is_no_class(make_record: Make, tmp_path: Path) -> None:
     record = make_record()
     mask = np.full((8, 12), 255, dtype=np.uint8)
@@ -97,8 +119,13 @@ def test_id_that_is_no_file_name(make_record: Make, tmp_path: Path, name: str) -
 
 
 def test_id_twice(make_record: Make, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="one: this id stands twice"):
+    again = r"one: this id stands twice, of images/one\.jpg both times; .*: remove one of the rows"
+    with pytest.raises(DataError, match=again):
         check(tmp_path, make_record(), make_record())
+    shutil.copy(tmp_path / "images/one.jpg", tmp_path / "images/one.png")
+    other = dataclasses.replace(make_record(), image="images/one.png")
+    with pytest.raises(DataError, match=r"twice, of images/one\.jpg and images/one\.png; .* rename one of the files"):
+        check(tmp_path, make_record(), other)
 
 
 def test_many_faults_are_counted_and_the_first_shown(make_record: Make, tmp_path: Path) -> None:

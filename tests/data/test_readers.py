@@ -68,6 +68,25 @@ def test_voc_missing_annotation_is_named(voc: Path) -> None:
         index(voc, "val", format="voc")
 
 
+def test_voc_missing_test_list_names_the_archive(voc: Path) -> None:
+    (voc / "ImageSets/Segmentation/test.txt").unlink()
+    with pytest.raises(
+        DataError, match=r"test\.txt: no such list of ids; .*VOC2012test\.tar, which .*leave test out of"
+    ):
+        index(voc, "test", format="voc")
+
+
+@pytest.mark.parametrize("content", [None, "<annotation>", '<?xml version="1.0" encoding="klingon"?><annotation/>'])
+def test_voc_images_without_a_sound_annotation_are_left_out(voc: Path, content: str | None) -> None:
+    (voc / "ImageSets/Segmentation/val.txt").write_text("2007_02\n2007_01\n")
+    (voc / "Annotations/2007_02.xml").unlink()
+    if content is not None:
+        (voc / "Annotations/2007_02.xml").write_text(content)
+    assert [record.id for record in index(voc, "val", format="voc", on_error="skip")] == ["2007_01"]
+    with pytest.raises(DataError, match=r"1 problem in 2 images\n.*2007_02\.xml: (no such annotation|not XML)"):
+        index(voc, "val", format="voc")
+
+
 def test_voc_missing_mask_of_val_is_named(voc: Path) -> None:
     (voc / "SegmentationClassAug/2007_02.png").unlink()
     with pytest.raises(DataError, match=r"SegmentationClassAug/2007_02\.png: no such mask"):
@@ -84,7 +103,7 @@ def test_missing_folder_and_split_file(voc: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.root: .*/nowhere is no folder"):
         index(tmp_path / "nowhere", "train", format="voc")
     (voc / "ImageSets/Segmentation/val.txt").unlink()
-    with pytest.raises(DataError, match=r"val\.txt: no such split file; check data\.root"):
+    with pytest.raises(DataError, match=r"val\.txt: no such list of ids; check data\.root"):
         index(voc, "val", format="voc")
 
 

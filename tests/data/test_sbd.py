@@ -1,16 +1,19 @@
 """SBD's masks beside VOC's, and the list that joins the two."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from stages.data import make_index, make_truth
+from stages.data.left_out import read_left_out
 from stages.data.sbd_masks import SbdMask, sbd_masks
 from stages.data.voc_reader import read_voc_split
 from stages.errors import DataError
 from stages.images import read_mask
-from stages.index import read_index
+from stages.index import Record, read_index
 from stages.settings import DataSettings
 from tests.workflow.miniatures import CLASSES, write_voc
 from tests.workflow.tiny import draw_image
@@ -46,14 +49,55 @@ def test_every_mask_is_the_drawn_one(root: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_mask(root / record.mask), draw_image("train", number)[1])
 
 
-def test_what_is_missing_is_named(root: Path) -> None:
+def index(root: Path, results: Path, split: str, on_error: str = "stop") -> list[Record]:
+    """What the two commands of a run leave of a split."""
+    text = SETTINGS.model_copy(update={"on_error": on_error}).model_dump_json()
+    common = ["--settings", text, "--split", split, "--root", str(root)]
+    make_truth.run([*common, "--processes", "1", "--output", str(results / "masks")])
+    options = ["--masks", str(results / "masks"), "--left-out", str(results / "left_out.csv")]
+    make_index.run([*common, *options, "--output", str(results / "index.csv")])
+    return read_index(results / "index.csv")
+
+
+def test_what_is_missing_is_named_and_may_be_left_out(root: Path, tmp_path: Path) -> None:
     (root / "SBD/cls/2007_train07.mat").unlink()
-    with pytest.raises(DataError, match=r"train: 1 images have no mask, neither .*Class/2007_train07\.png nor"):
-        list(sbd_masks(root, "train", SETTINGS))
+    with pytest.raises(DataError, match=r"2007_train07: no mask, neither .*Class/2007_train07\.png nor .*07\.mat"):
+        index(root, tmp_path / "stop", "train")
+    assert len(index(root, tmp_path / "skip", "train", "skip")) == 11
+    assert [row.id for row in read_left_out(tmp_path / "skip/left_out.csv")] == ["2007_train07"]
     (root / "SBD/cls").rename(root / "SBD/other")
     with pytest.raises(DataError, match=r"SBD/cls: no such folder; unpack SBD's benchmark\.tgz"):
         list(sbd_masks(root, "train", SETTINGS))
     assert len(read_voc_split(root, "test", SETTINGS)[0]) == 6  # whose masks are not public
+
+
+@pytest.mark.parametrize(("split", "name"), [("val", "2007_val00"), ("train", "2007_train02")])
+def test_a_mask_of_sbd_never_stands_for_one_of_voc(root: Path, tmp_path: Path, split: str, name: str) -> None:
+    """SBD has masks of VOC's own train and val as well: another truth than the one that scores are compared on."""
+    (root / f"SegmentationClass/{name}.png").unlink()
+    shutil.copy(root / "SBD/cls/2007_train05.mat", root / f"SBD/cls/{name}.mat")
+    assert name not in {mask.id for mask in sbd_masks(root, split, SETTINGS)}
+    message = rf"SegmentationClass/{name}\.png: no such mask, and SBD's may not .*VOCtrainval_11-May-2012\.tar again"
+    with pytest.raises(DataError, match=message):
+        index(root, tmp_path / "stop", split)
+    assert name not in {record.id for record in index(root, tmp_path / "skip", split, "skip")}
+
+
+def test_a_broken_file_is_left_out_with_its_fault(root: Path, tmp_path: Path) -> None:
+    (root / "SBD/cls/2007_train07.mat").write_bytes(b"no mat file")
+    assert len(index(root, tmp_path / "skip", "train", "skip")) == 11
+    (row,) = read_left_out(tmp_path / "skip/left_out.csv")
+    assert "2007_train07.mat: cannot be read as a mask of SBD" in row.problem
+
+
+def test_damage_within_a_file_is_named(tmp_path: Path) -> None:
+    """SBD's files are compressed: their library has an error of its own for damage."""
+    content = np.random.default_rng(0).integers(0, 20, (40, 40), dtype=np.uint8)
+    savemat(tmp_path / "a.mat", {"GTcls": {"Segmentation": content}}, do_compression=True)
+    whole = (tmp_path / "a.mat").read_bytes()
+    (tmp_path / "a.mat").write_bytes(whole[:300] + bytes(100) + whole[400:])
+    with pytest.raises(DataError, match=r"a\.mat: cannot be read as a mask of SBD .*unpack it again"):
+        SbdMask("a", tmp_path / "a.mat").draw()
 
 
 @pytest.mark.parametrize("content", [b"", b"no mat file", b"MATLAB 5.0 MAT-file" + bytes(200)])

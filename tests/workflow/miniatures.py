@@ -47,11 +47,11 @@ def write_voc(root: Path) -> None:
 
 def write_coco(root: Path) -> None:
     """COCO's folders and JSON files: polygons, run lengths, a crowd in every third image, two captions an image, and
-    one val image without any object."""
+    one image of each split without any object."""
     for split in ("train", "val"):
         name = f"{split}2014"
         images, annotations, captions = [], [], []
-        for number in range(SIZES[split] + (split == "val")):
+        for number in range(SIZES[split] + 1):
             image, mask, tags = draw_image(split, number)
             if number == SIZES[split]:
                 mask, tags = np.zeros_like(mask), ()
