@@ -74,7 +74,6 @@ def split_checksums(index: Path, root: Path) -> dict[str, Any]:
 
 
 def file_checksums(paths: Sequence[Path], results: Path) -> dict[str, str]:
-    """SHA-256 of each file or folder, by its path below the results."""
-    return {
-        path.relative_to(results).as_posix(): digest_tree(path) if path.is_dir() else sha256_of(path) for path in paths
-    }
+    """SHA-256 of each file or folder, by its path below the results; of others by their path as it is given."""
+    names = {path: path.relative_to(results) if path.is_relative_to(results) else path for path in paths}
+    return {name.as_posix(): digest_tree(path) if path.is_dir() else sha256_of(path) for path, name in names.items()}

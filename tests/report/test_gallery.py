@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +12,8 @@ from stages.errors import DataError
 from stages.index import Record, read_index, write_index
 from stages.report.gallery import SIDE, fitted, render_gallery, save_mask
 from stages.report.make_gallery import run
+from tests.report.browser import CHROMIUM, browse
 from tests.report.conftest import CLASSES
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def make_gallery(results: Path) -> Path:
@@ -83,15 +80,6 @@ def test_missing_maps_are_named(results: Path) -> None:
     assert len(read_index(results / "data/val.csv")) == 3
     with pytest.raises(DataError, match=r"maps/val/0\.safetensors: not a whole shard of maps"):
         make_gallery(results)
-
-
-def browse(page: Path, address: str = "") -> str:
-    """The page as a browser has it after its script ran."""
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
-    done = subprocess.run(
-        [*command, f"{page.as_uri()}{address}"], capture_output=True, text=True, timeout=120, check=True
-    )
-    return done.stdout
 
 
 def shown(dom: str) -> list[str]:
