@@ -45,7 +45,7 @@ FRAME = """<!doctype html><iframe src="{source}" style="width: {width}px; height
 
 @dataclass(frozen=True)
 class Measured:
-    """How wide the page's content is, whether it is dark, and its worst contrast of text with the element that has it."""
+    """How wide the page is, whether it is dark, and its worst contrast of text with the element that has it."""
 
     width: int
     dark: bool
