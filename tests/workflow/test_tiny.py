@@ -155,6 +155,22 @@ def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakem
     assert shard.read_bytes() == before
 
 
+def test_a_truncated_shard_is_named_refused_and_made_again(snakemake: Snakemake, copied: Path) -> None:
+    """No score of half a shard: every job that reads it fails, and what follows them is not made."""
+    unbroken = final_files(copied)
+    shard = copied / "results/tiny/localize/maps/val/1.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-100])
+    result = snakemake(copied, "--keep-going")
+    assert result.returncode != 0
+    refusals = re.findall(r"error: (\S+): not a whole shard of maps .*; delete it and rerun `localize`", result.stdout)
+    assert set(refusals) == {"results/tiny/localize/maps/val/1.safetensors"}
+    assert not (copied / "results/tiny/refine/masks/val/1").exists()
+    assert not (copied / "results/tiny/evaluate/maps-val.json").exists()
+    shard.unlink()
+    assert snakemake(copied).returncode == 0
+    assert final_files(copied) == unbroken
+
+
 def test_snakemakes_own_report_is_written(snakemake: Snakemake, copied: Path) -> None:
     result = snakemake(copied, "--report", "report.html")
     assert result.returncode == 0, result.stdout
