@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from stages.settings import CrfSettings, DataSettings, Experiment, RefineSettings
+from stages.settings import CrfSettings, DataSettings, EvaluateSettings, Experiment, RefineSettings
 
 
 def models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -59,6 +59,16 @@ def test_settings_of_data_that_contradict_each_other_are_refused() -> None:
     ):
         with pytest.raises(ValidationError, match=message):
             DataSettings(**data, **changes)
+
+
+@pytest.mark.parametrize("path", ["my {set}", "a}b"])
+def test_braces_in_paths_that_rules_name_are_refused(path: str) -> None:
+    """Snakemake would take them for wildcards, and say so in words about its own rules."""
+    for changes in ({"root": path}, {"root": "somewhere", "captions": f"{path}/captions.jsonl"}):
+        with pytest.raises(ValidationError, match="holds a brace, which Snakemake takes for a wildcard; rename"):
+            DataSettings(format="csv", classes=("cat", "dog"), **changes)
+    with pytest.raises(ValidationError, match="holds a brace"):
+        EvaluateSettings(train_list=path)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a;b", " c", "c ", "a\nb"])

@@ -9,7 +9,7 @@ from stages.index import read_utf8
 FLAGS = ("-1", "0", "1")  # in VOC's Main lists, behind the id: whether the image shows the list's class
 
 
-def read_ids(path: Path, *, missing: str) -> list[str]:
+def read_ids(path: Path, *, missing: str = "correct the path") -> list[str]:
     """Image ids from a file, one a line, spaces within them kept. Where every line ends in a flag, as in VOC's Main
     lists, the flags are no part of them. missing: the cure where there is no such file.
 

@@ -6,26 +6,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.data.id_lists import read_ids
 from stages.errors import DataError
 from stages.images import IGNORE, read_mask
 from stages.index import Record
 
 
 def chosen_records(records: Sequence[Record], only: Path | None) -> list[Record]:
-    """The records, or those whose ids the file `only` lists, one a line (`evaluate.train_list`).
+    """The records, or those whose ids the file `only` lists, one a line (what `list_scored` leaves).
 
     Raises DataError when the file is missing or lists an id that is no record's.
     """
     if only is None:
         return list(records)
-    if not only.is_file():
-        raise DataError(f"evaluate.train_list: no file {only}; correct the path, or leave it out to score all of train")
-    wanted = {line.split()[0] for line in only.read_text(encoding="utf-8").splitlines() if line.strip()}
+    wanted = set(read_list(only))
     unknown = sorted(wanted - {record.id for record in records})
     if unknown or not wanted:
         named = f"{len(unknown)} ids that are no training image, first {unknown[0]!r}" if unknown else "no id"
         raise DataError(f"evaluate.train_list: {only} lists {named}; give a list of images of train")
     return [record for record in records if record.id in wanted]
+
+
+def read_list(path: Path) -> list[str]:
+    """The ids of `evaluate.train_list`. Raises DataError when there is no such file or it is not UTF-8."""
+    if not path.is_file():
+        raise DataError(f"evaluate.train_list: no file {path}; correct the path, or leave it out to score all of train")
+    return read_ids(path)
 
 
 def require_masks(records: Sequence[Record], split: str, setting: str) -> None:

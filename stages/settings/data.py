@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.base import Count, Share, SplitName, Strict
+from stages.settings.base import Count, RulePath, Share, SplitName, Strict
 
 
 class DemoSettings(Strict):
@@ -107,11 +107,11 @@ class DataSettings(Strict):
         description="demo set | VOC layout | COCO's own files | the OpenImages30k benchmark | photos and a table of"
         " their tags | an index CSV a split"
     )
-    root: Path | None = Field(None, description="dataset folder; paths in the index are relative to it")
+    root: RulePath | None = Field(None, description="dataset folder; paths in the index are relative to it")
     classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=254)] = Field(
         description="class names in mask order: the first is mask value 1"
     )
-    captions: Path | None = Field(
+    captions: RulePath | None = Field(
         None,
         description='JSONL file with a caption an image, {"id": ..., "caption": ...}; stands before the dataset\'s own',
     )

@@ -1,11 +1,10 @@
 """Settings of the stages `evaluate` and `report`."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.settings.base import Count, SplitName, Strict
+from stages.settings.base import Count, RulePath, SplitName, Strict
 
 
 class EvaluateSettings(Strict):
@@ -23,7 +22,7 @@ class EvaluateSettings(Strict):
     segmenter: tuple[SplitName, ...] = Field(
         ("val", "test"), description="splits with true masks, to score predictions"
     )
-    train_list: Path | None = Field(
+    train_list: RulePath | None = Field(
         None,
         description="file of ids, one a line: of train, only these images are scored; VOC's published figures are of"
         " the 1,464 in ImageSets/Segmentation/train.txt",

@@ -21,7 +21,7 @@ from stages.cli.status import (
     working_jobs,
 )
 from stages.errors import DataError
-from tests.workflow.tiny import REPOSITORY, TINY, write_inputs
+from tests.workflow.tiny import TINY, write_inputs
 
 
 def output(path: str, state: str = "ok", *, stale: bool = False) -> Output:
@@ -96,8 +96,6 @@ def test_long_names_of_begun_files_are_put_together(tmp_path: Path) -> None:
 
 def test_snakemakes_summary_is_read(tmp_path: Path) -> None:
     write_inputs(tmp_path)
-    for name in ("Snakefile", "workflow", "stages", "configs", "environment.yml"):
-        (tmp_path / name).symlink_to(REPOSITORY / name)
     outputs = read_summary(tmp_path, TINY)
     rules = {own.rule for own in outputs}
     assert {"make_index", "train_localizer", "make_masks", "score_maps", "make_page"} <= rules

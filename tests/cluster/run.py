@@ -2,7 +2,7 @@
 
     python -m tests.cluster.run [--profile slurm|cluster-generic] [--folder FOLDER]
 
-Exit status 0: all final files are equal. 1: they are not, or a run failed. 3: Slurm cannot start here.
+Exit status 0: all final files are equal. 1: they are not, or something failed. 3: Slurm cannot start here.
 """
 
 import argparse
@@ -10,16 +10,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from tests.workflow.final_files import final_files
 from tests.workflow.tiny import REPOSITORY, TINY, environment, write_inputs
 
 SLURM = REPOSITORY / "tests/cluster/slurm.sh"
-CANNOT_START = 3
-# No GPU here; the rules ask for one where it helps.
-GPU_RULES = ("embed_images", "train_clip", "freeze_features", "train_localizer", "make_maps", "train_affinity")
-WITHOUT_GPU = [f"{rule}:gpu=0" for rule in (*GPU_RULES, "make_masks", "train_segmenter", "predict")]
+# How each profile is named on the command line: one as a user's, one as the workflow's, so that both forms are run.
+FORMS = {"slurm": ("--profile", "profiles/slurm"), "cluster-generic": ("--workflow-profile", "cluster-generic")}
 
 
 def snakemake(folder: Path, *options: str) -> None:
@@ -37,26 +36,33 @@ def compare(first: dict[str, str], second: dict[str, str]) -> int:
     return len(different)
 
 
-def print_jobs() -> None:
-    """The jobs that Slurm knows, with their states."""
-    fields = "%.6i %.10T %.6M %.4C %.8m  %k %j"  # the slurm profile notes the rule as comment, the other as name
+def print_jobs(folder: Path) -> None:
+    """The jobs of a run that Slurm knows, with their states, and how many of each state and partition there were."""
+    # The slurm profile notes the rule as comment, the other as name.
+    fields = "%.6i %.10T %.6M %.4C %.8m %.9P  %k %j"
     listed = subprocess.run(
-        ["squeue", "--states=all", "--sort=i", f"--format={fields}"], capture_output=True, text=True
+        ["squeue", "--states=all", "--sort=i", f"--format={fields}"], capture_output=True, text=True, check=True
     )
     print(listed.stdout)
-    jobs = subprocess.run(["scontrol", "--oneliner", "show", "jobs"], capture_output=True, text=True).stdout
-    states = [word.removeprefix("JobState=") for word in jobs.split() if word.startswith("JobState=")]
-    print(", ".join(f"{states.count(state)} jobs {state}" for state in sorted(set(states))) or "no jobs")
+    jobs = subprocess.run(["scontrol", "--oneliner", "show", "jobs"], capture_output=True, text=True, check=True).stdout
+    kinds = Counter(
+        (job["JobState"], job["Partition"], job["NumNodes"], job["NumTasks"], job.get("TresPerJob", "0"))
+        for line in jobs.splitlines()
+        if (job := dict(word.split("=", 1) for word in line.split() if "=" in word)).get("WorkDir") == str(folder)
+    )
+    for (state, partition, nodes, tasks, gpus), count in sorted(kinds.items()):
+        print(f"{count} jobs {state} in partition {partition}; each: nodes {nodes}, tasks {tasks}, GPUs {gpus[-1:]}")
 
 
 def run(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--profile", choices=("slurm", "cluster-generic"), nargs="+", default=["slurm"])
+    options.add_argument("--profile", choices=tuple(FORMS), nargs="+", default=["slurm"])
     options.add_argument("--folder", type=Path, help="working folder, kept; without: a temporary one")
     args = options.parse_args(arguments)
     folder = (args.folder or Path(tempfile.mkdtemp(prefix="tagmask-slurm-"))).resolve()
-    started = subprocess.run(["bash", str(SLURM), "start", str(folder / "slurm")], check=False)
+    started = subprocess.run(["bash", str(SLURM), "start", str(folder / "daemons")], check=False)
     if started.returncode:
+        subprocess.run(["bash", str(SLURM), "stop"], check=False)
         return started.returncode
     try:
         differences = 0
@@ -65,14 +71,10 @@ def run(arguments: list[str] | None = None) -> int:
         expected = final_files(local)
         for profile in args.profile:
             cluster = write_inputs(folder / profile)
-            # As in a user's clone, the profiles lie where Snakemake is started.
-            (cluster / "workflow").symlink_to(REPOSITORY / "workflow")
-            own = str(REPOSITORY / "workflow/profiles" / profile)
             # A node of two cores cannot run a job of eight threads; and threads must be those of the local run.
-            limits = ["--max-threads", "2", "--set-resources", *WITHOUT_GPU]
-            snakemake(cluster, "--workflow-profile", own, *limits)
+            snakemake(cluster, *FORMS[profile], "--max-threads", "2")
             print(f"\nThrough the profile {profile}:")
-            print_jobs()
+            print_jobs(cluster)
             differences += compare(expected, final_files(cluster))
     except subprocess.CalledProcessError as error:
         print(f"error: {' '.join(map(str, error.cmd))[:300]} ended with {error.returncode}", file=sys.stderr)

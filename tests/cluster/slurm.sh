@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # A one-machine Slurm from Debian's packages: `slurm.sh start FOLDER` and `slurm.sh stop`. Needs root, apt and loopback.
 # Its state lies in FOLDER; its configuration must be /etc/slurm/slurm.conf, or the srun inside jobs does not find it.
+# Exit status 3: this machine does not allow it. Any other but 0: it was allowed, and went wrong.
 set -euo pipefail
 
 MARK="# written by tagmask's tests/cluster/slurm.sh"
 CONF=/etc/slurm/slurm.conf
+GRES=/etc/slurm/gres.conf
 
 refuse() {
     echo "Slurm cannot start here: $1" >&2
@@ -23,8 +25,13 @@ install_slurm() {
 write_conf() {
     local name
     name=$(hostname -s)
-    [[ ! -e $CONF ]] || grep -q "$MARK" "$CONF" || refuse "$CONF is there already: this machine has a Slurm of its own"
+    for path in $CONF $GRES; do
+        [[ ! -e $path ]] || grep -q "$MARK" "$path" || refuse "$path is there already: this machine has a Slurm of its own"
+    done
     mkdir -p /etc/slurm
+    # Slurm counts files as GPUs without looking into them, so jobs can ask for some here and be sent where they are.
+    touch "$1"/gpu{0..3}
+    printf '%s\nNodeName=%s Name=gpu File=%s\n' "$MARK" "$name" "$1/gpu[0-3]" > $GRES
     cat > "$CONF" << CONF
 $MARK
 ClusterName=one
@@ -47,8 +54,10 @@ SlurmctldLogFile=$1/slurmctld.log
 SlurmdLogFile=$1/slurmd.log
 StateSaveLocation=$1/state
 SlurmdSpoolDir=$1/spool
-NodeName=$name NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(($(awk '/MemTotal/ {print $2}' /proc/meminfo) / 1024 - 1000)) State=UNKNOWN
+GresTypes=gpu
+NodeName=$name NodeAddr=127.0.0.1 Gres=gpu:4 CPUs=$(nproc) RealMemory=$(($(awk '/MemTotal/ {print $2}' /proc/meminfo) / 1024 - 1000)) State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes=ALL MaxTime=INFINITE State=UP
 CONF
 }
 
@@ -59,7 +68,10 @@ start() {
     write_conf "$1"
     install -d -o munge -g munge /run/munge
     [[ -s /etc/munge/munge.key ]] || install -o munge -g munge -m 400 <(head -c 1024 /dev/urandom) /etc/munge/munge.key
-    pgrep -x munged > /dev/null || runuser -u munge -- munged
+    if ! pgrep -x munged > /dev/null; then
+        runuser -u munge -- munged
+        echo "# munged=$(cat /run/munge/munged.pid)" >> $CONF
+    fi
     slurmctld
     slurmd
     for _ in $(seq 60); do
@@ -67,16 +79,23 @@ start() {
         sleep 0.5
     done
     tail -n 20 "$1"/slurm*.log >&2
-    refuse "no node became idle within 30 s; see the lines above"
+    echo "error: Slurm was started, but no node became idle within 30 s; see the lines above" >&2
+    exit 1
 }
 
+# Ends what `start` started, told by the files of process ids that its configuration names; another Slurm is let alone.
 stop() {
+    grep -q "$MARK" "$CONF" 2> /dev/null || return 0
+    local file pid
     scancel --user=root 2> /dev/null || true
-    scontrol shutdown 2> /dev/null || true
-    pkill -x slurmd || true
-    pkill -x munged || true
-    grep -q "$MARK" "$CONF" 2> /dev/null && rm -f "$CONF"
-    return 0
+    for file in $(sed -n 's/^Slurm\(ctld\|d\)PidFile=//p' "$CONF"); do
+        if [[ -s $file ]]; then kill "$(cat "$file")" 2> /dev/null || true; fi
+    done
+    pid=$(sed -n 's/^# munged=//p' "$CONF")
+    if [[ -n $pid ]]; then kill "$pid" 2> /dev/null || true; fi
+    for file in $CONF $GRES; do
+        if grep -q "$MARK" "$file" 2> /dev/null; then rm -f "$file"; fi
+    done
 }
 
 case ${1:-} in

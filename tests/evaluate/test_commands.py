@@ -5,12 +5,14 @@ import csv
 import numpy as np
 import pytest
 
+from stages.data.left_out import LeftOut, write_left_out
 from stages.errors import DataError
-from stages.evaluate import score_maps, score_masks, summarize
+from stages.evaluate import list_scored, score_maps, score_masks, summarize
 from stages.evaluate.scores import read_score
 from stages.files import read_json, write_text
 from stages.images import write_mask
 from stages.index import Record, write_index
+from stages.settings import EvaluateSettings
 
 
 def maps_score(dataset, threshold="0.25"):
@@ -134,3 +136,39 @@ def test_of_train_only_the_listed_images_are_scored(dataset):
     listed.unlink()
     with pytest.raises(DataError, match=r"evaluate\.train_list: no file .*list\.txt"):
         masks_score(dataset, "segmenter", "--only", str(listed))
+
+
+def listed_ids(folder, text):
+    """What `list_scored` leaves of a list, where train holds `a`, `my image` and, broken, `c`."""
+    (folder / "list.txt").write_bytes(text.encode("latin-1"))
+    write_index(
+        folder / "train.csv", [Record(name, f"{name}.jpg", "", ("cat",), "train") for name in ("a", "my image")]
+    )
+    write_left_out(folder / "left_out.csv", [LeftOut("c", "c.jpg", "broken")])
+    settings = EvaluateSettings(train_list=folder / "list.txt").model_dump_json()
+    paths = ["--index", str(folder / "train.csv"), "--left-out", str(folder / "left_out.csv")]
+    list_scored.run(["--settings", settings, *paths, "--output", str(folder / "ids.txt")])
+    return (folder / "ids.txt").read_text().splitlines()
+
+
+def test_listed_images_that_were_left_out_are_passed_over(tmp_path, caplog):
+    with caplog.at_level("WARNING"):
+        assert listed_ids(tmp_path, "my image\na\na\n") == ["my image", "a"]
+        assert caplog.text == ""
+        assert listed_ids(tmp_path, "c\nmy image\n") == ["my image"]
+    assert "1 of 2 images were left out of train" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\nzebra\n", "list.txt lists 1 ids that are no training image, first 'zebra'"),
+        ("a\nmy\n", "list.txt lists 1 ids that are no training image, first 'my'"),
+        ("c\n", "list.txt lists no usable image"),
+        ("", "list.txt lists no usable image"),
+        ("Fr\xfch", r"list.txt: not UTF-8 \(byte 2\)"),
+    ],
+)
+def test_a_list_of_other_images_is_named(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
+        listed_ids(tmp_path, text)

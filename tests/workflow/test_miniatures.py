@@ -13,8 +13,8 @@ import yaml
 from stages.images import read_mask
 from stages.index import read_index
 from tests.workflow.conftest import Snakemake
-from tests.workflow.miniatures import write_folder, write_miniatures
-from tests.workflow.tiny import REPOSITORY, environment, jobs_of, write_weights
+from tests.workflow.miniatures import write_folder, write_miniatures, write_voc
+from tests.workflow.tiny import REPOSITORY, environment, jobs_of, link_clone, write_weights
 
 pytestmark = pytest.mark.workflow
 
@@ -26,14 +26,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def run(snakemake: Snakemake, folder: Path, name: str) -> Path:
+def changed(folder: Path, name: str, changes: dict[str, dict]) -> Path:
+    """A miniature's config in `folder`, settings of its sections changed."""
+    content = yaml.safe_load((REPOSITORY / f"tests/configs/{name}.yaml").read_text())
+    for section, values in changes.items():
+        content[section] |= values
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return folder / f"{name}.yaml"
+
+
+def run(snakemake: Snakemake, folder: Path, config: Path) -> Path:
     """The results of a whole run."""
-    config = REPOSITORY / f"tests/configs/{name}.yaml"
     result = snakemake(folder, "all", config=config)
     assert result.returncode == 0, result.stdout
     again = snakemake(folder, "all", config=config)
     assert jobs_of(again.stdout) == {}
-    return folder / "results" / name
+    return folder / "results" / config.stem
 
 
 def scores(results: Path) -> dict[str, dict]:
@@ -41,26 +49,45 @@ def scores(results: Path) -> dict[str, dict]:
 
 
 def test_voc(snakemake: Snakemake, folder: Path) -> None:
-    results = run(snakemake, folder, "voc")
+    """One image that is to be scored is broken. A list that is no list of images is told before anything is trained."""
+    (folder / "miniatures/voc/JPEGImages/2007_train01.jpg").write_bytes(b"")
+    listed = folder / "miniatures/voc/ImageSets/Segmentation/train.txt"
+    scored = folder / "scored, süß.txt"
+    config = changed(folder, "voc", {"evaluate": {"train_list": str(scored)}})
+    scored.write_text(listed.read_text() + "my zebra\n")
+    refused = snakemake(folder, "all", config=config)
+    assert "lists 1 ids that are no training image, first 'my zebra'" in refused.stdout
+    assert not (folder / "logs/voc/localize/train.log").exists()
+    scored.write_text(listed.read_text())
+    results = run(snakemake, folder, config)
     assert len(list((results / "data/masks/train").glob("*.png"))) == 7  # of SBD
     found = scores(results)
-    assert found["maps-train"]["images"] == found["pseudo_masks-train"]["images"] == 5  # of VOC's own train
+    assert found["maps-train"]["images"] == found["pseudo_masks-train"]["images"] == 4  # of VOC's own train
     assert found["segmenter-val"]["images"] == 6
     assert len(list((results / "segment/pseudo_masks/predictions/test").glob("*/*.png"))) == 6
 
 
 def test_coco(snakemake: Snakemake, folder: Path) -> None:
-    results = run(snakemake, folder, "coco")
+    results = run(snakemake, folder, REPOSITORY / "tests/configs/coco.yaml")
     records = read_index(results / "data/val.csv")
     assert [len(record.labels) for record in records] == [1, 1, 2, 1, 1, 2, 0]
     assert all(record.caption for record in records)
     assert scores(results)["pseudo_masks-val"]["images"] == 7
+    # Of train as well the image without an object stays: the segmenter learns from its empty mask, the localizer not.
+    bare = read_index(results / "data/train.csv")[12]
+    assert scores(results)["pseudo_masks-train"]["images"] == 13
+    (mask,) = (results / "refine/masks/train").glob(f"*/{bare.id}.png")
+    assert (bare.labels, read_mask(mask).max()) == ((), 0)
+    assert "1 of 13 images have no tags" in (folder / "logs/coco/localize/train.log").read_text()
     truth = {value for record in records for value in np.unique(read_mask(Path(record.mask)))}
     assert truth == {0, 1, 2, 255}
 
 
-def test_openimages(snakemake: Snakemake, folder: Path) -> None:
-    results = run(snakemake, folder, "openimages")
+def test_openimages_in_a_folder_whose_name_needs_quotes(snakemake: Snakemake, folder: Path) -> None:
+    """Every rule that reads images hands the folder's name to a shell."""
+    root = folder / "it's $HOME, süß; (really) & all"
+    (folder / "miniatures/openimages").rename(root)
+    results = run(snakemake, folder, changed(folder, "openimages", {"data": {"root": str(root)}}))
     found = scores(results)
     val, test = found["localization-val"], found["localization-test"]
     assert 0 < val["pxap"] < 100
@@ -68,6 +95,31 @@ def test_openimages(snakemake: Snakemake, folder: Path) -> None:
     assert test["iou"] <= test["piou"]
     page = (results / "report/index.html").read_text()
     assert f"<td>{test['pxap']:.1f}</td>" in page
+
+
+def test_the_folder_of_photos_is_indexed(snakemake: Snakemake, folder: Path) -> None:
+    """Its config as it stands; from there on the tutorial's run is the same."""
+    indexes = [f"results/folder/data/{split}.csv" for split in ("train", "val")]
+    result = snakemake(folder, *indexes, config=REPOSITORY / "tests/configs/folder.yaml")
+    assert result.returncode == 0, result.stdout
+    train, val = (read_index(folder / index) for index in indexes)
+    assert len(train) + len(val) == 14  # one of fifteen photos is empty
+    assert not {record.id for record in train} & {record.id for record in val}
+
+
+def test_another_split_of_a_fetched_dataset_trains_nothing_again(snakemake: Snakemake, folder: Path) -> None:
+    """The set is in place by other means. What test adds is test's own index."""
+    (folder / "fetched").mkdir()
+    write_voc(folder / "fetched/miniatures/voc")
+    without = changed(folder / "fetched", "voc", {"data": {"fetch": True}, "segment": {"predict": ["val"]}})
+    targets = [f"results/voc/data/{split}.csv" for split in ("train", "val")]
+    result = snakemake(folder / "fetched", *targets, config=without)
+    assert result.returncode == 0, result.stdout
+    fetched = json.loads((folder / "fetched/results/voc/data/fetched.json").read_text())
+    assert list(fetched) == ["VOCtrainval_11-May-2012.tar", "benchmark.tgz"]
+    with_test = changed(folder / "fetched", "voc", {"data": {"fetch": True}, "segment": {"predict": ["val", "test"]}})
+    planned = snakemake(folder / "fetched", "-n", *targets, "results/voc/data/test.csv", config=with_test)
+    assert jobs_of(planned.stdout) == {"fetch_dataset": 1, "make_truth": 1, "make_index": 1}
 
 
 def blocks(language: str) -> list[str]:
@@ -94,8 +146,7 @@ def test_the_tutorial_of_photos_step_by_step(tmp_path: Path) -> None:
     (changed,) = (yaml.safe_load(block) for block in blocks("yaml"))
     shards = {"shards": small["data"]["shards"]}
     (tmp_path / "photos.yaml").write_text(yaml.safe_dump({**small, **changed, "data": {**changed["data"], **shards}}))
-    for name in ("Snakefile", "workflow", "profiles", "stages", "configs", "environment.yml"):
-        (tmp_path / name).symlink_to(REPOSITORY / name)  # the clone in which a user would stand
+    link_clone(tmp_path)
     commands = [line for block in blocks("bash") for line in block.splitlines()]
     assert len(commands) == 3
     for command in commands:

@@ -39,7 +39,7 @@ MASKS = [f"results/tiny/refine/banded/{shard}" for shard in (0, 1)]
 @pytest.fixture(scope="module")
 def folder(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished folder, so that the localizer is there."""
-    return shutil.copytree(finished, tmp_path_factory.mktemp("refiners") / "copied")
+    return shutil.copytree(finished, tmp_path_factory.mktemp("refiners") / "copied", symlinks=True)
 
 
 @pytest.fixture(scope="module")

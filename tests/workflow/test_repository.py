@@ -1,6 +1,7 @@
 """What must agree: style, schema and settings, the lists of versions."""
 
 import re
+import shutil
 import subprocess
 import tomllib
 from itertools import chain
@@ -76,3 +77,29 @@ def test_make_says_in_one_line_that_python_is_missing(tmp_path: Path) -> None:
     assert result.returncode != 0
     assert result.stderr.startswith("error: no python3.11-not-there; install Python 3.11")
     assert not (tmp_path / "venv").exists()
+
+
+def test_a_commit_is_checked_once_pre_commit_is_installed(tmp_path: Path) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+
+    for name in (".pre-commit-config.yaml", "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    identity = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    run("git", "init", "--quiet")
+    assert run("pre-commit", "install").returncode == 0
+    (tmp_path / "module.py").write_text("import os\nvalue=1\n")
+    run("git", "add", "--all")
+    refused = run("git", *identity, "commit", "--message", "unformatted")
+    assert refused.returncode != 0
+    assert (tmp_path / "module.py").read_text() == "value = 1\n"  # the unused import removed, and formatted
+    run("git", "add", "--all")
+    done = run("git", *identity, "commit", "--message", "formatted")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_make_demo_is_the_workflow_on_the_demos_config() -> None:
+    recipe = subprocess.run(
+        ["make", "--dry-run", "demo", "CORES=3"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    assert "snakemake --cores 3 --configfile configs/demo.yaml -- all\n" in recipe

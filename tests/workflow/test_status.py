@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 
 from stages.cli.status import BEGUN, read_summary
-from tests.workflow.tiny import REPOSITORY, TINY
+from tests.workflow.tiny import TINY
 
 pytestmark = pytest.mark.workflow
 
 
 def test_what_is_stale_and_what_a_kill_left_is_told(finished: Path, tmp_path: Path) -> None:
     """Through real Snakemake: a whole run, a changed setting, and the marker of a job that did not end."""
-    folder = tmp_path / "copied"
-    shutil.copytree(finished, folder)
-    for name in ("Snakefile", "workflow", "stages", "configs", "environment.yml"):
-        (folder / name).symlink_to(REPOSITORY / name)
+    folder = shutil.copytree(finished, tmp_path / "copied", symlinks=True)
     assert not any(own.stale for own in read_summary(folder, TINY))
     changed = folder / "changed.yaml"
     changed.write_text(TINY.read_text().replace("crf:\n    iterations: 2", "crf:\n    iterations: 5"))

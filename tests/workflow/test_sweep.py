@@ -67,8 +67,11 @@ def test_provenance_says_what_both_came_from(swept: Path) -> None:
     first, second = (json.loads((swept / f"results/crf-0{number}/provenance.json").read_text()) for number in range(2))
     assert first["splits"] == second["splits"]
     assert first["splits"]["train"]["images"] == 12
-    weights = swept / "results/crf-00/encode/weights/test_efficientnet.safetensors"
-    assert first["inputs_sha256"] == {"encode/weights/test_efficientnet.safetensors": sha256_of(weights)}
+    encoder = swept / "results/crf-00/encode/weights/test_efficientnet.safetensors"
+    assert first["inputs_sha256"] == {
+        "encode/weights/test_efficientnet.safetensors": sha256_of(encoder),
+        "weights/clip.safetensors": sha256_of(swept / "weights/clip.safetensors"),
+    }
     assert first["settings"]["refine"]["crf"]["iterations"] == 2
     assert first["seed"] == 3
     same = {name for name, value in first["outputs_sha256"].items() if second["outputs_sha256"][name] == value}

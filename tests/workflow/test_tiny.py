@@ -36,7 +36,7 @@ AFTER_MASKS = {
 @pytest.fixture
 def copied(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished folder, whose files a test may change."""
-    return shutil.copytree(finished, tmp_path / "copied")
+    return shutil.copytree(finished, tmp_path / "copied", symlinks=True)
 
 
 def test_a_run_that_was_killed_in_every_stage_ends_like_an_unbroken_one(finished: Path, tmp_path: Path) -> None:

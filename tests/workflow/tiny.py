@@ -81,8 +81,17 @@ def write_weights(folder: Path) -> None:
     save_file({name: value.contiguous() for name, value in clip.items()}, folder / "clip.safetensors")
 
 
+def link_clone(folder: Path) -> Path:
+    """Makes `folder` the clone in which a user would stand. Returns it."""
+    for name in ("Snakefile", "workflow", "profiles", "stages", "configs", "environment.yml"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    return folder
+
+
 def write_inputs(folder: Path) -> Path:
-    """Makes a working folder of `folder`: the tiny dataset and weights. Returns it."""
+    """Makes a clone of `folder`, with the tiny dataset and weights in it. Returns it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    link_clone(folder)
     write_dataset(folder / "set")
     write_weights(folder / "weights")
     return folder

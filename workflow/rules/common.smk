@@ -9,6 +9,8 @@ from snakemake.utils import validate
 
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment, section_json
+from stages.files import sha256_of
+from stages.report.made_tables import TABLES
 from stages.segment.overlay import overlay_path
 from stages.source_hash import hash_of_command
 from stages.variants import (
@@ -170,13 +172,17 @@ def made_masks():
 def train_list(wildcards):
     """The list of training images that are scored, where the config names one."""
     chosen = experiment.evaluate.train_list if wildcards.split == "train" else None
-    return {"only": chosen} if chosen and not experiment.data.fetch else {}
+    return {"only": f"results/{wildcards.experiment}/evaluate/scored_train.txt"} if chosen else {}
 
 
-def only_option(wildcards):
+def only_option(wildcards, input):
     """The same as a command line option."""
-    chosen = experiment.evaluate.train_list if wildcards.split == "train" else None
-    return f"--only {shlex.quote(str(chosen))}" if chosen else ""
+    return f"--only {input.only}" if "only" in input.keys() else ""
+
+
+def listed_file(wildcards):
+    """The user's own list of the training images that are scored; of a fetched dataset it is no input."""
+    return [] if experiment.data.fetch else [experiment.evaluate.train_list]
 
 
 def chosen_on_val(wildcards):
@@ -271,3 +277,21 @@ def panel_files(wildcards):
     patterns = ("localize/maps/val/{shard}.safetensors", "refine/masks/val/{shard}")
     patterns += ("segment/pseudo_masks/predictions/val/{shard}",)
     return [path for pattern in patterns for path in results(pattern, shard=SHARDS)]
+
+
+def made_tables(wildcards):
+    """The ablations and comparisons that are there. A param, not an input: the page shows them, and is made again when one
+    changes, but never has one made."""
+    paths = map(Path, results("evaluate/{table}.md", table=TABLES))
+    return {path.stem: sha256_of(path) for path in paths if path.is_file()}
+
+
+def frozen_weights():
+    """The weights that the experiment starts from: of every encoder, and of CLIP where they are a file. Those that open_clip
+    fetches by a name are told by that name in the settings, and by the embeddings that came of them."""
+    models = {experiment.segment.backbone, *localizer_backbones()}
+    if experiment.refine.affinity.kind == "learned":
+        models.add(experiment.refine.affinity.backbone)
+    towers = experiment.encode.clip.kind == "towers"
+    clip = results("encode/clip.safetensors") if towers else list(clip_files().values())
+    return [*results("encode/weights/{model}.safetensors", model=sorted(models)), *clip]

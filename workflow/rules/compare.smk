@@ -53,6 +53,7 @@ use rule make_maps as make_variant_maps with:
 
 use rule score_maps as score_variant with:
     input:
+        unpack(train_list),
         **dataset(),
         index=rules.make_index.output.index,
         classes=rules.list_classes.output.classes,
@@ -94,6 +95,7 @@ use rule make_masks as make_refiner_masks with:
 
 use rule score_masks as score_refiner with:
     input:
+        unpack(train_list),
         unpack(lambda wildcards: threshold_of(REFINERS[wildcards.refiner])),
         **dataset(),
         index=rules.make_index.output.index,

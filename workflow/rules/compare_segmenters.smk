@@ -35,6 +35,7 @@ use rule predict as predict_seed with:
 
 use rule score_masks as score_segmenter_seed with:
     input:
+        unpack(train_list),
         **dataset(),
         index=rules.make_index.output.index,
         classes=rules.list_classes.output.classes,

@@ -1,6 +1,35 @@
 # evaluate: every score, with its split, stage and threshold.
 
 
+# Before anything that takes long, so that an id which is no training image is told at the start.
+rule list_scored:
+    input:
+        **dataset(),
+        listed=listed_file,
+        index="results/{experiment}/data/train.csv",
+        left_out="results/{experiment}/data/left_out/train.csv",
+    output:
+        ids="results/{experiment}/evaluate/scored_train.txt",
+    log:
+        "logs/{experiment}/evaluate/scored_train.log",
+    benchmark:
+        "results/{experiment}/benchmarks/evaluate/scored_train.tsv"
+    priority: 100
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=memory(1000),
+        runtime=5,
+    params:
+        settings=settings("evaluate", only=["train_list"]),
+        code=code_of("stages.evaluate.list_scored"),
+    shell:
+        "python -m stages.evaluate.list_scored --settings {params.settings:q} --index {input.index}"
+        " --left-out {input.left_out} --output {output.ids} &> {log}"
+
+
 rule score_maps:
     input:
         unpack(own_threshold_file),

@@ -6,9 +6,7 @@ rule write_provenance:
         **dataset(),
         indexes=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
         scores=lambda wildcards: scores(bound=False) + localization_scores(),
-        inputs=lambda wildcards: results(
-            "encode/weights/{model}.safetensors", model=sorted({experiment.segment.backbone, *localizer_backbones()})
-        ),
+        inputs=lambda wildcards: frozen_weights(),
         localizer=rules.train_localizer.output.localizer,
         text=rules.embed_text.output.text,
         segmenter="results/{experiment}/segment/pseudo_masks/segmenter.safetensors",

@@ -41,6 +41,7 @@ rule make_page:
         settings=settings("report"),
         # The page shows them all, so it is made again when any of them changes.
         config=experiment.model_dump_json(),
+        tables=made_tables,
         code=code_of("stages.report.make_page"),
         results=lambda wildcards: f"results/{wildcards.experiment}",
         root=dataset_root,
