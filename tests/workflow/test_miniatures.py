@@ -119,7 +119,7 @@ def test_another_split_of_a_fetched_dataset_trains_nothing_again(snakemake: Snak
     assert list(fetched) == ["VOCtrainval_11-May-2012.tar", "benchmark.tgz"]
     with_test = changed(folder / "fetched", "voc", {"data": {"fetch": True}, "segment": {"predict": ["val", "test"]}})
     planned = snakemake(folder / "fetched", "-n", *targets, "results/voc/data/test.csv", config=with_test)
-    assert jobs_of(planned.stdout) == {"fetch_dataset": 1, "make_truth": 1, "make_index": 1}
+    assert jobs_of(planned.stdout) == {"fetch_test": 1, "make_truth": 1, "make_index": 1}
 
 
 def blocks(language: str) -> list[str]:

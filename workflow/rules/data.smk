@@ -86,13 +86,25 @@ rule fetch_dataset:
     params:
         settings=settings("data", only=["format", "root", "classes", "voc.sbd"]),
         root=dataset_root,
-        splits=SPLITS,
+        splits=["train", "val"],
         code=code_of("stages.data.fetch_dataset"),
     message:
         "Fetching the dataset. Follow it with: tail -f {log}"
     shell:
         "python -m stages.data.fetch_dataset --settings {params.settings:q} --root {params.root:q}"
         " --splits {params.splits} --output {output.fetched} &> {log}"
+
+
+# Test's archive comes by itself, so that test can be added later without training anything again.
+use rule fetch_dataset as fetch_test with:
+    output:
+        fetched="results/{experiment}/data/fetched_test.json",
+    log:
+        "logs/{experiment}/data/fetch_test.log",
+    benchmark:
+        "results/{experiment}/benchmarks/data/fetch_test.tsv"
+    params:
+        splits=["test"],
 
 
 rule make_truth:
