@@ -46,12 +46,12 @@ def print_jobs(folder: Path) -> None:
     print(listed.stdout)
     jobs = subprocess.run(["scontrol", "--oneliner", "show", "jobs"], capture_output=True, text=True, check=True).stdout
     kinds = Counter(
-        (job["JobState"], job["Partition"], job["NumNodes"], job["NumTasks"], job.get("TresPerJob", "0"))
+        (job["JobState"], job["Partition"], job["NumNodes"], job["NumTasks"])
         for line in jobs.splitlines()
         if (job := dict(word.split("=", 1) for word in line.split() if "=" in word)).get("WorkDir") == str(folder)
     )
-    for (state, partition, nodes, tasks, gpus), count in sorted(kinds.items()):
-        print(f"{count} jobs {state} in partition {partition}; each: nodes {nodes}, tasks {tasks}, GPUs {gpus[-1:]}")
+    for (state, partition, nodes, tasks), count in sorted(kinds.items()):
+        print(f"{count} jobs {state} in partition {partition}, nodes: {nodes}, tasks: {tasks}")
 
 
 def run(arguments: list[str] | None = None) -> int:

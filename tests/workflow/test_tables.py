@@ -28,7 +28,6 @@ def test_the_upper_bound_and_seeds_of_the_segmenter_stand_beside_it(
     result = snakemake(folder, "upper_bound", "compare_segmenters", config=config)
     assert result.returncode == 0, result.stdout
     jobs = jobs_of(result.stdout)
-    # On true masks, and another seed on both kinds of masks.
     # One on true masks for the bound, and another seed on both kinds.
     assert (jobs["train_segmenter"], jobs["train_segmenter_seed"]) == (1, 2)
     evaluate = folder / "results/tiny/evaluate"
