@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from stages.errors import DataError
-from stages.index import Record
+from stages.index import Record, write_index
 from stages.localize import make_maps, train
 from stages.localize.checkpoint import load_localizer, save_localizer
 from stages.localize.frozen import read_features
@@ -104,3 +104,12 @@ def test_a_truncated_localizer_is_refused(dataset: Path, make_localizer, weight_
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(DataError, match="no whole localizer"):
         load_localizer(path)
+
+
+def test_the_localizer_learns_from_images_with_tags_alone(tmp_path: Path) -> None:
+    records = [Record(name, f"{name}.jpg", "", labels, "train") for name, labels in (("a", ()), ("b", ("cat",)))]
+    write_index(tmp_path / "train.csv", records)
+    assert train.training_records(tmp_path / "train.csv") == records[1:]
+    write_index(tmp_path / "train.csv", records[:1])
+    with pytest.raises(DataError, match=r"train\.csv: none of 1 images has a tag"):
+        train.training_records(tmp_path / "train.csv")
