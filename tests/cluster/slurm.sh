@@ -83,16 +83,25 @@ start() {
     exit 1
 }
 
-# Ends what `start` started, told by the files of process ids that its configuration names; another Slurm is let alone.
+# Ends what `start` started, told by the files of process ids that its configuration names, and waits for it, for a start
+# may follow; another Slurm is let alone.
 stop() {
     grep -q "$MARK" "$CONF" 2> /dev/null || return 0
-    local file pid
+    local file pid pids=()
     scancel --user=root 2> /dev/null || true
     for file in $(sed -n 's/^Slurm\(ctld\|d\)PidFile=//p' "$CONF"); do
-        if [[ -s $file ]]; then kill "$(cat "$file")" 2> /dev/null || true; fi
+        if [[ -s $file ]]; then pids+=("$(cat "$file")"); fi
     done
     pid=$(sed -n 's/^# munged=//p' "$CONF")
-    if [[ -n $pid ]]; then kill "$pid" 2> /dev/null || true; fi
+    if [[ -n $pid ]]; then pids+=("$pid"); fi
+    for pid in "${pids[@]}"; do
+        kill "$pid" 2> /dev/null || true
+        for _ in $(seq 50); do
+            # Gone, or a zombie where nobody waits for it.
+            [[ $(ps -o stat= -p "$pid" || true) =~ ^[^Z] ]] || break
+            sleep 0.2
+        done
+    done
     for file in $CONF $GRES; do
         if grep -q "$MARK" "$file" 2> /dev/null; then rm -f "$file"; fi
     done
