@@ -68,7 +68,8 @@ start() {
     write_conf "$1"
     install -d -o munge -g munge /run/munge
     [[ -s /etc/munge/munge.key ]] || install -o munge -g munge -m 400 <(head -c 1024 /dev/urandom) /etc/munge/munge.key
-    if ! pgrep -x munged > /dev/null; then
+    # Asked, not looked for among the processes: a dead one may be listed still.
+    if ! munge --no-input > /dev/null 2>&1; then
         runuser -u munge -- munged
         echo "# munged=$(cat /run/munge/munged.pid)" >> $CONF
     fi
