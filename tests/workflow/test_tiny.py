@@ -16,7 +16,7 @@ from stages.shards import read_shard
 from tests.workflow.conftest import Snakemake
 from tests.workflow.final_files import final_files
 from tests.workflow.kills import STAGES, kill_at_random, longest_jobs
-from tests.workflow.tiny import SIZES, TINY, command, environment, jobs_of, write_inputs
+from tests.workflow.tiny import REPOSITORY, SIZES, TINY, command, environment, jobs_of, write_inputs
 
 pytestmark = pytest.mark.workflow
 
@@ -120,6 +120,33 @@ def test_another_segmenter_trains_no_localizer(snakemake: Snakemake, finished: P
         **SHOWN,
     }
     assert jobs == {"resolve_model": 1, "train_segmenter": 1, **after}
+
+
+def test_another_segmenter_hides_no_change_of_the_localizer(snakemake: Snakemake, finished: Path) -> None:
+    text = TINY.read_text().replace("decoder_channels: 8", "decoder_channels: 16").replace("epochs: 1\n", "epochs: 2\n")
+    config = finished / "changed.yaml"
+    config.write_text(text)
+    jobs = jobs_of(snakemake(finished, "--dry-run", config=config).stdout)
+    assert jobs == {
+        **dict.fromkeys(("resolve_model", "train_localizer"), 1),
+        **{"make_maps": 4, "make_masks": 4, "score_maps": 2, "score_masks": 4},
+        **AFTER_MASKS,
+    }
+
+
+def test_an_overlay_that_does_not_fit_is_told_before_anything_is_trained(
+    snakemake: Snakemake, tiny_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "copied", symlinks=True)
+    overlay = (REPOSITORY / "configs/segment/deeplabv3plus.py").read_text()
+    (folder / "wrong.py").write_text(overlay.replace("DepthwiseSeparableASPPHead", "NoSuchHead"))
+    config = folder / "wrong.yaml"
+    config.write_text(TINY.read_text().replace("decoder_channels: 8", "model: wrong.py\n  decoder_channels: 8"))
+    result = snakemake(folder, config=config)
+    assert result.returncode != 0
+    assert "wrong.py" in result.stdout
+    assert "NoSuchHead" in result.stdout
+    assert not (folder / "logs/tiny/localize/train.log").exists()
 
 
 def test_a_setting_of_the_scores_scores_again(snakemake: Snakemake, finished: Path) -> None:

@@ -38,8 +38,6 @@ rule train_localizer:
         index="results/{experiment}/data/train.csv",
         # Not read here: training starts once the images of every split were found good.
         checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
-        # Not read either: the segmenter's model was found good. Another one must not train the localizer again.
-        segmenter=ancient("results/{experiment}/segment/model.json"),
         classes=rules.list_classes.output.classes,
         text=rules.embed_text.output.text,
     output:

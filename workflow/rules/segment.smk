@@ -11,7 +11,9 @@ wildcard_constraints:
     view="predictions|told",
 
 
-# Built and run once before anything is trained, so that an overlay that does not fit is told at the start.
+# Built and run once before anything is trained, so that an overlay that does not fit is told at the start. It comes first
+# by its priority, not as an input of the localizer's training: another segmenter must not train that again, and by
+# `ancient` Snakemake would overlook what else has changed of it.
 rule resolve_model:
     input:
         classes=rules.list_classes.output.classes,
@@ -22,6 +24,7 @@ rule resolve_model:
         "logs/{experiment}/segment/model.log",
     benchmark:
         "results/{experiment}/benchmarks/segment/model.tsv"
+    priority: 100
     conda:
         "../../environment.yml"
     threads: 1
