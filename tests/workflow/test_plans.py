@@ -87,7 +87,10 @@ def test_only_the_listed_images_of_train_are_scored(snakemake: Snakemake, tmp_pa
     list_voc(tmp_path)
     voc = REPOSITORY / "configs/voc12.yaml"
     commands = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=voc).stdout.splitlines()
-    listed = [line for line in commands if "--only datasets/VOC2012/ImageSets/Segmentation/train.txt" in line]
+    (lister,) = [line for line in commands if "python -m stages.evaluate.list_scored" in line]
+    assert '{"train_list":"datasets/VOC2012/ImageSets/Segmentation/train.txt"}' in lister
+    assert lister.split()[-3] == "results/voc12/evaluate/scored_train.txt"
+    listed = [line for line in commands if "--only results/voc12/evaluate/scored_train.txt" in line]
     assert len(listed) == 2  # maps and pseudo masks
     assert all("--split train" in line for line in listed)
     (tmp_path / "datasets/VOC2012/ImageSets/Segmentation/train.txt").unlink()
