@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.errors import DataError
+from stages.report.timings import STAGES
 
 DONE = "ok"
 KEPT = "no update"
@@ -85,7 +86,8 @@ def describe_status(outputs: Sequence[Output], working: Sequence[str], experimen
     for output in outputs:
         steps[stage_of(output.path), output.rule].append(output)
     rows = [("stage", "step", "done", "state", "why")]
-    for (stage, rule), files in steps.items():
+    in_order = sorted(steps.items(), key=lambda step: STAGES.index(step[0][0]) if step[0][0] in STAGES else len(STAGES))
+    for (stage, rule), files in in_order:
         stale = [file for file in files if file.stale]
         rows.append((stage, rule, f"{len(files) - len(stale)}/{len(files)}", state_of(files), why(stale)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]

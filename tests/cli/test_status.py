@@ -47,7 +47,7 @@ def test_stages_are_folders_of_the_results() -> None:
 
 
 def test_the_table() -> None:
-    outputs = [output("data/index.csv"), output("localize/train.x", "missing", stale=True)]
+    outputs = [output("localize/train.x", "missing", stale=True), output("data/index.csv")]
     assert list(describe_status(outputs, ["stages.localize.train"], "e")) == [
         "e: 1 of 2 files are there and right",
         "stage     step   done  state    why",
