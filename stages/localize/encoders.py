@@ -27,8 +27,8 @@ class Encoder(nn.Module):
     """What the localizer asks of an image encoder.
 
     width: D of the tokens.  stride: pixels a patch.  statistics: mean and deviation of the pretraining's inputs, RGB in
-    [0, 1].  blocks: timm blocks through which class tokens and patches run together.  norm: the last norm.  pyramid:
-    the frozen CNN under the blocks, where there is one.
+    [0, 1].  blocks: timm blocks through which class tokens and patches run together.  norm: after the last block; the
+    identity unless `last_norm` asks for one.  pyramid: the frozen CNN under the blocks, where there is one.
     """
 
     width: int
@@ -73,7 +73,7 @@ class VitEncoder(Encoder):
         self.statistics = (vit.pretrained_cfg["mean"], vit.pretrained_cfg["std"])
         self.frozen = nn.ModuleList(vit.blocks[: settings.tokens_from_block])
         self.blocks = nn.ModuleList(vit.blocks[settings.tokens_from_block :])
-        self.norm = vit.norm
+        self.norm = vit.norm if settings.last_norm else nn.Identity()
         self.patch_embed = vit.patch_embed
         self.position = vit.pos_embed
         self.prefix = nn.ParameterList([vit.cls_token] + ([vit.reg_token] if vit.reg_token is not None else []))
@@ -140,10 +140,7 @@ class HybridEncoder(Encoder):
             Block(settings.width, settings.heads, qkv_bias=True, init_values=settings.layer_scale)
             for _ in range(settings.blocks)
         )
-        self.norm = nn.LayerNorm(settings.width)
-        # With equal weights the mean over D of a normalised token is 0 whatever the token, and the scores of class
-        # tokens would hardly start to learn. (A pretrained ViT's norm has unequal weights.)
-        nn.init.normal_(self.norm.weight, mean=1.0, std=0.2)
+        self.norm = nn.LayerNorm(settings.width) if settings.last_norm else nn.Identity()
         # One embedding for all sizes, interpolated as a ViT's: positions counted anew would be unknown beyond the crop.
         self.position: Tensor
         position = build_sincos2d_pos_embed(list(POSITION_GRID), dim=settings.width)[None]

@@ -15,6 +15,11 @@ class VitBackbone(Strict):
     tokens_from_block: Annotated[int, Field(ge=0)] = Field(
         0, description="block at which class tokens enter; blocks before it are frozen"
     )
+    last_norm: bool = Field(
+        False,
+        description="a norm after the last block; with one the mean over a class token is 0 whatever the token, and all"
+        " patches are equally long",
+    )
 
 
 class HybridBackbone(Strict):
@@ -32,6 +37,11 @@ class HybridBackbone(Strict):
     )
     position_scale: Annotated[float, Field(ge=0)] = Field(1.0, description="factor of the position embedding")
     rate: Share = Field(1.0, description="learning rate of reduction and blocks as a share of the class tokens'")
+    last_norm: bool = Field(
+        False,
+        description="a norm after the last block; with one the mean over a class token is 0 whatever the token, and all"
+        " patches are equally long",
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout of whole frozen feature channels")
     views: Annotated[int, Field(ge=0)] = Field(
         0, description="random views of each image whose frozen features are computed once; 0 computes them every step"
