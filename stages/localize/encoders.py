@@ -56,7 +56,9 @@ class VitEncoder(Encoder):
 
     def __init__(self, settings: VitBackbone, weights: Mapping[str, Tensor] | None) -> None:
         super().__init__()
-        vit: Any = timm.create_model(settings.model, pretrained=False, num_classes=0, dynamic_img_size=True)
+        vit: Any = timm.create_model(
+            settings.model, pretrained=False, num_classes=0, dynamic_img_size=True, drop_path_rate=settings.drop_path
+        )
         if not hasattr(vit, "blocks") or not hasattr(vit, "pos_embed"):
             raise SettingsError(f"localize.backbone.model: {settings.model} is no plain ViT of timm")
         if settings.tokens_from_block >= len(vit.blocks):
@@ -84,6 +86,11 @@ class VitEncoder(Encoder):
                 part.requires_grad_(False)
             self.position.requires_grad_(False)
             self.prefix.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "VitEncoder":
+        super().train(mode)
+        self.frozen.eval()  # no branch is left out of blocks that don't learn
+        return self
 
     def start_token(self) -> Tensor:
         """The pretrained [CLS] token with its position, [D]: the start of every visual class token."""

@@ -15,6 +15,10 @@ class VitBackbone(Strict):
     tokens_from_block: Annotated[int, Field(ge=0)] = Field(
         0, description="block at which class tokens enter; blocks before it are frozen"
     )
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="share of training images for which the last block's branches are left out; less for those before",
+    )
     last_norm: bool = Field(
         False,
         description="a norm after the last block; with one the mean over a class token is 0 whatever the token, and all"
