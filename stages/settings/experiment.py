@@ -43,8 +43,6 @@ class Experiment(Strict):
             needed.add(self.refine.affinity.backbone)
         if isinstance(self.encode.clip, TowerClip):
             needed.add(self.encode.clip.image_tower)
-            if self.data.format != "demo":
-                raise ValueError("encode.clip.kind `towers` learns from the demo set's cut-outs; use `pretrained` here")
         missing = sorted(needed - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights says not where the weights of {', '.join(missing)} come from")

@@ -228,6 +228,29 @@ def clip_options(wildcards, input):
     return f"--clip {input.clip} --weights {input.weights}" if experiment.encode.clip.kind == "towers" else ""
 
 
+# What packaged towers learn from; nothing where CLIP is a published one.
+LEARNS_FROM = experiment.encode.clip.learns_from if experiment.encode.clip.kind == "towers" else ()
+
+
+def tower_sources():
+    """What packaged towers learn from, as inputs: the folder of the demo's cut-outs, the training images."""
+    files = dataset() if "images" in LEARNS_FROM else {}
+    if "cutouts" in LEARNS_FROM:
+        folder = "set" if experiment.data.format == "demo" else "cutouts"
+        files["cutouts"] = f"results/{{experiment}}/data/{folder}"
+    if "images" in LEARNS_FROM:
+        files["index"] = "results/{experiment}/data/train.csv"
+    return files
+
+
+def tower_options(wildcards, input):
+    """The same as command line options."""
+    options = [f"--{name} {input[name]}" for name in ("cutouts", "index") if name in input.keys()]
+    if "index" in input.keys():
+        options.append(f"--root {shlex.quote(str(dataset_root(wildcards)))}")
+    return " ".join(options)
+
+
 def weights_setting(model):
     """The `encode` section with this model's weights alone."""
     one = experiment.encode.model_copy(update={"weights": {model: experiment.encode.weights[model]}})

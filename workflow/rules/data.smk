@@ -1,4 +1,4 @@
-# data: a dataset becomes one index (CSV) a split. The demo set is composed first.
+# data: a dataset becomes one index (CSV) a split. The demo set is composed first; its cut-outs teach packaged towers too.
 
 
 rule fetch:
@@ -16,7 +16,7 @@ rule fetch:
         mem_mb=memory(2000),
         runtime=30,
     params:
-        settings=settings("data", only=["format", "classes", "demo.cache", "demo.packages"]),
+        settings=settings("data", only=["root", "demo.cache", "demo.packages"]),
         code=code_of("stages.data.fetch"),
     shell:
         "python -m stages.data.fetch --settings {params.settings:q} --output {output.sources} &> {log}"
@@ -45,6 +45,31 @@ rule compose:
     shell:
         "python -m stages.data.compose --settings {params.settings:q} --seed {params.seed}"
         " --processes {threads} --sources {input.sources} --output {output.set} &> {log}"
+
+
+# For packaged towers where the set is not the demo's, whose own cut-outs lie in it.
+rule prepare_cutouts:
+    input:
+        sources=rules.fetch.output.sources,
+    output:
+        cutouts=directory("results/{experiment}/data/cutouts"),
+    log:
+        "logs/{experiment}/data/cutouts.log",
+    benchmark:
+        "results/{experiment}/benchmarks/data/cutouts.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        settings=settings("data", only=["root"]),
+        code=code_of("stages.data.prepare_cutouts"),
+    shell:
+        "python -m stages.data.prepare_cutouts --settings {params.settings:q} --sources {input.sources}"
+        " --output {output.cutouts} &> {log}"
 
 
 rule list_classes:
