@@ -64,6 +64,8 @@ class Experiment(Strict):
             raise ValueError(f"evaluate.segmenter scores {', '.join(unpredicted)}, which segment.predict leaves out")
         if "val" not in self.segment.predict:
             raise ValueError("segment.predict leaves out val, which the report shows; add it")
+        if self.evaluate.train_list and any("train+" in split for split in (*self.evaluate.maps, self.compare.split)):
+            raise ValueError("evaluate.train_list is of train alone; score no splits together with it, or leave it out")
         if self.evaluate.localization:
             if self.data.format != "openimages":
                 raise ValueError(

@@ -13,7 +13,7 @@ use rule train_localizer as train_variant with:
     input:
         unpack(lambda wildcards: dataset()),
         unpack(of_variant(training_files)),
-        index="results/{experiment}/data/train.csv",
+        index=LEARNED_INDEX,
         checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
         classes=rules.list_classes.output.classes,
         text=rules.embed_text.output.text,

@@ -210,6 +210,31 @@ rule make_index:
         " --root {params.root:q} --processes {threads} --left-out {output.left_out} --output {output.index} &> {log}"
 
 
+# The images of several splits, for the localizer (`localize.splits`) and for scores of them together.
+rule join_indexes:
+    input:
+        indexes=lambda wildcards: results("data/{split}.csv", split=parts_of(wildcards.joined)),
+    output:
+        index="results/{experiment}/data/{joined}.csv",
+    log:
+        "logs/{experiment}/data/index/{joined}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/data/index/{joined}.tsv"
+    wildcard_constraints:
+        joined=r"(train|val)(\+(val|test))+",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=memory(1000),
+        runtime=5,
+    params:
+        code=code_of("stages.data.join_indexes"),
+    shell:
+        "python -m stages.data.join_indexes --indexes {input.indexes} --output {output.index} &> {log}"
+
+
 rule draw_sheet:
     input:
         **dataset(),

@@ -84,7 +84,7 @@ rule embed_images:
     input:
         **dataset(),
         **clip_files(),
-        index="results/{experiment}/data/train.csv",
+        index=LEARNED_INDEX,
     output:
         embeddings="results/{experiment}/encode/{source}_embeddings.safetensors",
     log:

@@ -49,6 +49,8 @@ rule score_maps:
         "logs/{experiment}/evaluate/maps-{split}.log",
     benchmark:
         "results/{experiment}/benchmarks/evaluate/maps-{split}.tsv"
+    wildcard_constraints:
+        split=SCORED_SPLIT,
     conda:
         "../../environment.yml"
     threads: 1
@@ -99,6 +101,7 @@ rule score_masks:
         "results/{experiment}/benchmarks/evaluate/{stage}-{split}.tsv"
     wildcard_constraints:
         stage="pseudo_masks|segmenter|told_segmenter|upper_bound",
+        split=SCORED_SPLIT,
     conda:
         "../../environment.yml"
     threads: 1
