@@ -20,6 +20,7 @@ COLUMNS = (
     "threshold_source",
     "share_of_bound",
     "seed",
+    "language",
 )
 ORDER = ("maps", "pseudo_masks", "told_segmenter", "segmenter", "upper_bound")
 
@@ -57,6 +58,7 @@ def table_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
                 score.threshold_source or "",
                 "" if share is None else f"{share:.1f}",
                 str(score.seed),
+                score.language or "",
             )
         )
     return rows

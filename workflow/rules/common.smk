@@ -10,6 +10,7 @@ from snakemake.utils import validate
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment, section_json
 from stages.files import sha256_of
+from stages.language import NONE, language_of
 from stages.report.made_tables import TABLES
 from stages.segment.overlay import overlay_path
 from stages.settings import joined, parts_of
@@ -288,6 +289,15 @@ def scores(*, bound):
         *results("evaluate/{stage}-{split}.json", stage=["maps", "pseudo_masks"], split=experiment.evaluate.maps),
         *results("evaluate/{stage}-{split}.json", stage=stages, split=experiment.evaluate.segmenter),
     ]
+
+
+# The text-image model behind the experiment's own maps, and behind all that is made from them.
+LANGUAGE = language_of(experiment.encode, experiment.localize)
+
+
+def language_of_masks(wildcards):
+    """The text-image model behind the masks of a score: none where true masks were the supervision."""
+    return NONE if wildcards.stage == "upper_bound" else LANGUAGE
 
 
 def voc_submission_file():

@@ -68,6 +68,7 @@ use rule score_maps as score_variant with:
         settings=settings("evaluate", only=["thresholds"]),
         threshold=variant_threshold,
         class_threshold=experiment.localize.class_threshold,
+        language=of_variant(lambda variant: language_of(experiment.encode, variant)),
         seed=lambda wildcards: wildcards.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_maps"),
