@@ -127,6 +127,11 @@ class LocalizeSettings(Strict):
     )
     training: LocalizerTraining = LocalizerTraining()
     maps: MapSettings = MapSettings()
+    splits: tuple[Literal["train"]] | tuple[Literal["train"], Literal["val"]] = Field(
+        ("train",),
+        description="splits whose tags are learned from, by the experiment and all that it is compared with; val where"
+        " its maps are wanted and its tags are known anyway. Pseudo masks of val never train a segmenter",
+    )
 
     @property
     def language_source(self) -> Literal["image", "caption", "none"]:

@@ -13,7 +13,7 @@ use rule train_localizer as train_variant with:
     input:
         unpack(lambda wildcards: dataset()),
         unpack(of_variant(training_files)),
-        index="results/{experiment}/data/train.csv",
+        index=LEARNED_INDEX,
         checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
         classes=rules.list_classes.output.classes,
         text=rules.embed_text.output.text,
@@ -68,6 +68,7 @@ use rule score_maps as score_variant with:
         settings=settings("evaluate", only=["thresholds"]),
         threshold=variant_threshold,
         class_threshold=experiment.localize.class_threshold,
+        language=of_variant(lambda variant: language_of(experiment.encode, variant)),
         seed=lambda wildcards: wildcards.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_maps"),

@@ -13,8 +13,8 @@ def localize_json(variant, without=()):
 
 
 # What the maps alone, or the training alone, is about: a change there must not make the other again.
-FOR_TRAINING = ["maps", "classes", "class_threshold"]
-FOR_MAPS = ["training"]
+FOR_TRAINING = ["maps", "classes", "class_threshold", "splits"]
+FOR_MAPS = ["training", "splits"]
 
 
 def training_files(variant):
@@ -98,7 +98,7 @@ def table_scores(wildcards):
 def table_maps(variant, seed):
     """The map shards of a variant on the compared split."""
     return variant_files(
-        "maps/{split}/{shard}.safetensors", variant, seed, split=experiment.compare.split, shard=SHARDS
+        "maps/{split}/{shard}.safetensors", variant, seed, split=parts_of(experiment.compare.split), shard=SHARDS
     )
 
 
