@@ -101,7 +101,6 @@ def build_bench(
     embedding = embed(clip, images)
     settings = LocalizeSettings(
         backbone=VitBackbone(model=model),
-        correlation="dot",
         maps=MapSettings(size=size, scales=tuple(scales), class_attention=True, patch_affinity=True),
     )
     text = F.normalize(torch.randn(classes, embedding.shape[1]), dim=1)

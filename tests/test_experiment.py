@@ -87,7 +87,7 @@ def test_full_configs_have_the_encoders_and_the_training_of_the_paper(name: str)
     experiment = read_experiment(yaml.safe_load(path.read_text()), source=path.name)
     assert experiment.encode.clip == PretrainedClip(model="ViT-B-16", pretrained="openai")
     assert experiment.localize.backbone == VitBackbone(model="vit_base_patch16_224.dino", drop_path=0.1)
-    assert (experiment.localize.method, experiment.localize.correlation) == ("mmcst", "dot")
+    assert (experiment.localize.method, experiment.localize.context.attention) == ("mmcst", "map")
     assert experiment.localize.language_context == "image_contrastive"
     training = experiment.localize.training
     # MCTformer's public code (main.py and datasets.py): timm's defaults of DeiT, rate 5e-4 for a batch of 512.

@@ -44,17 +44,11 @@ class Experiment(Strict):
             needed.add(self.refine.affinity.backbone)
         if isinstance(self.encode.clip, TowerClip):
             needed.add(self.encode.clip.image_tower)
-<<<<<<< HEAD
         return needed
 
     @model_validator(mode="after")
     def sections_agree(self) -> "Experiment":
-        if isinstance(self.encode.clip, TowerClip) and self.data.format != "demo":
-            raise ValueError("encode.clip.kind `towers` learns from the demo set's cut-outs; use `pretrained` here")
         missing = sorted(self.models - set(self.encode.weights))
-=======
-        missing = sorted(needed - set(self.encode.weights))
->>>>>>> msrc
         if missing:
             raise ValueError(f"encode.weights says not where the weights of {', '.join(missing)} come from")
         if self.refine.affinity.kind == "attention" and self.localize.method != "mmcst":

@@ -69,8 +69,10 @@ def test_tables_train_each_variant_once_and_all_trains_none(snakemake: Snakemake
     tables = ("ablation_tokens", "ablation_context", "compare_localizers")
     planned = {table: jobs_of(snakemake(tmp_path, "--dry-run", table, config=DEMO).stdout) for table in tables}
     together = jobs_of(snakemake(tmp_path, "--dry-run", *tables, config=DEMO).stdout)
-    # Four and five rows of three seeds, the last row's first seed being the experiment's own localizer.
+    # Four and five trained rows of three seeds, the last row's first seed being the experiment's own localizer. The row
+    # of local tokens that is read from the full model trains nothing.
     assert planned["ablation_tokens"]["train_variant"] == 4 * 3 - 1
+    assert planned["ablation_tokens"]["make_variant_maps"] == (5 * 3 - 1) * 2
     assert planned["ablation_context"]["train_variant"] == 5 * 3 - 1
     assert planned["ablation_tokens"]["train_localizer"] == planned["ablation_tokens"]["freeze_features"] == 1
     # Four rivals of three seeds, the training-free one once, and the own localizer's other seeds.

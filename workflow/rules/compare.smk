@@ -37,7 +37,7 @@ use rule make_maps as make_variant_maps with:
     input:
         **dataset(),
         index=rules.make_index.output.index,
-        localizer=rules.train_variant.output.localizer,
+        localizer=lambda wildcards: localizer_of(wildcards.variant, int(wildcards.seed)),
     output:
         maps=f"{VARIANT}/maps/{{split}}/{{shard}}.safetensors",
     log:
@@ -123,7 +123,7 @@ rule measure_localizers:
         **dataset(),
         index=f"results/{{experiment}}/data/{experiment.compare.split}.csv",
         localizers=[
-            variant_files("localizer.safetensors", name, seeds_of("compare_localizers", name)[0])
+            localizer_of(name, seeds_of("compare_localizers", name)[0])
             for name in table_rows(experiment, "compare_localizers")
         ],
     output:

@@ -64,6 +64,13 @@ def variant_files(pattern, variant, seed, **wildcards):
     return results(f"localize/{variant_folder(variant, seed)}{pattern}", **wildcards)
 
 
+def localizer_of(variant, seed):
+    """The trained localizer of a variant. Those that differ in how maps are made share one."""
+    trained = VARIANTS[variant].model_copy(update={"maps": OWN.maps})
+    name = next((name for name, settings in VARIANTS.items() if settings == trained), variant)
+    return variant_files("localizer.safetensors", name, seed)
+
+
 def variant_score(variant, seed):
     """The score of a variant's maps."""
     return results(f"evaluate/{variant_folder(variant, seed)}maps-{experiment.compare.split}.json")[0]
