@@ -146,7 +146,7 @@ def results(pattern, **wildcards):
 
 def shards(pattern):
     """An input function: the pattern's files of all shards, of every split of the score; other wildcards as the rule's."""
-    return lambda wildcards: expand(pattern, shard=SHARDS, **{**wildcards, "split": parts_of(wildcards.split)})
+    return lambda wildcards: expand(pattern, **{**wildcards, "split": parts_of(wildcards.split), "shard": SHARDS})
 
 
 def dataset_root(wildcards):
