@@ -62,4 +62,9 @@ class EncodeSettings(Strict):
         description="prompt templates; their embeddings are averaged for each class",
     )
     synonyms: dict[str, tuple[str, ...]] = Field({}, description="class -> names to use in its prompts in place of it")
+    captions: Literal["dataset", "tags"] = Field(
+        "dataset",
+        description="what `localize.language_context` takes for an image's caption: the dataset's own, or a sentence of"
+        " the image's tags, for datasets that have none",
+    )
     batch_size: Count = Field(32, description="images a step")

@@ -133,6 +133,17 @@ def test_a_record_without_caption_is_named(cutout_root: Path) -> None:
         caption_embeddings(clip, [Record("photo3", "a.jpg", "", ("rose",), "train")], batch_size=2, device=CPU)
 
 
+def test_sentences_of_tags_stand_in_for_captions(image_weights: Path) -> None:
+    clip = build_towers(TOWERS, image_weights)
+    untitled = [Record("0", "a.jpg", "", ("rose", "dog"), "train"), Record("1", "b.jpg", "", ("dog",), "train", "Odd.")]
+    said = ["a photo of a rose and a dog.", "a photo of a dog."]
+    titled = [Record(str(n), "a.jpg", "", (), "train", caption) for n, caption in enumerate(said)]
+    ours = caption_embeddings(clip, untitled, source="tags", batch_size=2, device=CPU)
+    expected = caption_embeddings(clip, titled, batch_size=2, device=CPU)
+    for name in ("0", "1"):
+        torch.testing.assert_close(ours[name], expected[name])
+
+
 def test_a_published_architecture_loads_from_a_file(tmp_path: Path) -> None:
     """The path of the paper's CLIP with random weights: no model hub is asked when the config names a file."""
     torch.manual_seed(0)

@@ -101,7 +101,10 @@ rule embed_images:
         mem_mb=memory(6000),
         runtime=240,
     params:
-        settings=settings("encode", only=["clip", "batch_size"]),
+        # What captions are made of changes no embedding of an image.
+        settings=lambda wildcards: settings(
+            "encode", only=["clip", "batch_size", *(["captions"] if wildcards.source == "caption" else [])]
+        ),
         root=dataset_root,
         clip=clip_options,
         code=code_of("stages.encode.embed_images"),
