@@ -115,20 +115,31 @@ def headline_figures(scores: Sequence[Score]) -> list[dict[str, str]]:
     return figures
 
 
+# A word in the names of training curves: what a chart of them shows, and what to make of it.
+CURVES = {
+    "loss": ("loss", ""),
+    "lr": ("learning rate", ""),
+    "entropy": (
+        "entropy of the visual context's attention",
+        "As a share of an even attention's: at 1 every class has the mean patch for its context.",
+    ),
+}
+
+
 def chart_cards(
     scores: Sequence[Score], localizer: Mapping[str, Curve], segmenter: Mapping[str, Curve]
 ) -> list[dict[str, Any]]:
-    """Threshold curve, losses and learning rates; a chart that has nothing to draw is left out."""
+    """Threshold curve, losses, learning rates and the context's entropy; a chart that has nothing to draw is left out."""
     cards = []
     if any(score.sweep for score in scores):
         note = "Dot: best threshold of the split. Square, dashed line: the threshold that makes the pseudo masks."
         cards.append({"title": "Maps at every threshold", "svg": threshold_chart(scores), "note": note})
     for name, curves in (("localizer", localizer), ("segmenter", segmenter)):
-        for kind, words, label in (("loss", ("loss",), "loss"), ("learning rate", ("lr",), "learning rate")):
-            picked = pick_curves(curves, *words)
+        for word, (kind, note) in CURVES.items():
+            picked = pick_curves(curves, word)
             if picked:
                 title = f"Training of the {name}: {kind}"
-                cards.append({"title": title, "svg": curve_chart(picked, title, label=label), "note": ""})
+                cards.append({"title": title, "svg": curve_chart(picked, title, label=kind), "note": note})
     return cards
 
 

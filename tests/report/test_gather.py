@@ -9,7 +9,7 @@ from stages.report.gather import Curve, find_scores, read_curves
 def test_curves_by_name(results):
     curves = read_curves(results / "localize/training.csv")
     assert curves["loss"] == Curve((10, 20), (2.5, 1.5))
-    assert set(curves) == {"loss", "lr", "time"}
+    assert set(curves) == {"loss", "lr", "time", "entropy_text"}
 
 
 def test_what_is_missing_or_broken_is_named(tmp_path):

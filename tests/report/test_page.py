@@ -65,8 +65,8 @@ def test_page_stands_alone(results):
     # Two panels of image, one map, pseudo mask, prediction, truth.
     assert len(checker.images) == 10
     assert all(source.startswith(("data:image/jpeg;base64,", "data:image/png;base64,")) for source in checker.images)
-    # Classes of val, thresholds, then loss and learning rate of both trainings.
-    assert page.count("<svg") == 6
+    # Classes of val, thresholds, then loss, learning rate and the entropy of the context of both trainings (one file).
+    assert page.count("<svg") == 8
 
 
 def test_page_shows_what_was_measured(results):
