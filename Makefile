@@ -8,13 +8,14 @@ READY := $(VENV)/.ready
 IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo upper_bound msrc msrc-tables msrc-folder test test-kills test-slurm docs lint environment
+.PHONY: help demo upper_bound msrc msrc-tables msrc-trials msrc-folder test test-kills test-slurm docs lint environment
 
 help:
 	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
 	@echo "make upper_bound  the same, and the segmenter trained on true masks beside it"
 	@echo "make msrc MSRC=/path/to/folder         the same on real photographs (docs/msrc.md); the page is results/msrc/report/index.html"
 	@echo "make msrc-tables MSRC=/path/to/folder  their ablations and comparisons over seeds"
+	@echo "make msrc-trials MSRC=/path/to/folder  what their settings were chosen by (configs/trials/)"
 	@echo "make test         all tests"
 	@echo "make test-kills   the tiny experiment, killed 28 times, against an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
@@ -44,6 +45,11 @@ msrc: msrc-folder $(READY)
 msrc-tables: msrc-folder $(READY)
 	$(ON_MSRC) -- ablation_tokens ablation_context compare_localizers compare_refiners compare_segmenters
 	@echo "The tables: results/msrc/evaluate/*.md, with pages in results/msrc/report"
+
+# Trials are experiments of their own over configs/msrc.yaml, whose rows stand in them too; the store keeps what they share.
+TRIALS ?= msrc
+msrc-trials: msrc-folder $(READY)
+	$(IN_VENV) snakemake --cores $(CORES) --configfile configs/msrc.yaml configs/trials/$(TRIALS).yaml --config 'data={"root": "$(MSRC)"}' -- compare_localizers
 
 # Said before anything is set up or run. Which of the photographs and masks are missing is said by the index.
 msrc-folder:
