@@ -159,7 +159,8 @@ class Mmcst(TransformerLocalizer):
         self.visual_correlation.start(visual, attended.patches)
         if text:
             self.text_correlation.start(text[0], attended.patches)
-        self.class_scale.fill_(1 / visual.pow(2).mean().sqrt())
+        # The mean of D entries varies sqrt(D) times less than the entries.
+        self.class_scale.fill_(visual.shape[-1] ** 0.5 / visual.pow(2).mean().sqrt())
         self.class_bias.fill_(ABSENT - self.class_scale * visual.mean())
         self.train()
 

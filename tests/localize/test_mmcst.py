@@ -108,7 +108,8 @@ def test_scales_and_biases_start_by_the_first_batch(make_localizer, images: torc
         assert own.maps.var(dim=-1).mean().sqrt().item() == pytest.approx(1, rel=1e-3)
         assert own.scores.mean().item() == pytest.approx(-1.5, abs=1e-3)
     assert output.class_scores.mean().item() == pytest.approx(-1.5, abs=1e-3)
-    assert localizer.class_scale.item() == pytest.approx(1 / output.visual.tokens.pow(2).mean().sqrt().item(), rel=1e-3)
+    width, size = output.visual.tokens.shape[-1], output.visual.tokens.pow(2).mean().sqrt().item()
+    assert localizer.class_scale.item() == pytest.approx(width**0.5 / size, rel=1e-3)
 
 
 def test_a_last_norm_hides_the_class_tokens_from_their_mean(make_localizer, images: torch.Tensor) -> None:
