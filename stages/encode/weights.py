@@ -50,7 +50,7 @@ def load_weights(model: str, source: str) -> StateDict:
 
 
 def _check_timm_name(model: str) -> None:
-    """Raises SettingsError unless timm has the model and, where the name holds a tag (`<model>.<tag>`), such weights."""
+    """Raises SettingsError unless timm has the model and, where its name has a tag (`<model>.<tag>`), such weights."""
     name, _, tag = model.partition(".")
     if not timm.is_model(name):
         raise SettingsError(f"encode.weights: timm has no model {model!r}; see timm.list_models()")
