@@ -8,11 +8,12 @@ READY := $(VENV)/.ready
 IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo upper_bound test test-kills test-slurm docs lint environment
+.PHONY: help demo upper_bound full-size test test-kills test-slurm docs lint environment
 
 help:
 	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
 	@echo "make upper_bound  the same, and the segmenter trained on true masks beside it"
+	@echo "make full-size    the configs of VOC, COCO and OpenImages30k on a few photographs and random weights, each job measured"
 	@echo "make test         all tests"
 	@echo "make test-kills   the tiny experiment, killed 28 times, against an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
@@ -30,6 +31,10 @@ upper_bound: $(READY)
 	$(IN_VENV) snakemake --cores $(CORES) --configfile configs/demo.yaml -- upper_bound
 	@$(IN_VENV) python -c "print(open('results/demo/evaluate/upper_bound.csv').read())"
 	@echo "The page: results/demo/report/upper_bound.html"
+
+# Half an hour and more, 20 GiB of memory at most. What is done is not done again: delete results/full-size first.
+full-size: $(READY)
+	$(IN_VENV) python -m benchmarks.full_run.run --work results/full-size --cores $(CORES)
 
 test: $(READY)
 	$(IN_VENV) python -m pytest

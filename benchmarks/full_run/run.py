@@ -3,7 +3,10 @@
 Overridden are only paths, weights files, epochs, iterations and image counts (`overrides.ALLOWED`, checked before the
 run). Prints each job's time and peak memory; fails where a run fails or a job takes more memory than the limit.
 
-    python -m benchmarks.full_run.run --work results/full-size --json results/full-size/jobs.json
+    python -m benchmarks.full_run.run --work results/full-size
+
+The table is also left in the work folder, as jobs.md and jobs.json. What is done is not done again: delete the folder to
+measure anew.
 """
 
 import argparse
@@ -91,7 +94,6 @@ def run(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--limit", type=float, default=20.0, help="GiB that no job may take")
     parser.add_argument("--cache", type=Path, default=Path(".cache/demo-sources"), help="folder of the demo's packages")
-    parser.add_argument("--json", type=Path, help="file for each job's seconds and GiB")
     args = parser.parse_args(arguments)
     work, started = args.work.resolve(), time.monotonic()
     make_clone(work)
@@ -103,9 +105,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
             faults.append(f"{name}: the run failed; see above")
         found[name] = read_jobs(work / "results" / name / "benchmarks", read_peaks(work, name))
         write_json(work / "jobs.json", {name: as_json(jobs) for name, jobs in found.items()})
-    if args.json:
-        write_json(args.json, {name: as_json(jobs) for name, jobs in found.items()})
-    print("\n".join(markdown(found)))
+    table = "\n".join(markdown(found))
+    (work / "jobs.md").write_text(f"{table}\n", encoding="utf-8")
+    print(table)
     print(f"\n{time.monotonic() - started:.0f} s in all")
     faults += too_large(found, args.limit)
     if faults:

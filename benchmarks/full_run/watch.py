@@ -1,7 +1,7 @@
 """Peak memory of every job of a running workflow.
 
 Snakemake's own benchmarks sample a job twice a minute after its start, and add up what its processes share. Here each
-job is sampled many times a second, as the sum of its processes' proportional set sizes: what processes share is counted
+job is sampled twice a second, as the sum of its processes' proportional set sizes: what processes share is counted
 once.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 PROC = Path("/proc")
-INTERVAL = 0.3  # seconds
+INTERVAL = 0.5  # seconds
 
 
 def job_of(process: Path, logs: Path) -> str | None:
