@@ -105,6 +105,8 @@ def features_name(settings: LocalizeSettings) -> str | None:
     content = [backbone.strides, backbone.views, training.crop, training.crop_area]
     if isinstance(backbone, CnnBackbone) and backbone.output_stride != 32:
         content.append(backbone.output_stride)
+    if training.interpolation != "bilinear" or training.randaugment or training.erasing:
+        content.append([training.interpolation, training.randaugment, training.erasing])
     return f"{backbone.model}-{_hash(content)}"
 
 

@@ -119,6 +119,7 @@ def made_up_datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lists = folder / "datasets/VOC2012/ImageSets/Segmentation"
     lists.mkdir(parents=True)
     (lists / "train.txt").write_text("2007_000032\n")
+    (folder / "datasets/res38_cls.pth").touch()
     return folder
 
 

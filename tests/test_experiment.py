@@ -11,7 +11,16 @@ from mmseg.datasets import COCOStuffDataset
 
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment, section_json
-from stages.settings import DataSettings, EncodeSettings, LocalizeSettings, PretrainedClip, VitBackbone
+from stages.settings import (
+    DataSettings,
+    EncodeSettings,
+    LearnedAffinity,
+    LocalizerTraining,
+    LocalizeSettings,
+    PretrainedClip,
+    VitBackbone,
+)
+from stages.variants import all_variants
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
 
@@ -77,13 +86,58 @@ def test_full_configs_have_the_encoders_and_the_training_of_the_paper(name: str)
     path = Path(__file__).parents[1] / f"configs/{name}.yaml"
     experiment = read_experiment(yaml.safe_load(path.read_text()), source=path.name)
     assert experiment.encode.clip == PretrainedClip(model="ViT-B-16", pretrained="openai")
-    assert experiment.localize.backbone == VitBackbone(model="vit_base_patch16_224.dino", tokens_from_block=0)
+    assert experiment.localize.backbone == VitBackbone(model="vit_base_patch16_224.dino", drop_path=0.1)
     assert (experiment.localize.method, experiment.localize.correlation) == ("mmcst", "dot")
     assert experiment.localize.language_context == "image_contrastive"
-    assert experiment.localize.training.crop == 224
+    training = experiment.localize.training
+    # MCTformer's public code (main.py and datasets.py): timm's defaults of DeiT, rate 5e-4 for a batch of 512.
+    assert training == LocalizerTraining(
+        **{"crop": 224, "crop_area": (0.08, 1.0), "interpolation": "bicubic", "randaugment": 9, "erasing": 0.25},
+        **{"epochs": 60, "warmup_epochs": 5, "batch_size": 64, "learning_rate": 5e-4 * 64 / 512, "final_rate": 1e-5},
+        **{"weight_decay": 0.05, "gradient_clip": None, "workers": training.workers},
+    )
+    maps = experiment.localize.maps
+    assert (maps.attention_blocks, maps.affinity_blocks) == (3, None)
+    assert maps.class_attention
+    assert maps.patch_affinity
     head = path.read_text().split("\nexperiment:")[0]
     assert "not measured" in head
     assert "Not yet reproduced here." in head
+
+
+@pytest.mark.parametrize(("name", "images"), [("voc12", 10_582), ("coco14", 82_081)])
+def test_full_configs_refine_and_segment_as_mctformers_code_does(name: str, images: int) -> None:
+    path = Path(__file__).parents[1] / f"configs/{name}.yaml"
+    experiment = read_experiment(yaml.safe_load(path.read_text()), source=path.name)
+    assert experiment.data.expected["train"] == images
+    affinity = experiment.refine.affinity
+    assert isinstance(affinity, LearnedAffinity)
+    assert (affinity.backbone, affinity.sure_powers) == ("resnet38", (1, 12))
+    rates = (affinity.training.learning_rate, affinity.training.backbone_rate, affinity.training.epochs)
+    assert rates == (0.1, 0.1, 5)
+    assert (experiment.refine.walk.beta, experiment.refine.walk.doublings) == (8, 6)
+    assert experiment.refine.crf.iterations == 0
+    segment = experiment.segment
+    assert (segment.model, segment.backbone, segment.crop) == ("deeplabv1_mctformer", "resnet38", 321)
+    assert (segment.optimizer, segment.momentum, segment.weight_decay) == ("sgd", 0, 0)
+    assert (segment.learning_rate, segment.learning_rate * segment.backbone_rate) == (7e-3, pytest.approx(7e-4))
+    assert segment.iterations == 30 * (images // segment.batch_size)
+    assert (segment.test_fusion, segment.test_flip, len(segment.test_scales)) == ("max", False, 5)
+    crf = segment.test_crf
+    assert crf is not None
+    assert (crf.bilateral_position, crf.bilateral_colour, crf.bilateral_weight) == (83, 5, 3)
+    assert (crf.gaussian_position, crf.gaussian_weight, crf.iterations) == (4, 3, 10)
+
+
+def test_voc12_has_both_of_mctformers_localizers_as_its_code_trains_them() -> None:
+    path = Path(__file__).parents[1] / "configs/voc12.yaml"
+    experiment = read_experiment(yaml.safe_load(path.read_text()), source=path.name)
+    v2, plus = (all_variants(experiment)[f"mctformer_{version}"] for version in ("v2", "plus"))
+    assert v2.training == experiment.localize.training
+    assert (plus.training.crop, plus.training.batch_size, plus.training.epochs) == (448, 32, 45)
+    assert plus.training.learning_rate == pytest.approx(5e-4 * 32 / 512)
+    assert (v2.maps.attention_blocks, plus.maps.attention_blocks) == (3, None)
+    assert all(isinstance(own.backbone, VitBackbone) and own.backbone.drop_path == 0.1 for own in (v2, plus))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +243,10 @@ def test_attention_of_another_localizer_is_refused() -> None:
     ("overrides", "message"),
     [
         ({"walk": {"bta": 3}}, "x.walk.bta: no such setting (given: 3); did you mean `compare.refiners.x.walk.beta`?"),
-        ({"crf": "psaa"}, "x.crf: no set of CRF values has this name; there are psa, deeplab, irn (given: 'psaa')"),
+        (
+            {"crf": "psaa"},
+            "x.crf: no set of CRF values has this name; there are psa, deeplab, irn, mctformer (given: 'psaa')",
+        ),
         ({"affinity": {"kind": "learned"}}, "x: encode.weights says not where the weights of resnet38 come from"),
     ],
 )

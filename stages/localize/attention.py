@@ -1,8 +1,7 @@
 """Transformer blocks run over [class tokens; patches], with the means of their attention that maps are made from.
 
-Blocks whose attention nobody asks for run as timm's own, with fused attention. Of the others only two parts are kept,
-summed up as the blocks go: class tokens to patches, and, where asked for, patches to patches. No [heads, N, N] array
-outlives its head.
+Blocks whose attention nobody asks for run as timm's own, with fused attention. Of the others only what is asked for is
+kept, summed up as the blocks go: class tokens to patches, patches to patches. No [heads, N, N] array outlives its head.
 """
 
 from collections.abc import Iterable
@@ -14,16 +13,23 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from stages.settings import MapSettings
+
 
 @dataclass(frozen=True)
 class Attention:
-    """What is asked for: the mean over heads and the last `blocks` blocks (0: none), patches to patches or not."""
+    """What is asked for: means over heads and over the last so many blocks, those that there are; 0: none.
 
-    blocks: int = 0
-    patches: bool = False
+    classes: blocks of the attention of class tokens to patches.  patches: of that of patches to patches.
+    """
+
+    classes: int = 0
+    patches: int = 0
 
 
 NO_ATTENTION = Attention()
+ALL_BLOCKS = 10**6  # more than any transformer has
+USUAL_BLOCKS = 3  # MCTformer V2's
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,14 @@ class Attended:
     patch_attention: Tensor | None
 
 
+def wanted_attention(maps: MapSettings, *, classes: bool, usual: int = USUAL_BLOCKS) -> Attention:
+    """The attention that `maps` asks for; class attention over `usual` blocks where `attention_blocks` is left out."""
+    return Attention(
+        classes=(maps.attention_blocks or usual) if classes else 0,
+        patches=(maps.affinity_blocks or ALL_BLOCKS) if maps.patch_affinity else 0,
+    )
+
+
 def run_blocks(
     blocks: Iterable[Any],
     norm: Any,
@@ -55,17 +69,16 @@ def run_blocks(
     blocks = list(blocks)
     count = len(class_tokens)
     tokens = torch.cat((class_tokens.expand(len(patches), -1, -1), patches), dim=1)
-    asked = min(attention.blocks, len(blocks))
     kept: list[Tensor] = []
     class_sum, patch_sum = None, None
-    for position, block in enumerate(blocks):
-        if position < len(blocks) - asked:
+    for left, block in zip(range(len(blocks), 0, -1), blocks, strict=True):
+        classes_too, patches_too = left <= attention.classes, left <= attention.patches
+        if not (classes_too or patches_too):
             tokens = block(tokens)
         else:
-            tokens, of_classes, of_patches = attend(block, tokens, count, patches=attention.patches)
-            class_sum = of_classes if class_sum is None else class_sum + of_classes
-            if of_patches is not None:
-                patch_sum = of_patches if patch_sum is None else patch_sum.add_(of_patches)
+            tokens, of_classes, of_patches = attend(block, tokens, count, classes=classes_too, patches=patches_too)
+            class_sum = _add(class_sum, of_classes)
+            patch_sum = _add(patch_sum, of_patches)
         if each_block:
             kept.append(tokens[:, :count])
     tokens = norm(tokens)
@@ -73,21 +86,31 @@ def run_blocks(
         class_tokens=tokens[:, :count],
         patches=tokens[:, count:],
         each_block=torch.stack(kept) if each_block else None,
-        class_attention=None if class_sum is None else class_sum / asked,
-        patch_attention=None if patch_sum is None else patch_sum / asked,
+        class_attention=None if class_sum is None else class_sum / min(attention.classes, len(blocks)),
+        patch_attention=None if patch_sum is None else patch_sum / min(attention.patches, len(blocks)),
     )
 
 
-def attend(block: Any, tokens: Tensor, count: int, *, patches: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+def _add(total: Tensor | None, more: Tensor | None) -> Tensor | None:
+    """Their sum in the memory of the first: an array [B, N, N] for each block would be many times the features."""
+    if total is None or more is None:
+        return more if total is None else total
+    return total.add_(more)
+
+
+def attend(
+    block: Any, tokens: Tensor, count: int, *, classes: bool, patches: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """A timm block's output with its attention, averaged over heads.
 
     Args:
         block: timm's pre-norm Block.
         tokens: [B, count + N, D], the class tokens first.
-        patches: whether patch-to-patch attention is wanted.
+        classes, patches: which attention is wanted.
 
     Returns:
-        The block's output [B, count + N, D], class-to-patch attention [B, count, N], patch-to-patch [B, N, N] or None.
+        The block's output [B, count + N, D], class-to-patch attention [B, count, N] and patch-to-patch [B, N, N], each
+        None where it is not wanted.
     """
     layer = block.attn
     normed = block.norm1(tokens)
@@ -95,20 +118,11 @@ def attend(block: Any, tokens: Tensor, count: int, *, patches: bool) -> tuple[Te
         layer.qkv(normed), "b m (three h d) -> three b h m d", three=3, h=layer.num_heads
     ).unbind(0)
     query, key = layer.q_norm(query), layer.k_norm(key)
-    class_attention = torch.softmax(query[:, :, :count] @ key.mT * layer.scale, dim=-1).mean(dim=1)[..., count:]
-    patch_attention = None
+    class_attention, patch_attention = None, None
+    if classes:
+        class_attention = torch.softmax(query[:, :, :count] @ key.mT * layer.scale, dim=-1).mean(dim=1)[..., count:]
     if patches:
-        heads = []
-        for head in range(layer.num_heads):
-            weights = torch.softmax(query[:, head] @ key[:, head].mT * layer.scale, dim=-1)
-            heads.append(weights @ value[:, head])
-            between = weights[:, count:, count:]
-            patch_attention = (
-                between / layer.num_heads
-                if patch_attention is None
-                else (patch_attention.add_(between, alpha=1 / layer.num_heads))
-            )
-        attended = torch.stack(heads, dim=1)
+        attended, patch_attention = _head_by_head(query, key, value, count=count, scale=layer.scale)
     else:
         attended = F.scaled_dot_product_attention(query, key, value)
     merged = layer.norm(rearrange(attended, "b h m d -> b m (h d)"))
@@ -117,3 +131,18 @@ def attend(block: Any, tokens: Tensor, count: int, *, patches: bool) -> tuple[Te
     tokens = tokens + block.drop_path1(block.ls1(layer.proj_drop(layer.proj(merged))))
     tokens = tokens + block.drop_path2(block.ls2(block.mlp(block.norm2(tokens))))
     return tokens, class_attention, patch_attention
+
+
+def _head_by_head(query: Tensor, key: Tensor, value: Tensor, *, count: int, scale: float) -> tuple[Tensor, Tensor]:
+    """Attended values [B, heads, M, d] of query, key and value of this shape, and the attention of the tokens from
+    `count` on to each other, [B, M - count, M - count], the mean over heads; one head's M x M array at a time."""
+    attended: list[Tensor] = []
+    between: Tensor | None = None
+    heads = query.shape[1]
+    for head in range(heads):
+        weights = torch.softmax(query[:, head] @ key[:, head].mT * scale, dim=-1)
+        attended.append(weights @ value[:, head])
+        own = weights[:, count:, count:]
+        between = own / heads if between is None else between.add_(own, alpha=1 / heads)
+    assert between is not None  # there is a head
+    return torch.stack(attended, dim=1), between

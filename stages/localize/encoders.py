@@ -56,7 +56,15 @@ class VitEncoder(Encoder):
 
     def __init__(self, settings: VitBackbone, weights: Mapping[str, Tensor] | None) -> None:
         super().__init__()
-        vit: Any = timm.create_model(settings.model, pretrained=False, num_classes=0, dynamic_img_size=True)
+        size: dict[str, Any] = {"img_size": settings.image_size} if settings.image_size else {}
+        vit: Any = timm.create_model(
+            settings.model,
+            pretrained=False,
+            num_classes=0,
+            dynamic_img_size=True,
+            drop_path_rate=settings.drop_path,
+            **size,
+        )
         if not hasattr(vit, "blocks") or not hasattr(vit, "pos_embed"):
             raise SettingsError(f"localize.backbone.model: {settings.model} is no plain ViT of timm")
         if settings.tokens_from_block >= len(vit.blocks):
@@ -65,7 +73,7 @@ class VitEncoder(Encoder):
                 f" {len(vit.blocks)} blocks, counted from 0"
             )
         if weights is not None:
-            vit.load_state_dict({name: weights[name] for name in vit.state_dict()})
+            vit.load_state_dict(_on_its_grid({name: weights[name] for name in vit.state_dict()}, vit))
         self.pyramid = None
         self.width = vit.embed_dim
         self.stride = vit.patch_embed.patch_size[0]
@@ -84,6 +92,11 @@ class VitEncoder(Encoder):
                 part.requires_grad_(False)
             self.position.requires_grad_(False)
             self.prefix.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "VitEncoder":
+        super().train(mode)
+        self.frozen.eval()  # no branch is left out of blocks that don't learn
+        return self
 
     def start_token(self) -> Tensor:
         """The pretrained [CLS] token with its position, [D]: the start of every visual class token."""
@@ -162,6 +175,15 @@ class HybridEncoder(Encoder):
             self.position, new_size=list(grid), old_size=list(POSITION_GRID), num_prefix_tokens=0
         )
         return rearrange(reduced, "b d rows columns -> b (rows columns) d") + position, grid
+
+
+def _on_its_grid(weights: dict[str, Tensor], vit: Any) -> dict[str, Tensor]:
+    """The weights with their positions interpolated to the ViT's own grid of patches."""
+    prefix = 0 if vit.no_embed_class else vit.num_prefix_tokens
+    position = resample_abs_pos_embed(
+        weights["pos_embed"], new_size=list(vit.patch_embed.grid_size), num_prefix_tokens=prefix
+    )
+    return weights | {"pos_embed": position}
 
 
 def build_encoder(settings: LocalizeSettings, weights: Mapping[str, Tensor] | None) -> Encoder:

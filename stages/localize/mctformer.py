@@ -1,7 +1,8 @@
 """MCTformer: one class token a class, whose attention to patches is multiplied with the patches' own class maps.
 
 Sources: Xu et al., Multi-class Token Transformer for Weakly Supervised Semantic Segmentation, CVPR 2022 (V2); Xu et
-al., MCTformer+: Multi-Class Token Transformer for Weakly Supervised Semantic Segmentation, TPAMI 2024 (plus).
+al., MCTformer+: Multi-Class Token Transformer for Weakly Supervised Semantic Segmentation, TPAMI 2024 (plus). The
+numbers of blocks and the square root are those of their public code.
 """
 
 import torch
@@ -9,7 +10,15 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks
+from stages.localize.attention import (
+    ALL_BLOCKS,
+    NO_ATTENTION,
+    USUAL_BLOCKS,
+    Attended,
+    Attention,
+    run_blocks,
+    wanted_attention,
+)
 from stages.localize.localizer import Located, StateDict
 from stages.localize.tokens import class_token_contrast, global_weighted_ranking_pooling
 from stages.localize.transformer import TransformerLocalizer
@@ -19,7 +28,8 @@ from stages.settings import LocalizeSettings, MapSettings
 class Mctformer(TransformerLocalizer):
     """A transformer with a class token for each class, and a 3 x 3 convolution from patch tokens to class maps.
 
-    V2 pools these maps by their mean. Plus pools them by ranking and keeps the class tokens of an image apart.
+    V2 pools these maps by their mean. Plus pools them by ranking, keeps the class tokens of an image apart, and takes
+    the square root of maps times attention, of which it has the mean over all blocks.
     """
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
@@ -55,7 +65,7 @@ class Mctformer(TransformerLocalizer):
             "loss_patch_maps": F.multilabel_soft_margin_loss(self._pool(maps), labels),
         }
         if attended.each_block is not None:
-            contrast = class_token_contrast(attended.each_block.float())
+            contrast = class_token_contrast(attended.each_block.float(), labels)
             losses["loss_contrast"] = self.settings.mctformer.contrast_weight * contrast
         return losses
 
@@ -66,15 +76,17 @@ class Mctformer(TransformerLocalizer):
         return values.mean(dim=-1)
 
     def locate(self, images: Tensor, settings: MapSettings) -> Located:
-        """ReLU of the patch maps times class-to-patch attention of the last blocks, smoothed by patch attention where
-        `patch_affinity` asks for it."""
-        attention = Attention(settings.attention_blocks, patches=settings.patch_affinity)
-        maps, class_scores, attended = self(images, attention=attention)
+        """ReLU of the patch maps times class-to-patch attention of the last blocks (plus: the square root of it),
+        smoothed by patch attention where `patch_affinity` asks for it."""
+        usual = ALL_BLOCKS if self.plus else USUAL_BLOCKS
+        maps, class_scores, attended = self(images, attention=wanted_attention(settings, classes=True, usual=usual))
         assert attended.class_attention is not None  # asked for
         rows, columns = maps.shape[-2:]
         patch_maps = torch.relu(maps.float())
         class_attention = attended.class_attention.float()
         fused = patch_maps.flatten(2) * class_attention
+        if self.plus:
+            fused = fused.sqrt()
         if attended.patch_attention is not None:
             fused = fused @ attended.patch_attention.float().mT
         kinds = {"patch maps": patch_maps, "class attention": class_attention.unflatten(-1, (rows, columns))}

@@ -11,7 +11,7 @@ from einops import rearrange
 from timm.layers import Mlp
 from torch import Tensor, nn
 
-from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks
+from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks, wanted_attention
 from stages.localize.encoders import Grid
 from stages.localize.localizer import Located, StateDict
 from stages.localize.ranks import over_all_ranks
@@ -156,12 +156,11 @@ class Mmcst(TransformerLocalizer):
 
     def locate(self, images: Tensor, settings: MapSettings) -> Located:
         """ReLU of each kind's maps, times its class-to-patch attention and smoothed by patch attention where asked."""
-        wanted = settings.attention_blocks if settings.class_attention or settings.patch_affinity else 0
-        output = self(images, attention=Attention(wanted, patches=settings.patch_affinity))
+        output = self(images, attention=wanted_attention(settings, classes=settings.class_attention))
         kinds = {"visual": torch.relu(output.visual.maps).float()}
         if output.text is not None:
             kinds["text"] = torch.relu(output.text.maps).float()
-        if settings.class_attention and output.class_attention is not None:
+        if output.class_attention is not None:
             attention = output.class_attention.float().chunk(len(kinds), dim=1)
             kinds = {name: maps * own for (name, maps), own in zip(kinds.items(), attention, strict=True)}
         if output.patch_attention is not None:

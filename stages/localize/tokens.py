@@ -74,18 +74,20 @@ def contrastive_loss(predicted: Tensor, embeddings: Tensor, temperature: float) 
     return F.cross_entropy(similarity, torch.arange(len(similarity), device=similarity.device))
 
 
-def class_token_contrast(tokens: Tensor) -> Tensor:
-    """Keeps class tokens apart: cross-entropy of their cosines with each other against the identity.
+def class_token_contrast(tokens: Tensor, labels: Tensor) -> Tensor:
+    """Keeps an image's own class tokens apart from all others: cross-entropy of cosines against the identity.
 
-    Source: Xu et al., MCTformer+, the contrastive-class-token loss.
+    Source: Xu et al., MCTformer+, the contrastive-class-token loss; the mean over the image's own classes is its public
+    code's. An image without tags counts as 0.
 
     Args:
         tokens: class tokens after each block, [blocks, B, C, D].
+        labels: tags, [B, C] in {0, 1}.
 
     Returns:
-        The mean over blocks, images and classes, a scalar.
+        The mean over each image's own classes, then over blocks and images, a scalar.
     """
-    directions = F.normalize(tokens, dim=-1).flatten(0, 1)
-    cosines = directions @ directions.mT  # [blocks * B, C, C]
-    classes = torch.arange(cosines.shape[-1], device=cosines.device).expand(len(cosines), -1)
-    return F.cross_entropy(cosines, classes)
+    directions = F.normalize(tokens, dim=-1)
+    surprise = -torch.log_softmax(directions @ directions.mT, dim=-1).diagonal(dim1=-2, dim2=-1)  # [blocks, B, C]
+    own = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
+    return (surprise * own).sum(dim=-1).mean()

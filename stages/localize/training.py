@@ -15,6 +15,8 @@ from stages.training import runner_defaults
 
 log = logging.getLogger(__name__)
 
+FINAL_SHARE = 0.01  # of the peak rate, where the settings name no final one
+
 
 def train_localizer(
     objective: LocalizerObjective, dataset: Dataset, settings: LocalizerTraining, *, seed: int, work: Path, resume: bool
@@ -40,7 +42,7 @@ def train_localizer(
         train_dataloader=loader,
         train_cfg={"by_epoch": True, "max_epochs": settings.epochs},
         optim_wrapper=optimizer_settings(objective, settings),
-        param_scheduler=_schedule(settings, steps, warmup),
+        param_scheduler=schedule(settings, steps, warmup),
         resume=resume,
         launcher="pytorch" if ranks() > 1 else "none",
         cfg={} if torch.cuda.is_available() else {"model_wrapper_cfg": CPU_WRAPPER},
@@ -64,16 +66,18 @@ def optimizer_settings(objective: LocalizerObjective, settings: LocalizerTrainin
                 for part, factor in objective.localizer.learning_rates().items()
             },
         },
-        "clip_grad": {"max_norm": 1.0},
+        "clip_grad": {"max_norm": settings.gradient_clip} if settings.gradient_clip else None,
     }
 
 
-def _schedule(settings: LocalizerTraining, steps: int, warmup: int) -> list[dict[str, Any]]:
-    """Linear warm-up, then a cosine to nearly nothing, both by step."""
+def schedule(settings: LocalizerTraining, steps: int, warmup: int) -> list[dict[str, Any]]:
+    """Linear warm-up, then a cosine to the final rate, both by step."""
     total = settings.epochs * steps
+    # As a share, so that parts with a rate of their own keep their share of it.
+    final = FINAL_SHARE if settings.final_rate is None else settings.final_rate / settings.learning_rate
     cosine = {
         "type": "CosineAnnealingLR", "by_epoch": False, "begin": warmup, "end": total,
-        "T_max": max(1, total - warmup), "eta_min_ratio": 0.01,
+        "T_max": max(1, total - warmup), "eta_min_ratio": final,
     }  # fmt: skip
     # mmengine's linear warm-up reaches the full rate one step before its end, so over a single step it never does.
     if warmup < 2:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks
+from stages.localize.attention import ALL_BLOCKS, NO_ATTENTION, Attended, Attention, run_blocks
 from stages.localize.encoders import Grid
 from stages.localize.localizer import Located, StateDict
 from stages.localize.transformer import TransformerLocalizer
@@ -40,7 +40,7 @@ class TsCam(TransformerLocalizer):
 
     def locate(self, images: Tensor, settings: MapSettings) -> Located:
         """ReLU of the semantic maps times the class token's attention, the mean over all heads and blocks."""
-        semantic, attended, (rows, columns) = self(images, attention=Attention(len(self.encoder.blocks)))
+        semantic, attended, (rows, columns) = self(images, attention=Attention(classes=ALL_BLOCKS))
         assert attended.class_attention is not None  # asked for
         attention = rearrange(
             attended.class_attention.float(), "b one (rows columns) -> b one rows columns", rows=rows, columns=columns

@@ -17,17 +17,33 @@ from stages.settings import LocalizerTraining
 Statistics = tuple[Sequence[float], Sequence[float]]
 
 
+# timm's RandAugment draws two changes for each image and makes each of them half the time (Cubuk et al., NeurIPS 2020,
+# draw two and make both). Its strength goes up to 10, so that of torchvision has that many steps.
+CHANGES = 2
+CHANGE_SHARE = 0.5
+STRONGEST = 10
+# Of random erasing: share of the crop's area and least ratio of the rectangle's sides (Zhong et al., AAAI 2020).
+ERASED_AREA = (0.02, 1 / 3)
+ERASED_RATIO = (0.3, 1 / 0.3)
+
+
 def training_transform(settings: LocalizerTraining, statistics: Statistics) -> v2.Compose:
-    """A random crop, mirrored half the time, normalised: [3, crop, crop] float32."""
-    return v2.Compose(
-        [
-            v2.RandomResizedCrop(settings.crop, scale=settings.crop_area, antialias=True),
-            v2.RandomHorizontalFlip(),
-            v2.PILToTensor(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(*statistics),
-        ]
-    )
+    """A random crop of a PIL image, mirrored half the time, changed by RandAugment, normalised, in part erased:
+    [3, crop, crop] float32."""
+    interpolation = v2.InterpolationMode(settings.interpolation)
+    steps: list[v2.Transform] = [
+        v2.RandomResizedCrop(settings.crop, scale=settings.crop_area, interpolation=interpolation, antialias=True),
+        v2.RandomHorizontalFlip(),
+    ]
+    if settings.randaugment:
+        fill = [round(255 * mean) for mean in statistics[0]]
+        change = v2.RandAugment(1, settings.randaugment, STRONGEST + 1, interpolation=interpolation, fill=fill)
+        steps += [v2.RandomApply([change], p=CHANGE_SHARE)] * CHANGES
+    steps += [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(*statistics)]
+    if settings.erasing:
+        # After the norm, so that the noise has the deviation of images.
+        steps.append(v2.RandomErasing(settings.erasing, scale=ERASED_AREA, ratio=ERASED_RATIO, value="random"))
+    return v2.Compose(steps)
 
 
 def multi_hot(records: Sequence[Record], classes: Sequence[str]) -> Tensor:

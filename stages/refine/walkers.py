@@ -80,7 +80,7 @@ class AttentionWalker:
         pixels = transforms.to_dtype(transforms.pil_to_tensor(resized), torch.float32, scale=True)
         images = transforms.normalize(pixels[None].to(self.device), *map(list, self.localizer.statistics))
         with torch.inference_mode(), autocast(self.device):
-            output = self.localizer(images, attention=Attention(self.blocks, patches=True))
+            output = self.localizer(images, attention=Attention(patches=self.blocks))
         grid, attention = output.grid, output.patch_attention[0].float()
         transitions = dense_transitions(attention, beta=self.settings.walk.beta)
         walked = []

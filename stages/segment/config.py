@@ -13,18 +13,18 @@ from stages.settings import SegmentSettings
 from stages.training import runner_defaults
 
 POLY_POWER = 0.9
-SGD_MOMENTUM = 0.9
 LOG_EVERY = 10
 
 
 def train_pipeline(settings: SegmentSettings, classes: int) -> list[dict[str, Any]]:
-    """Loading, random scale, crop, mirror and colours. Colours come after the crop, where there are fewest pixels."""
+    """Loading, random scale, crop, mirror, and colours where asked: after the crop, where there are fewest pixels."""
+    colours = [{"type": "PhotoMetricDistortion"}] if settings.colours else []
     return [
         {"type": "LoadImageAndMask", "classes": classes + 1},
         {"type": "RandomScale", "scales": settings.scales},
         {"type": "RandomCrop", "crop_size": (settings.crop, settings.crop)},
         {"type": "RandomFlip", "prob": 0.5},
-        {"type": "PhotoMetricDistortion"},
+        *colours,
         {"type": "PackSegInputs"},
     ]
 
@@ -43,7 +43,7 @@ def optimizer(settings: SegmentSettings) -> dict[str, Any]:
     """AdamW or SGD; a lower rate for the backbone, no decay of norms and biases."""
     rate = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
-        inner: dict[str, Any] = {"type": "SGD", **rate, "momentum": SGD_MOMENTUM}
+        inner: dict[str, Any] = {"type": "SGD", **rate, "momentum": settings.momentum}
     else:
         # One pass over all parameters instead of ten; 4 % of a CPU step otherwise goes into the optimizer.
         inner = {"type": "AdamW", **rate, "fused": True}

@@ -1,4 +1,4 @@
-"""Decoders that mmsegmentation has not: DeepLab's first two."""
+"""Decoders that mmsegmentation has not: DeepLab's first two, and MCTformer's form of the first."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.functional import relu
 
 
 @MODELS.register_module()
@@ -50,3 +51,22 @@ class LargeFOVHead(BaseDecodeHead):
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Features [B, channels, rows, columns], the one at `in_index` -> scores [B, labels, rows, columns]."""
         return self.cls_seg(self.fc7(self.fc6(self._transform_inputs(inputs))))
+
+
+@MODELS.register_module()
+class TwoAtrousHead(BaseDecodeHead):
+    """MCTformer's form of DeepLabV1: two 3 x 3 atrous convolutions, ReLU between them, no batch norm.
+
+    Source: the public program of Xu et al., CVPR 2022.
+    """
+
+    def __init__(self, *, dilation: int, **options: Any) -> None:
+        super().__init__(**options)
+        field = {"kernel_size": 3, "padding": dilation, "dilation": dilation}
+        self.hidden = nn.Conv2d(self.in_channels, self.channels, **field)
+        self.conv_seg = nn.Conv2d(self.channels, self.out_channels, **field)
+        self.init_cfg = {"type": "Xavier", "layer": "Conv2d", "distribution": "uniform"}
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Features [B, channels, rows, columns], the one at `in_index` -> scores [B, labels, rows, columns]."""
+        return self.cls_seg(relu(self.hidden(self._transform_inputs(inputs))))

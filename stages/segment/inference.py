@@ -21,13 +21,14 @@ WINDOW_STEP = 2 / 3
 
 @torch.inference_mode()
 def class_probabilities(model: ChannelsLastEncoderDecoder, image: Tensor, settings: SegmentSettings) -> Tensor:
-    """Softmax scores averaged over `test_scales` and, with `test_flip`, the mirrored image.
+    """Softmax scores over `test_scales` and, with `test_flip`, the mirrored image: their mean, or the largest of each
+    label's, divided by their sum.
 
     image: [3, rows, columns] RGB 0..255, on the model's device. Returns [background and classes, rows, columns].
     """
     size = image.shape[1:]
     normalised = ((image.float() - model.data_preprocessor.mean) / model.data_preprocessor.std)[None]
-    total = torch.zeros(model.num_classes, *size, device=image.device)
+    fused = torch.zeros(model.num_classes, *size, device=image.device)
     for scale in settings.test_scales:
         scaled_size = [max(1, round(side * scale)) for side in size]
         scaled = interpolate(normalised, scaled_size, mode="bilinear", align_corners=False, antialias=True)
@@ -37,8 +38,11 @@ def class_probabilities(model: ChannelsLastEncoderDecoder, image: Tensor, settin
         scores = logits.float().softmax(dim=1)
         if settings.test_flip:
             scores = torch.stack([scores[0], scores[1].flip(-1)])
-        total += interpolate(scores, size, mode="bilinear", align_corners=False).mean(dim=0)
-    return total / len(settings.test_scales)
+        scores = interpolate(scores, size, mode="bilinear", align_corners=False)
+        fused = (
+            torch.maximum(fused, scores.amax(dim=0)) if settings.test_fusion == "max" else fused + scores.mean(dim=0)
+        )
+    return fused / fused.sum(dim=0)
 
 
 def logits_of(model: ChannelsLastEncoderDecoder, views: Tensor, window: int | None) -> Tensor:

@@ -22,7 +22,7 @@ from stages.training import fingerprint_of, prepare_work, write_curves
 # Settings that training does not depend on (or, of the model, not beside `--model`): when only they change, the
 # finished weights are still right.
 NOT_TRAINED_BY = (
-    *("workers", "checkpoint_every", "test_scales", "test_flip", "test_window", "test_crf", "predict"),
+    *("workers", "checkpoint_every", "test_scales", "test_flip", "test_fusion", "test_window", "test_crf", "predict"),
     *(
         "model",
         "backbone",

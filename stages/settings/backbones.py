@@ -12,8 +12,17 @@ class VitBackbone(Strict):
 
     kind: Literal["vit"] = "vit"
     model: str = Field("vit_base_patch16_224.dino", description="timm ViT")
+    image_size: Count | None = Field(
+        None,
+        description="side of the image, pixels, whose patches have a learned position each; for other sizes these are"
+        " interpolated; left out: the model's own",
+    )
     tokens_from_block: Annotated[int, Field(ge=0)] = Field(
         0, description="block at which class tokens enter; blocks before it are frozen"
+    )
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="share of training images for which the last block's branches are left out; less for those before",
     )
     last_norm: bool = Field(
         False,

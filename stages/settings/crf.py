@@ -19,16 +19,19 @@ class CrfSettings(Strict):
     gaussian_weight: Annotated[float, Field(ge=0)] = Field(3.0, description="weight of the smoothness kernel")
 
 
-# What three published programs use: PSA (Ahn and Kwak, CVPR 2018), DeepLab (Chen et al., TPAMI 2018) as its PyTorch
-# versions have it, and IRN (Ahn et al., CVPR 2019).
+# What four published programs use: PSA (Ahn and Kwak, CVPR 2018), DeepLab (Chen et al., TPAMI 2018) as its PyTorch
+# versions have it, IRN (Ahn et al., CVPR 2019), and MCTformer (Xu et al., CVPR 2022) on predictions.
 CRF_SETS: Mapping[str, CrfSettings] = {
     "psa": CrfSettings(bilateral_position=80, bilateral_colour=13),
     "deeplab": CrfSettings(
         bilateral_position=67, bilateral_colour=3, bilateral_weight=4, gaussian_position=1, gaussian_weight=3
     ),
     "irn": CrfSettings(),
+    "mctformer": CrfSettings(
+        bilateral_position=83, bilateral_colour=5, bilateral_weight=3, gaussian_position=4, gaussian_weight=3
+    ),
 }
-CrfName = Literal["psa", "deeplab", "irn"]
+CrfName = Literal["psa", "deeplab", "irn", "mctformer"]
 
 
 def _named(value: Any) -> Any:

@@ -34,8 +34,9 @@ class Experiment(Strict):
     compare: CompareSettings = CompareSettings()
     report: ReportSettings = ReportSettings()
 
-    @model_validator(mode="after")
-    def sections_agree(self) -> "Experiment":
+    @property
+    def models(self) -> set[str]:
+        """The models whose pretrained weights the experiment starts from; CLIP's own apart."""
         needed = {self.segment.backbone}
         if self.localize.method != "clip":
             needed.add(self.localize.backbone.model)
@@ -43,9 +44,13 @@ class Experiment(Strict):
             needed.add(self.refine.affinity.backbone)
         if isinstance(self.encode.clip, TowerClip):
             needed.add(self.encode.clip.image_tower)
-            if self.data.format != "demo":
-                raise ValueError("encode.clip.kind `towers` learns from the demo set's cut-outs; use `pretrained` here")
-        missing = sorted(needed - set(self.encode.weights))
+        return needed
+
+    @model_validator(mode="after")
+    def sections_agree(self) -> "Experiment":
+        if isinstance(self.encode.clip, TowerClip) and self.data.format != "demo":
+            raise ValueError("encode.clip.kind `towers` learns from the demo set's cut-outs; use `pretrained` here")
+        missing = sorted(self.models - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights says not where the weights of {', '.join(missing)} come from")
         if self.refine.affinity.kind == "attention" and self.localize.method != "mmcst":

@@ -14,13 +14,35 @@ class LocalizerTraining(Strict):
 
     crop: Count = Field(224, description="side of the training crop, pixels")
     crop_area: tuple[Share, Share] = Field((0.5, 1.0), description="share of the image's area that a crop covers")
+    interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how crops are resized")
+    randaugment: Annotated[int, Field(ge=0, le=10)] = Field(
+        0,
+        description="strength of RandAugment, 0 to 10 (timm's m9 is 9): twice, half the time, one of 14 changes of"
+        " colour or shape; 0 leaves it out",
+    )
+    erasing: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="share of the crops in which a random rectangle becomes noise"
+    )
     epochs: Count = Field(60, description="passes over the training images")
     warmup_epochs: Annotated[float, Field(ge=0)] = Field(5, description="epochs of linear warm-up before the cosine")
     batch_size: Count = Field(64, description="images a step, over all GPUs")
     learning_rate: Positive = Field(1e-4, description="AdamW learning rate at its peak")
+    final_rate: Positive | None = Field(
+        None, description="learning rate at the end of the cosine; left out: a hundredth of the peak"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="AdamW weight decay")
+    gradient_clip: Positive | None = Field(1.0, description="largest norm of the gradient; null: not clipped")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
     checkpoint_every: Count = Field(1, description="epochs between checkpoints")
+
+    @model_validator(mode="after")
+    def rate_falls(self) -> "LocalizerTraining":
+        if self.final_rate is not None and self.final_rate > self.learning_rate:
+            raise ValueError(
+                f"final_rate: {self.final_rate} is above learning_rate ({self.learning_rate}), where the cosine starts;"
+                " lower it"
+            )
+        return self
 
 
 class MapSettings(Strict):
@@ -32,7 +54,12 @@ class MapSettings(Strict):
     source: Literal["text", "visual", "sum"] = Field("sum", description="which tokens' maps are used")
     class_attention: bool = Field(False, description="multiply the maps by class-to-patch attention")
     patch_affinity: bool = Field(False, description="smooth the maps by patch-to-patch attention")
-    attention_blocks: Count = Field(3, description="last blocks whose attention is averaged")
+    attention_blocks: Count | None = Field(
+        None, description="last blocks whose class-to-patch attention is averaged; left out: 3, all for mctformer plus"
+    )
+    affinity_blocks: Count | None = Field(
+        None, description="last blocks whose patch-to-patch attention is averaged; left out: all, as MCTformer does"
+    )
     stride: Count = Field(4, description="maps are stored at the image's size divided by this")
     batch_size: Count = Field(8, description="images of like size that run at once, each with its mirrored copy")
 
@@ -41,7 +68,9 @@ class MctformerSettings(Strict):
     """Multi-class tokens: MCTformer V2 (Xu et al., CVPR 2022) and MCTformer+ (Xu et al., TPAMI 2024)."""
 
     version: Literal["v2", "plus"] = Field(
-        "plus", description="v2 pools patch maps by their mean; plus by ranking, and contrasts the class tokens"
+        "plus",
+        description="v2 pools patch maps by their mean; plus by ranking, contrasts class tokens, and takes the square"
+        " root of patch maps times class attention",
     )
     contrast_weight: Annotated[float, Field(ge=0)] = Field(
         1.0, description="weight of the contrastive-class-token loss (plus)"

@@ -26,7 +26,9 @@ class AutoThreshold(Strict):
 
     images: Count = Field(100, description="images of train that are looked at, spread evenly over the index")
     steps: Annotated[int, Field(ge=2)] = Field(20, description="thresholds tried: 1/steps, 2/steps, ... below 1")
-    crf: Crf = Field(CRF_SETS["irn"], description="the CRF that seeds are compared with: psa, deeplab, irn, or values")
+    crf: Crf = Field(
+        CRF_SETS["irn"], description="the CRF that seeds are compared with: psa, deeplab, irn, mctformer, or values"
+    )
 
 
 class NoAffinity(Strict):
@@ -65,7 +67,7 @@ class LearnedAffinity(Strict):
     sure_powers: tuple[Positive, Positive] = Field(
         (4.0, 24.0), description="background scores (1 - max)^power of the two CRFs that mark sure regions"
     )
-    sure_crf: Crf = Field(CRF_SETS["psa"], description="these CRFs: psa, deeplab, irn, or values")
+    sure_crf: Crf = Field(CRF_SETS["psa"], description="these CRFs: psa, deeplab, irn, mctformer, or values")
     training: AffinityTraining = AffinityTraining()
 
     @model_validator(mode="after")
@@ -114,7 +116,7 @@ class RefineSettings(Strict):
         NoAffinity(), discriminator="kind", description="what the random walk follows; none: no walk"
     )
     walk: WalkSettings = WalkSettings()
-    crf: Crf = Field(CRF_SETS["irn"], description="dense CRF at the end: psa, deeplab, irn, or values")
+    crf: Crf = Field(CRF_SETS["irn"], description="dense CRF at the end: psa, deeplab, irn, mctformer, or values")
     ignore_band: tuple[Share, Share] | None = Field(
         None,
         description="two thresholds: in the training masks, pixels whose label differs between them are ignored (255)",

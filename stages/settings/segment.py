@@ -45,24 +45,33 @@ class SegmentSettings(Strict):
     )
     crop: Count = Field(321, description="side of the training crop, pixels")
     scales: tuple[Positive, Positive] = Field((0.5, 2.0), description="random resize before the crop")
+    colours: bool = Field(True, description="random changes of brightness, contrast, saturation and hue in training")
     batch_size: Annotated[int, Field(ge=2)] = Field(
         16, description="images a step over all GPUs; batch norm needs two or more"
     )
     iterations: Count = Field(20000, description="training steps")
     warmup_iterations: Annotated[int, Field(ge=0)] = Field(500, description="steps of linear warm-up before the decay")
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum 0.9")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with `momentum`")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.9,
+        description="of SGD. MCTformer's program means to decay weights, but the number lands in the momentum's slot,"
+        " so the published figures come of neither: 0 with `weight_decay: 0`. The usual way is 0.9 with a decay",
+    )
     learning_rate: Positive = Field(1e-3, description="learning rate of the decoder at its peak")
     backbone_rate: Share = Field(0.1, description="the backbone's learning rate as a share of the decoder's")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="weight decay, not of norms and biases")
     checkpoint_every: Count = Field(1000, description="steps between checkpoints")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
-    test_scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="scales, averaged")
-    test_flip: bool = Field(False, description="average with the mirrored image")
+    test_scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="scales, fused")
+    test_flip: bool = Field(False, description="fuse with the mirrored image")
+    test_fusion: Literal["mean", "max"] = Field(
+        "mean", description="each class's probability over scales and mirror: their mean, or the largest (MCTformer's)"
+    )
     test_window: Count | None = Field(
         None, description="side of a window that slides over the scaled image by two thirds; left out: the whole image"
     )
     test_crf: Crf | None = Field(
-        None, description="dense CRF on predictions: psa, deeplab, irn, or values; default none"
+        None, description="dense CRF on predictions: psa, deeplab, irn, mctformer, or values; default none"
     )
     predict: tuple[SplitName, ...] = Field(("val", "test"), description="splits to predict")
 

@@ -5,7 +5,8 @@ import torch
 from timm.models.vision_transformer import Block
 from torch import nn
 
-from stages.localize.attention import Attention, attend, run_blocks
+from stages.localize.attention import ALL_BLOCKS, Attention, attend, run_blocks, wanted_attention
+from stages.settings import MapSettings
 
 CLASSES, PATCHES, WIDTH = 3, 5, 24
 
@@ -28,33 +29,48 @@ def weights_of(block: Block, tokens: torch.Tensor) -> torch.Tensor:
     return seen[0]
 
 
+@pytest.mark.parametrize("classes", [False, True])
 @pytest.mark.parametrize("patches", [False, True])
-def test_output_and_attention_are_timms_own(blocks: list[Block], patches: bool) -> None:
+def test_output_and_attention_are_timms_own(blocks: list[Block], classes: bool, patches: bool) -> None:
     tokens = torch.randn(2, CLASSES + PATCHES, WIDTH)
     for block in blocks:
-        output, of_classes, of_patches = attend(block, tokens, CLASSES, patches=patches)
+        output, of_classes, of_patches = attend(block, tokens, CLASSES, classes=classes, patches=patches)
         torch.testing.assert_close(output, block(tokens), atol=1e-5, rtol=1e-5)
         expected = weights_of(block, tokens).mean(dim=1)
-        torch.testing.assert_close(of_classes, expected[:, :CLASSES, CLASSES:])
+        assert (of_classes is not None, of_patches is not None) == (classes, patches)
+        if classes:
+            torch.testing.assert_close(of_classes, expected[:, :CLASSES, CLASSES:])
         if patches:
             torch.testing.assert_close(of_patches, expected[:, CLASSES:, CLASSES:])
-        else:
-            assert of_patches is None
 
 
-def test_attention_is_the_mean_over_the_last_blocks(blocks: list[Block]) -> None:
+@pytest.mark.parametrize(("of_classes", "of_patches"), [(2, 2), (1, 3), (2, ALL_BLOCKS), (3, 1), (0, 2), (1, 0)])
+def test_each_attention_is_the_mean_over_its_last_blocks(blocks: list[Block], of_classes: int, of_patches: int) -> None:
     class_tokens, patches = torch.randn(CLASSES, WIDTH), torch.randn(2, PATCHES, WIDTH)
-    attended = run_blocks(blocks, nn.Identity(), class_tokens, patches, attention=Attention(2, patches=True))
+    attended = run_blocks(blocks, nn.Identity(), class_tokens, patches, attention=Attention(of_classes, of_patches))
     tokens = torch.cat((class_tokens.expand(2, -1, -1), patches), dim=1)
     weights = []
     for block in blocks:
         weights.append(weights_of(block, tokens).mean(dim=1))
         tokens = block(tokens)
-    expected = (weights[1] + weights[2]) / 2
     torch.testing.assert_close(attended.class_tokens, tokens[:, :CLASSES], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(attended.patches, tokens[:, CLASSES:], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(attended.class_attention, expected[:, :CLASSES, CLASSES:])
-    torch.testing.assert_close(attended.patch_attention, expected[:, CLASSES:, CLASSES:])
+    for asked, found, part in (
+        (of_classes, attended.class_attention, (slice(None), slice(0, CLASSES), slice(CLASSES, None))),
+        (of_patches, attended.patch_attention, (slice(None), slice(CLASSES, None), slice(CLASSES, None))),
+    ):
+        assert (found is None) == (asked == 0)
+        if asked:
+            torch.testing.assert_close(found, torch.stack(weights[-min(asked, 3) :]).mean(dim=0)[part])
+
+
+def test_what_the_settings_ask_for() -> None:
+    # Left out, class attention is over 3 blocks or as many as the method says, patch attention over all.
+    assert wanted_attention(MapSettings(patch_affinity=True), classes=True) == Attention(3, ALL_BLOCKS)
+    assert wanted_attention(MapSettings(), classes=True, usual=ALL_BLOCKS) == Attention(ALL_BLOCKS, 0)
+    given = MapSettings(attention_blocks=2, affinity_blocks=5, patch_affinity=True)
+    assert wanted_attention(given, classes=True, usual=ALL_BLOCKS) == Attention(2, 5)
+    assert wanted_attention(given, classes=False) == Attention(0, 5)
 
 
 def test_nothing_is_kept_that_nobody_asks_for(blocks: list[Block]) -> None:

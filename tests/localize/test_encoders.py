@@ -67,3 +67,14 @@ def test_the_learned_scale_starts_as_set(make_localizer) -> None:
     localizer = make_localizer(cosine_scale=50.0)
     assert localizer.visual_correlation.scale.item() == localizer.text_correlation.scale.item() == 50
     assert localizer.visual_correlation.scale.requires_grad
+
+
+def test_positions_are_interpolated_to_the_image_size_of_the_settings(make_localizer, weight_files) -> None:
+    usual = make_localizer("vit", method="ts_cam").encoder
+    larger = make_localizer("vit", method="ts_cam", backbone={"image_size": 448}).encoder
+    assert usual.position.shape == (1, 1 + 14 * 14, 192)
+    assert larger.position.shape == (1, 1 + 28 * 28, 192)
+    torch.testing.assert_close(larger.position[:, 0], usual.position[:, 0])  # [CLS] has no place on the grid
+    images = torch.randn(1, 3, 448, 448)
+    at_start, _ = usual.patches(images)
+    torch.testing.assert_close(larger.patches(images)[0], at_start, atol=1e-5, rtol=1e-5)

@@ -21,7 +21,7 @@ def images() -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", ["vit", "hybrid"])
 def test_shapes(make_localizer, images: torch.Tensor, kind: str) -> None:
-    output = make_localizer(kind)(images, attention=Attention(2, patches=True))
+    output = make_localizer(kind)(images, attention=Attention(2, 2))
     assert output.grid == (4, 6)
     for tokens in (output.visual, output.text):
         assert tokens.maps.shape == (2, 3, 24)
@@ -169,10 +169,12 @@ def test_sum_is_text_plus_visual(make_localizer, images: torch.Tensor) -> None:
 
 def test_attention_options_follow_their_definition(make_localizer, images: torch.Tensor) -> None:
     localizer = make_localizer("vit")
-    output = localizer(images, attention=Attention(2, patches=True))
+    output = localizer(images, attention=Attention(2, 2))
     plain = torch.relu(output.text.maps) * output.class_attention[:, 3:]
     smooth = torch.einsum("bcn,bmn->bcm", plain, output.patch_attention)
-    settings = MapSettings(source="text", class_attention=True, patch_affinity=True, attention_blocks=2)
+    settings = MapSettings(
+        source="text", class_attention=True, patch_affinity=True, attention_blocks=2, affinity_blocks=2
+    )
     torch.testing.assert_close(localizer.locate(images, settings).maps.flatten(2), smooth)
 
 

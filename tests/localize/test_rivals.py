@@ -88,14 +88,31 @@ def test_ts_cam_couples_meaning_and_attention_of_all_blocks(make_localizer, imag
 
 
 @pytest.mark.parametrize("affinity", [False, True])
-def test_mctformer_fuses_attention_and_patch_maps(make_localizer, images: torch.Tensor, affinity: bool) -> None:
-    localizer = make_localizer("vit", method="mctformer")
-    maps, _, attended = localizer(images, attention=Attention(1, patches=True))
+@pytest.mark.parametrize("version", ["v2", "plus"])
+def test_mctformer_fuses_attention_and_patch_maps(
+    make_localizer, images: torch.Tensor, version: str, affinity: bool
+) -> None:
+    localizer = make_localizer("vit", method="mctformer", mctformer={"version": version})
+    maps, _, attended = localizer(images, attention=Attention(1, 2))
     expected = maps.clamp(min=0).flatten(2) * attended.class_attention
+    if version == "plus":
+        expected = expected**0.5
     if affinity:
         expected = torch.einsum("bcn,bmn->bcm", expected, attended.patch_attention)
-    located = localizer.locate(images, MapSettings(attention_blocks=1, patch_affinity=affinity))
+    located = localizer.locate(images, MapSettings(attention_blocks=1, affinity_blocks=2, patch_affinity=affinity))
     torch.testing.assert_close(located.maps.flatten(2), expected)
+
+
+@pytest.mark.parametrize(("version", "blocks"), [("v2", 3), ("plus", 4)])
+def test_mctformer_takes_its_own_number_of_blocks(
+    make_localizer, images: torch.Tensor, version: str, blocks: int
+) -> None:
+    localizer = make_localizer(
+        "vit", method="mctformer", mctformer={"version": version}, backbone={"tokens_from_block": 8}
+    )
+    located = localizer.locate(images, MapSettings())
+    _, _, attended = localizer(images, attention=Attention(blocks))
+    torch.testing.assert_close(located.kinds["class attention"].flatten(2), attended.class_attention)
 
 
 @pytest.mark.parametrize("version", ["v2", "plus"])
@@ -110,7 +127,7 @@ def test_mctformer_losses(make_localizer, images: torch.Tensor, version: str) ->
     pooled = maps.mean(dim=(2, 3))
     if version == "plus":
         pooled = global_weighted_ranking_pooling(maps.flatten(2), 0.9)
-        torch.testing.assert_close(losses["loss_contrast"], 0.5 * class_token_contrast(attended.each_block))
+        torch.testing.assert_close(losses["loss_contrast"], 0.5 * class_token_contrast(attended.each_block, LABELS))
     torch.testing.assert_close(losses["loss_patch_maps"], margin(pooled))
     assert ("loss_contrast" in losses) == (version == "plus")
 
@@ -118,9 +135,19 @@ def test_mctformer_losses(make_localizer, images: torch.Tensor, version: str) ->
 def test_contrast_of_class_tokens_by_hand() -> None:
     # Orthogonal tokens of any length: each row of cosines is (1, 0, 0), so the loss is log(e + 2) - 1.
     tokens = 5 * torch.eye(3)[None, None]
-    assert class_token_contrast(tokens).item() == pytest.approx(np.log(np.e + 2) - 1)
+    assert class_token_contrast(tokens, torch.ones(1, 3)).item() == pytest.approx(np.log(np.e + 2) - 1)
     # Equal tokens cannot be told apart: log 3.
-    assert class_token_contrast(torch.ones(2, 4, 3, 7)).item() == pytest.approx(np.log(3))
+    assert class_token_contrast(torch.ones(2, 4, 3, 7), torch.ones(4, 3)).item() == pytest.approx(np.log(3))
+
+
+def test_contrast_is_of_an_images_own_classes() -> None:
+    # Tokens 0 and 1 are alike, 2 is orthogonal: rows of cosines (1, 1, 0), (1, 1, 0), (0, 0, 1).
+    tokens = torch.eye(3)[[0, 0, 2]].expand(2, 3, 3, 3)
+    alike, apart = np.log(2 * np.e + 1) - 1, np.log(np.e + 2) - 1
+    labels = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    # Each image counts once, however many classes it has; one without tags has none to keep apart.
+    expected = (alike + (alike + apart) / 2 + 0) / 3
+    assert class_token_contrast(tokens, labels).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("method", "kind"), [("cam", "vit"), ("mmcst", "cnn"), ("ts_cam", "cnn")])

@@ -8,7 +8,7 @@ from mmseg.registry import TRANSFORMS
 from pydantic import ValidationError
 
 from stages.segment import transforms  # noqa: F401 (registers them)
-from stages.segment.config import schedule, train_pipeline
+from stages.segment.config import optimizer, schedule, train_pipeline
 
 
 def rates(settings) -> list[float]:
@@ -61,3 +61,28 @@ def test_pipeline_crops_image_and_mask_alike(tiny_set, make_settings) -> None:
     assert red[mask == 2].float().mean() > 0.95
     assert red[mask == 0].float().mean() < 0.02
     assert {0, 2} <= set(mask.unique().tolist()) <= {0, 2, 255}
+
+
+def test_colours_are_changed_only_where_asked(make_settings) -> None:
+    kinds = {
+        colours: [transform["type"] for transform in train_pipeline(make_settings(colours=colours), 2)]
+        for colours in (True, False)
+    }
+    assert [kind for kind in kinds[True] if kind != "PhotoMetricDistortion"] == kinds[False]
+    assert len(kinds[True]) == len(kinds[False]) + 1
+
+
+@pytest.mark.parametrize(("momentum", "decay"), [(0.9, 5e-4), (0.0, 0.0)])
+def test_sgd_has_the_momentum_and_the_decay_of_the_settings(make_settings, momentum: float, decay: float) -> None:
+    """Two steps by hand: the gradient has the decay's share of the weight, the second step the first's momentum."""
+    settings = make_settings(optimizer="sgd", momentum=momentum, weight_decay=decay, learning_rate=0.1)
+    options = {name: value for name, value in optimizer(settings)["optimizer"].items() if name != "type"}
+    weight = torch.nn.Parameter(torch.tensor([2.0]))
+    sgd = torch.optim.SGD([weight], **options)
+    expected, velocity = 2.0, 0.0
+    for _ in range(2):
+        weight.grad = torch.tensor([1.0])
+        sgd.step()
+        velocity = momentum * velocity + 1.0 + decay * expected
+        expected -= 0.1 * velocity
+    assert weight.item() == pytest.approx(expected)

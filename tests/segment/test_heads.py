@@ -1,10 +1,10 @@
-"""DeepLab's first two decoders."""
+"""DeepLab's first two decoders, and MCTformer's form of the first."""
 
 import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, relu
 
 from stages.segment import heads  # noqa: F401 (registers them)
 
@@ -42,3 +42,17 @@ def test_field_of_view_is_that_of_one_atrous_convolution() -> None:
     assert set(rows.tolist()) == set(columns.tolist()) == {8, 20, 32}  # the middle, and 12 to each side
     weights = 6 * 8 * 9 + 8 * 8 + (8 * 4 + 4) + 2 * 2 * 8  # fc6, fc7, classifier, two batch norms
     assert sum(parameter.numel() for parameter in head.parameters()) == weights
+
+
+def test_two_atrous_convolutions_with_relu_between() -> None:
+    head = head_of("TwoAtrousHead", channels=8, dilation=12, dropout_ratio=0.0)
+    features = torch.randn(2, 6, 41, 30)
+    hidden = relu(conv2d(features, head.hidden.weight, head.hidden.bias, padding=12, dilation=12))
+    expected = conv2d(hidden, head.conv_seg.weight, head.conv_seg.bias, padding=12, dilation=12)
+    torch.testing.assert_close(head([features]), expected)
+    # Two 3 x 3 convolutions with biases, and no norms: 6 channels to 8, 8 to 4 labels.
+    assert sum(parameter.numel() for parameter in head.parameters()) == (6 * 9 + 1) * 8 + (8 * 9 + 1) * 4
+    head.init_weights()
+    # Glorot's uniform distribution: within the root of 6 / (inputs + outputs), each of the 9 places counted.
+    limit = (6 / (9 * (6 + 8))) ** 0.5
+    assert 0.9 * limit < head.hidden.weight.abs().max().item() <= limit

@@ -18,6 +18,7 @@ CLASSES = ("blue", "red")
 # Overlay, backbone, parameters for VOC's 21 labels and for COCO's 81.
 FULL_SIZE = [
     ("deeplabv1", "resnet38", 124_220_245, 124_251_025),
+    ("deeplabv1_mctformer", "resnet38", 124_042_581, 124_319_121),
     ("deeplabv2", "resnet101", 44_048_532, 48_472_452),
     ("deeplabv3plus", "resnet101", 48_309_701, 48_325_121),
     ("segformer", "mit_b2", 24_728_533, 24_743_953),

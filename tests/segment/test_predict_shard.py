@@ -61,3 +61,20 @@ def test_other_classes_are_an_error(tiny_set, make_settings, segmenter_file, tmp
     with pytest.raises(DataError, match="green"):
         predict_shard.run(options(tiny_set, make_settings(), segmenter_file, tmp_path / "predictions", 0))
     assert not (tmp_path / "predictions").exists()
+
+
+def test_the_largest_score_over_scales_and_mirror_is_taken_where_asked(make_settings, build) -> None:
+    model = build(make_settings()).eval()
+    image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
+    views = [
+        class_probabilities(model, image, make_settings(test_scales=[1.0])),
+        class_probabilities(model, image, make_settings(test_scales=[1.5])),
+        class_probabilities(model, image.flip(-1), make_settings(test_scales=[1.0])).flip(-1),
+        class_probabilities(model, image.flip(-1), make_settings(test_scales=[1.5])).flip(-1),
+    ]
+    largest = torch.stack(views).amax(dim=0)
+    settings = make_settings(test_scales=[1.0, 1.5], test_flip=True, test_fusion="max")
+    fused = class_probabilities(model, image, settings)
+    torch.testing.assert_close(fused, largest / largest.sum(dim=0), rtol=0, atol=1e-5)
+    mean = class_probabilities(model, image, settings.model_copy(update={"test_fusion": "mean"}))
+    torch.testing.assert_close(mean, torch.stack(views).mean(dim=0), rtol=0, atol=1e-5)

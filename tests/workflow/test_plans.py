@@ -17,6 +17,14 @@ def list_voc(folder: Path) -> None:
     lists = folder / "datasets/VOC2012/ImageSets/Segmentation"
     lists.mkdir(parents=True)
     (lists / "train.txt").write_text("2007_000032\n")
+    write_resnet38(folder)
+
+
+def write_resnet38(folder: Path) -> None:
+    """The file of weights that nobody may fetch for the user; planning looks whether it is there."""
+    path = folder / "datasets/res38_cls.pth"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
 
 
 def changed(config: Path, folder: Path, old: str, new: str) -> Path:
@@ -119,6 +127,7 @@ def test_the_plan_of_coco_does_not_grow_with_its_images(snakemake: Snakemake, tm
 @pytest.mark.parametrize("name", ["voc12", "coco14"])
 def test_a_dataset_to_be_fetched_needs_no_folder_yet(snakemake: Snakemake, tmp_path: Path, name: str) -> None:
     config = changed(REPOSITORY / f"configs/{name}.yaml", tmp_path, "  fetch: false\n", "  fetch: true\n")
+    write_resnet38(tmp_path)
     result = snakemake(tmp_path, "--dry-run", config=config)
     assert result.returncode == 0, result.stdout
     assert jobs_of(result.stdout)["fetch_dataset"] == 1
@@ -127,6 +136,7 @@ def test_a_dataset_to_be_fetched_needs_no_folder_yet(snakemake: Snakemake, tmp_p
 @pytest.mark.parametrize(("name", "folder"), [("coco14", "COCO2014"), ("openimages30k", "OpenImages30k")])
 def test_full_datasets_are_planned(snakemake: Snakemake, tmp_path: Path, name: str, folder: str) -> None:
     (tmp_path / "datasets" / folder).mkdir(parents=True)
+    write_resnet38(tmp_path)
     config = REPOSITORY / f"configs/{name}.yaml"
     result = snakemake(tmp_path, "--dry-run", config=config)
     assert result.returncode == 0, result.stdout
@@ -176,6 +186,27 @@ def test_a_missing_dataset_folder_is_one_clear_error(snakemake: Snakemake, tmp_p
     assert result.returncode != 0
     assert "voc12.yaml: data.root: no folder datasets/VOC2012; put the dataset there" in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def test_missing_weights_are_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
+    list_voc(tmp_path)
+    (tmp_path / "datasets/res38_cls.pth").unlink()
+    result = snakemake(tmp_path, "--dry-run", config=REPOSITORY / "configs/voc12.yaml")
+    assert result.returncode != 0
+    assert "voc12.yaml: encode.weights.resnet38: no file datasets/res38_cls.pth; put it there (docs/" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_the_public_configs_fetch_all_weights_where_they_are_told_so(snakemake: Snakemake, tmp_path: Path) -> None:
+    """The way back that configs/voc12.yaml names, for those without a file of ResNet38."""
+    list_voc(tmp_path)
+    (tmp_path / "datasets/res38_cls.pth").unlink()
+    text = (REPOSITORY / "configs/voc12.yaml").read_text()
+    text = text.replace("backbone: resnet38\n", "backbone: resnet101\n").replace("deeplabv1_mctformer", "deeplabv3plus")
+    (tmp_path / "fetched.yaml").write_text(text.replace("  frozen_stages: 1", "  frozen_stages: 0"))
+    result = snakemake(tmp_path, "--dry-run", config=tmp_path / "fetched.yaml")
+    assert result.returncode == 0, result.stdout
+    assert jobs_of(result.stdout)["load_weights"] == 2
 
 
 def test_captions_and_no_context_are_planned(snakemake: Snakemake, tmp_path: Path) -> None:

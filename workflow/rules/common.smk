@@ -42,12 +42,25 @@ def checked_experiment():
     if root is not None and not root.is_dir() and not checked.data.fetch:
         cure = ", or set data.fetch to download what may be" if checked.data.format in ("voc", "coco") else ""
         raise WorkflowError(f"{source}: data.root: no folder {root}; put the dataset there or name its folder{cure}")
+    for model in sorted(checked.models):
+        file = checked.encode.weights[model]
+        if names_file(file) and not Path(file).is_file():
+            raise WorkflowError(
+                f"{source}: encode.weights.{model}: no file {file}; put it there (docs/method.md, Weights without internet)"
+                " or, to have weights fetched, name another backbone in segment and refine.affinity: resnet101, with"
+                " segment.model deeplabv3plus"
+            )
     scored = checked.evaluate.train_list
     if scored is not None and not scored.is_file() and not checked.data.fetch:
         raise WorkflowError(
             f"{source}: evaluate.train_list: no file {scored}; correct the path, or leave it out to score all of train"
         )
     return checked
+
+
+def names_file(source):
+    """Whether a source of weights is a file of the user's, not the name of a place to fetch them from."""
+    return Path(source).suffix in (".safetensors", ".pth", ".pt")
 
 
 def relative(path):
@@ -202,11 +215,6 @@ def weights(model):
 def localizer_backbones():
     """The models whose weights the localizer starts from: none for the training-free one."""
     return [] if experiment.localize.method == "clip" else [experiment.localize.backbone.model]
-
-
-def names_file(source):
-    """Whether a source of weights is a file of the user's, not the name of a place to fetch them from."""
-    return Path(source).suffix in (".safetensors", ".pth", ".pt")
 
 
 def weights_file(wildcards):

@@ -4,7 +4,7 @@ MODEL_SETTINGS = [
     *("model", "backbone", "output_stride", "decoder_channels", "frozen_stages", "frozen_norm", "loss"),
     *("class_weights", "crop"),
 ]
-INFERENCE_SETTINGS = ["test_scales", "test_flip", "test_window", "test_crf"]
+INFERENCE_SETTINGS = ["test_scales", "test_flip", "test_fusion", "test_window", "test_crf"]
 
 
 wildcard_constraints:
