@@ -18,11 +18,14 @@ ALLOWED = (
     "localize.training.epochs",
     "localize.training.warmup_epochs",
     "refine.affinity.training.epochs",
+    "refine.auto.images",
     "segment.iterations",
     "segment.warmup_iterations",
     "evaluate.train_list",
 )
 EPOCHS = 2
+AFFINITY_EPOCHS = 1
+AUTO_IMAGES = 4
 ITERATIONS = 4
 SHARDS = 2
 
@@ -38,10 +41,11 @@ def override(experiment: Experiment, *, root: Path, weights: Path, counts: Mappi
             "clip": {"model": clip_model(experiment), "pretrained": str(clip_file(weights, experiment))},
         },
         "localize": {"training": {"epochs": EPOCHS, "warmup_epochs": 1}},
-        "segment": {"iterations": ITERATIONS, "warmup_iterations": 1},
+        "segment": {"iterations": ITERATIONS, "warmup_iterations": min(1, experiment.segment.warmup_iterations)},
+        "refine": {"auto": {"images": AUTO_IMAGES}},
     }
     if experiment.refine.affinity.kind == "learned":
-        changes["refine"] = {"affinity": {"training": {"epochs": EPOCHS}}}
+        changes["refine"]["affinity"] = {"training": {"epochs": AFFINITY_EPOCHS}}
     if experiment.evaluate.train_list is not None and experiment.data.root is not None:
         below = experiment.evaluate.train_list.relative_to(experiment.data.root)
         changes["evaluate"] = {"train_list": str(root / below)}
@@ -56,7 +60,7 @@ def clip_model(experiment: Experiment) -> str:
 
 
 def backbone_file(weights: Path, model: str) -> Path:
-    """Where a backbone's random weights lie."""
+    """Where a backbone's random weights lie: as safetensors also where the config names torch's own file, a pickle."""
     return weights / f"{model}.safetensors"
 
 

@@ -5,8 +5,8 @@ run). Prints each job's time and peak memory; fails where a run fails or a job t
 
     python -m benchmarks.full_run.run --work results/full-size
 
-The table is also left in the work folder, as jobs.md and jobs.json. What is done is not done again: delete the folder to
-measure anew.
+The table is also left in the work folder, as jobs.md and jobs.json. What is done is not done again: delete the folder
+to measure anew.
 """
 
 import argparse

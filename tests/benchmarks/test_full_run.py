@@ -56,7 +56,7 @@ def test_the_list_of_what_may_change_is_short() -> None:
         *("data.root", "data.expected.*", "data.shards", "evaluate.train_list"),
         *("encode.weights.*", "encode.clip.model", "encode.clip.pretrained"),
         *("localize.training.epochs", "localize.training.warmup_epochs", "refine.affinity.training.epochs"),
-        *("segment.iterations", "segment.warmup_iterations"),
+        *("refine.auto.images", "segment.iterations", "segment.warmup_iterations"),
     }
 
 
