@@ -8,11 +8,13 @@ READY := $(VENV)/.ready
 IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo upper_bound full-size test test-kills test-slurm docs lint environment
+.PHONY: help demo upper_bound msrc msrc-tables msrc-folder full-size test test-kills test-slurm docs lint environment
 
 help:
 	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
 	@echo "make upper_bound  the same, and the segmenter trained on true masks beside it"
+	@echo "make msrc MSRC=/path/to/folder         the same on real photographs (docs/msrc.md); the page is results/msrc/report/index.html"
+	@echo "make msrc-tables MSRC=/path/to/folder  their ablations and comparisons over seeds"
 	@echo "make full-size    the configs of VOC, COCO and OpenImages30k on a few photographs and random weights, each job measured"
 	@echo "make test         all tests"
 	@echo "make test-kills   the tiny experiment, killed 28 times, against an unbroken run"
@@ -31,6 +33,24 @@ upper_bound: $(READY)
 	$(IN_VENV) snakemake --cores $(CORES) --configfile configs/demo.yaml -- upper_bound
 	@$(IN_VENV) python -c "print(open('results/demo/evaluate/upper_bound.csv').read())"
 	@echo "The page: results/demo/report/upper_bound.html"
+
+# The folder is an override of one setting; Snakemake merges it into the section.
+ON_MSRC = $(IN_VENV) snakemake --cores $(CORES) --configfile configs/msrc.yaml --config 'data={"root": "$(MSRC)"}'
+
+msrc: msrc-folder $(READY)
+	$(ON_MSRC) -- all
+	@$(IN_VENV) python -c "print(open('results/msrc/evaluate/summary.csv').read())"
+	@echo "The page: results/msrc/report/index.html"
+
+msrc-tables: msrc-folder $(READY)
+	$(ON_MSRC) -- ablation_tokens ablation_context compare_localizers compare_refiners compare_segmenters
+	@echo "The tables: results/msrc/evaluate/*.md, with pages in results/msrc/report"
+
+# Said before anything is set up or run. Which of the photographs and masks are missing is said by the index.
+msrc-folder:
+	@test -n "$(MSRC)" || { echo "error: MSRC is not given; name the folder of photographs: make msrc MSRC=/path/to/folder (docs/msrc.md says how it is laid out)" >&2; exit 1; }
+	@test -d "$(MSRC)" || { echo "error: MSRC: no folder $(MSRC); name the one that holds tags.csv and the photographs (docs/msrc.md says how it is laid out)" >&2; exit 1; }
+	@test -f "$(MSRC)/tags.csv" || { echo "error: MSRC: $(MSRC) has no tags.csv; write one with the columns image,tags,split,mask (docs/msrc.md says how)" >&2; exit 1; }
 
 # Half an hour and more, 20 GiB of memory at most. What is done is not done again: delete results/full-size first.
 full-size: $(READY)

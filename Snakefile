@@ -11,6 +11,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/language.smk"
 include: "workflow/rules/variants.smk"
 include: "workflow/rules/refiners.smk"
 include: "workflow/rules/segmenters.smk"

@@ -49,10 +49,10 @@ class PlainMmcst(Mmcst):
             kept.append(weights)
         tokens = self.encoder.norm(tokens)
         class_attention = patch_attention = None
-        if attention.blocks:
-            mean = torch.stack(kept)[-attention.blocks :].mean(dim=(0, 2))  # [B, count + N, count + N]
-            class_attention = mean[:, :count, count:]
-            patch_attention = mean[:, count:, count:] if attention.patches else None
+        if attention.classes:
+            class_attention = torch.stack(kept)[-attention.classes :].mean(dim=(0, 2))[:, :count, count:]
+        if attention.patches:
+            patch_attention = torch.stack(kept)[-attention.patches :].mean(dim=(0, 2))[:, count:, count:]
         attended = Attended(tokens[:, :count], tokens[:, count:], None, class_attention, patch_attention)
         return self._localize(attended, grid)
 
@@ -101,7 +101,6 @@ def build_bench(
     embedding = embed(clip, images)
     settings = LocalizeSettings(
         backbone=VitBackbone(model=model),
-        correlation="dot",
         maps=MapSettings(size=size, scales=tuple(scales), class_attention=True, patch_affinity=True),
     )
     text = F.normalize(torch.randn(classes, embedding.shape[1]), dim=1)

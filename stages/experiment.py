@@ -48,6 +48,8 @@ def check_variants(experiment: Experiment, *, source: str) -> None:
             config = {"localize": dict(overrides)}
             problems = [problem | {"loc": ("localize", *problem["loc"])} for problem in error.errors()]
             raise SettingsError(_lines_of_variant(problems, config, "localize", place)) from error
+        if settings.splits != experiment.localize.splits:
+            raise SettingsError(f"{place}.splits: all localizers learn from the same images; set localize.splits")
         model = settings.backbone.model
         if settings.method != "clip" and model not in experiment.encode.weights:
             raise SettingsError(f"{place}: encode.weights says not where the weights of {model} come from")

@@ -87,7 +87,7 @@ def test_full_configs_have_the_encoders_and_the_training_of_the_paper(name: str)
     experiment = read_experiment(yaml.safe_load(path.read_text()), source=path.name)
     assert experiment.encode.clip == PretrainedClip(model="ViT-B-16", pretrained="openai")
     assert experiment.localize.backbone == VitBackbone(model="vit_base_patch16_224.dino", drop_path=0.1)
-    assert (experiment.localize.method, experiment.localize.correlation) == ("mmcst", "dot")
+    assert (experiment.localize.method, experiment.localize.context.attention) == ("mmcst", "map")
     assert experiment.localize.language_context == "image_contrastive"
     training = experiment.localize.training
     # MCTformer's public code (main.py and datasets.py): timm's defaults of DeiT, rate 5e-4 for a batch of 512.
@@ -200,11 +200,28 @@ def test_settings_that_do_not_fit_each_other(path: str, value: object, words: st
     assert words in message_of(change(demo_config(), path, value))
 
 
-def test_towers_need_the_demo_set() -> None:
+@pytest.mark.parametrize("data", [{"format": "demo"}, {"format": "folder", "root": "photos"}])
+def test_packaged_towers_are_for_any_data(data: dict[str, str]) -> None:
     config = change(demo_config(), "encode.clip", {"kind": "towers", "image_tower": "resnet18"})
-    assert read_experiment(config, source="few.yaml").encode.clip.kind == "towers"
-    config["data"] |= {"format": "csv", "root": "somewhere"}
-    assert "use `pretrained`" in message_of(config)
+    config["data"] |= data
+    assert read_experiment(config, source="few.yaml").encode.clip.learns_from == ("cutouts", "images")
+    config["encode"]["clip"]["learns_from"] = ["images", "images"]
+    assert "encode.clip: learns_from names a source twice (images, images)" in message_of(config)
+
+
+def test_a_localizer_that_is_compared_learns_from_the_same_images() -> None:
+    config = demo_config() | {"compare": {"localizers": {"wider": {"splits": ["train", "val"]}}}}
+    experiment = read_experiment(config, source="few.yaml")
+    with pytest.raises(SettingsError, match="compare.localizers.wider.splits: all localizers learn from the same"):
+        check_variants(experiment, source="few.yaml")
+
+
+def test_splits_that_are_scored_together() -> None:
+    config = demo_config() | {"evaluate": {"maps": ["train", "train+val"]}, "compare": {"split": "train+val"}}
+    assert read_experiment(config, source="few.yaml").compare.split == "train+val"
+    assert "compare.split" in message_of(config | {"compare": {"split": "val+train"}})
+    config["evaluate"]["train_list"] = "train.txt"
+    assert "evaluate.train_list is of train alone" in message_of(config)
 
 
 def test_a_section_as_json_is_read_back_as_it_was() -> None:

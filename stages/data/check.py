@@ -15,13 +15,13 @@ from stages.data.sheet import draw_sheet, write_sheet
 from stages.data.survey import Survey, double_lines, doubles_of, survey_lines, survey_split
 from stages.errors import DataError, SettingsError
 from stages.experiment import read_config
-from stages.settings import DataSettings, Experiment
+from stages.settings import DataSettings, Experiment, parts_of
 
 
 def splits_of(experiment: Experiment) -> list[str]:
     """The splits that the experiment uses."""
     evaluated = (*experiment.evaluate.maps, *experiment.evaluate.segmenter, *experiment.evaluate.localization)
-    used = {"train", "val", *experiment.segment.predict, *evaluated}
+    used = {"train", "val", *experiment.segment.predict, *(part for split in evaluated for part in parts_of(split))}
     return [split for split in ("train", "val", "test") if split in used]
 
 

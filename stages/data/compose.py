@@ -1,12 +1,8 @@
 """Composes the demo set: photographic cut-outs over photographs, in VOC layout, with true masks and tags."""
 
-from pathlib import Path
-
 from stages.command import main, parse_settings, parser
 from stages.data.demo_lists import check_classes, read_background_list, read_cutout_list
-from stages.data.demo_set import compose_set
-from stages.errors import DataError
-from stages.files import read_json
+from stages.data.demo_set import compose_set, read_sources
 from stages.settings import DataSettings
 
 
@@ -17,12 +13,9 @@ def run(arguments: list[str] | None = None) -> None:
     args = commands.parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)
     check_classes(settings.classes)
-    sources = read_json(args.sources)
-    if not isinstance(sources, dict) or "files" not in sources:
-        raise DataError(f"{args.sources}: has no entry `files`; delete it and run `fetch` again")
     compose_set(
         args.output,
-        {name: Path(path) for name, path in sources["files"].items()},
+        read_sources(args.sources),
         read_cutout_list(),
         read_background_list(),
         settings=settings,

@@ -19,7 +19,7 @@ from stages.data.demo_lists import SPLITS, ListedBackground, ListedCutout
 from stages.data.painting import paint
 from stages.data.plan import Picture, plan_pictures
 from stages.errors import DataError
-from stages.files import atomic_folder
+from stages.files import atomic_folder, read_json
 from stages.images import write_mask
 from stages.index import LABEL_SEPARATOR
 from stages.settings import DataSettings, DemoSettings
@@ -63,6 +63,14 @@ def read_material(
     )
 
 
+def read_sources(path: Path) -> dict[str, Path]:
+    """Where each listed file lies, from what `fetch` wrote. Raises DataError when it is something else."""
+    sources = read_json(path)
+    if not isinstance(sources, dict) or "files" not in sources:
+        raise DataError(f"{path}: has no entry `files`; delete it and run `fetch` again")
+    return {name: Path(place) for name, place in sources["files"].items()}
+
+
 def find(files: Mapping[str, Path], name: str) -> Path:
     """Where a listed file lies. Raises DataError when it is not among the sources."""
     if name not in files:
@@ -87,7 +95,7 @@ def compose_set(
     started = perf_counter()
     listed = [item for item in cutouts if item.label in settings.classes]
     with atomic_folder(output) as folder:
-        for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation", "Cutouts/train", "Backgrounds/train"):
+        for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
             (folder / name).mkdir(parents=True)
         rows: list[tuple[str, str, str]] = []
         for split in SPLITS:
@@ -163,7 +171,9 @@ def compose_pictures(job: Job) -> list[tuple[str, str, str]]:
 
 
 def write_material(folder: Path, material: Material) -> None:
-    """Writes the split's cut-outs (RGBA, with class and caption in a CSV) and backgrounds, for the demo's CLIP."""
+    """Writes the split's cut-outs (RGBA, with class and caption in a CSV) and backgrounds, for packaged towers."""
+    for name in ("Cutouts", "Backgrounds"):
+        (folder / name / material.split).mkdir(parents=True)
     rows = []
     for place, cutout in enumerate(material.cutouts):
         image = f"Cutouts/{material.split}/{place:03d}.png"

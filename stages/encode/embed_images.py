@@ -23,7 +23,9 @@ def run(arguments: list[str] | None = None) -> None:
     clip = load_clip(settings, projections=args.clip, weights=args.weights)
     records = tagged(read_index(args.index))  # those that the localizer is trained on
     if args.source == "caption":
-        embeddings = caption_embeddings(clip, records, batch_size=settings.batch_size, device=pick_device())
+        embeddings = caption_embeddings(
+            clip, records, source=settings.captions, batch_size=settings.batch_size, device=pick_device()
+        )
     else:
         embeddings = image_embeddings(clip, records, args.root, batch_size=settings.batch_size, device=pick_device())
     with atomic_path(args.output) as temporary:

@@ -1,6 +1,7 @@
 """Frozen embeddings of a split's images, or of their captions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -33,19 +34,29 @@ def image_embeddings(
     return embeddings
 
 
+def caption_of_tags(labels: Sequence[str]) -> str:
+    """A sentence that names the tags and no more: "a photo of a cow and a dog."."""
+    return f"a photo of {' and '.join(f'a {label}' for label in labels)}."
+
+
 @torch.inference_mode()
 def caption_embeddings(
-    clip: Clip, records: Sequence[Record], *, batch_size: int, device: torch.device
+    clip: Clip, records: Sequence[Record], *, source: str = "dataset", batch_size: int, device: torch.device
 ) -> dict[str, Tensor]:
     """The L2-normalised embedding of each image's caption, by image id, [E] float32.
 
+    source: the `dataset`'s captions, or sentences of the images' `tags`.
+
     Raises DataError where an image has no caption.
     """
+    if source == "tags":
+        records = [replace(record, caption=caption_of_tags(record.labels)) for record in records]
     without = [record.id for record in records if not record.caption]
     if without:
         raise DataError(
             f"{len(without)} images have no caption, first {without[0]!r}; fill the dataset's column `caption`, name a"
-            " file of captions in data.captions, or choose another localize.language_context"
+            " file of captions in data.captions, set encode.captions to `tags`, or choose another"
+            " localize.language_context"
         )
     model = clip.model.to(device)
     embeddings: dict[str, Tensor] = {}

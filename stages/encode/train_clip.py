@@ -1,27 +1,63 @@
-"""Trains the projections of an open_clip model made of packaged towers, on cut-outs and their captions."""
+"""Trains the projections of an open_clip model made of packaged towers, on cut-outs and on tagged images."""
 
+import argparse
+from pathlib import Path
+
+import torch
 from safetensors.torch import save_file
 
 from stages.command import main, parse_settings, parser
 from stages.devices import pick_device
 from stages.encode.clip import build_towers
+from stages.encode.cutout_views import cutout_pairs
+from stages.encode.image_views import image_pairs
+from stages.encode.pairs import Pairs, Texts
 from stages.encode.projections import train_projections
-from stages.errors import SettingsError
+from stages.errors import DataError, SettingsError
 from stages.files import atomic_path
+from stages.index import read_index, tagged
 from stages.settings import EncodeSettings, TowerClip
 
 
+def make_pairs(args: argparse.Namespace, settings: EncodeSettings, clip: TowerClip, texts: Texts) -> list[Pairs]:
+    """What the settings say is learned from; the texts go into `texts`. Raises DataError where no image has a tag."""
+    pairs = []
+    if "cutouts" in clip.learns_from:
+        common = {"templates": settings.templates, "side": clip.image_size, "seed": args.seed}
+        pairs.append(cutout_pairs(args.cutouts, texts, views=clip.views, **common))
+    if "images" in clip.learns_from:
+        records = tagged(read_index(args.index))
+        if not records:
+            raise DataError(f"{args.index}: no image has a tag to learn from; set encode.clip.learns_from: [cutouts]")
+        pairs.append(
+            image_pairs(
+                records,
+                args.root,
+                texts,
+                templates=settings.templates,
+                synonyms=settings.synonyms,
+                views=clip.image_views,
+                side=clip.image_size,
+                seed=args.seed,
+            )
+        )
+    return pairs
+
+
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "root", "weights", "output")
+    options = parser(__doc__, "weights", "output")
+    options.add_argument("--cutouts", type=Path, help="folder of the training cut-outs and backgrounds")
+    options.add_argument("--index", type=Path, help="index of the training images")
+    options.add_argument("--root", type=Path, help="folder to which the index's paths are relative")
     options.add_argument("--seed", type=int, required=True)
     args = options.parse_args(arguments)
     settings = parse_settings(EncodeSettings, args.settings)
     if not isinstance(settings.clip, TowerClip):
         raise SettingsError(f"encode.clip.kind: {settings.clip.kind!r} has nothing to train; only `towers` has")
-    clip = build_towers(settings.clip, args.weights)
-    state = train_projections(
-        clip, args.root, settings=settings.clip, templates=settings.templates, seed=args.seed, device=pick_device()
-    )
+    torch.manual_seed(args.seed)
+    clip, texts = build_towers(settings.clip, args.weights), Texts()
+    pairs = make_pairs(args, settings, settings.clip, texts)
+    state = train_projections(clip, pairs, texts, settings=settings.clip, device=pick_device())
     with atomic_path(args.output) as temporary:
         save_file(state, temporary, metadata={"clip": settings.clip.model_dump_json()})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from stages.command import main
 from stages.evaluate.scores import Score, read_score
 from stages.evaluate.summarize import sort_scores
-from stages.evaluate.tables import TableRow, markdown_table
+from stages.evaluate.tables import TableRow, language_note, markdown_table
 from stages.evaluate.write_table import write_csv
 from stages.files import write_text
 
@@ -61,11 +61,13 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--table", type=Path, required=True, help="CSV to write")
     options.add_argument("--markdown", type=Path, required=True, help="Markdown to write")
     args = options.parse_args(arguments)
-    rows = group_scores([read_score(path) for path in args.scores])
+    scores = [read_score(path) for path in args.scores]
+    rows = group_scores(scores)
     write_csv(args.table, [COLUMNS, *(cells(row, rows, 2) for row in rows)])
     header = ["", "split", "images", "seeds", "mIoU", "deviation", "boundary IoU", "% of the bound"]
     table = markdown_table(header, [cells(row, rows, 1) for row in rows])
-    write_text(args.markdown, f"# Segmenters\n\n{NOTE}\n\n{table}\n")
+    note = " ".join(filter(None, [NOTE, language_note(scores)]))
+    write_text(args.markdown, f"# Segmenters\n\n{note}\n\n{table}\n")
 
 
 if __name__ == "__main__":

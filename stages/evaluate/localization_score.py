@@ -13,6 +13,7 @@ class LocalizationScore(Strict):
     """PxAP and pIoU, in percent, with what they are of.
 
     piou: the best IoU over all thresholds of this very split, at `peak_threshold`, as published tables give it.
+    language: as in Score.
     iou: the IoU at `threshold`, which is val's best: on val the same as piou, on test chosen without test's masks.
     """
 
@@ -24,6 +25,7 @@ class LocalizationScore(Strict):
     iou: float
     threshold: float
     seed: int
+    language: str | None = None
 
 
 def write_localization(path: Path, score: LocalizationScore) -> None:

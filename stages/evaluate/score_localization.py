@@ -39,6 +39,7 @@ def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "index", "masks", "output", many=("maps",))
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
+    command.add_argument("--language", help="the text-image model behind the maps, in words, noted in the score")
     command.add_argument("--chosen", type=Path, help="score of val, whose threshold is taken; without: chosen here")
     args = command.parse_args(arguments)
     parse_settings(EvaluateSettings, args.settings)
@@ -58,6 +59,7 @@ def run(arguments: list[str] | None = None) -> None:
         threshold=chosen,
         iou=iou_at(counts, chosen),
         seed=args.seed,
+        language=args.language,
     )
     write_localization(args.output, score)
     log.info("%s: PxAP %.2f, pIoU %.2f, IoU %.2f at val's threshold", args.split, score.pxap, score.piou, score.iou)

@@ -54,6 +54,7 @@ def score_sweep(
     split: str,
     images: int,
     seed: int,
+    language: str | None = None,
 ) -> Score:
     """The score at the best threshold of the sweep ("oracle"; of equals the lowest), at `threshold`, and the sweep."""
     grid = threshold_grid(steps)
@@ -74,6 +75,7 @@ def score_sweep(
         threshold=round(float(thresholds[best]), 6),
         threshold_source="oracle",
         seed=seed,
+        language=language,
         fixed=fixed,
         sweep=tuple((round(float(value), 6), float(miou)) for value, miou in zip(grid, mious[on_grid], strict=True)),
         object_iou={name: ObjectScore(objects=count, iou=iou) for name, count, iou in objects.means(int(best))},
@@ -89,6 +91,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument(
         "--class-threshold", type=float, default=0.5, help="probability from which a class counts as found"
     )
+    command.add_argument("--language", help="the text-image model behind the maps, in words, noted in the score")
     command.add_argument("--only", type=Path, help="list of the ids that are scored, one a line; without: all")
     args = command.parse_args(arguments)
     settings = parse_settings(EvaluateSettings, args.settings)
@@ -107,6 +110,7 @@ def run(arguments: list[str] | None = None) -> None:
         split=args.split,
         images=len(records),
         seed=args.seed,
+        language=args.language,
     )
     classification = probabilities.score(records, classes, threshold=args.class_threshold)
     write_score(args.output, score.model_copy(update={"classification": classification}))

@@ -74,6 +74,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
     command.add_argument("--threshold", help="background threshold that made the masks, if any: a number, or its file")
     command.add_argument("--power", type=float, help="exponent of the background score that made the masks, if any")
+    command.add_argument("--language", help="the text-image model behind the masks, in words, noted in the score")
     command.add_argument("--only", type=Path, help="list of the ids that are scored, one a line; without: all")
     args = command.parse_args(arguments)
     parse_settings(EvaluateSettings, args.settings)
@@ -92,6 +93,7 @@ def run(arguments: list[str] | None = None) -> None:
         threshold_source=threshold.source if threshold else None,
         background_power=args.power,
         seed=args.seed,
+        language=args.language,
         **rates_of(counts.confusion, classes),
         **boundary_fields(counts, classes),
     )

@@ -55,6 +55,7 @@ class Score(Strict):
     false_positives, false_negatives: share of the union, averaged as `miou` is; the three sum to 100.
     threshold_source: "fixed" in the config; "auto": chosen without true masks; "oracle": chosen with true masks, of
     maps those of this very split, as the published tables do; None where no threshold is used.
+    language: the text-image model that the maps behind it rest on, and what that learned from; "none" without one.
     background_power: exponent of the background score (1 - max)^power that made the masks in place of a threshold.
     fixed, sweep: of maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
     boundary_iou, boundary_per_class: of masks only: IoU along the borders (`stages.evaluate.boundary`).
@@ -72,6 +73,7 @@ class Score(Strict):
     threshold: float | None
     threshold_source: ThresholdSource | None
     seed: int
+    language: str | None = None
     background_power: float | None = None
     fixed: FixedScore | None = None
     sweep: tuple[tuple[float, float], ...] | None = None

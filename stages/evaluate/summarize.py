@@ -8,6 +8,7 @@ from pathlib import Path
 from stages.command import main
 from stages.evaluate.scores import Score, read_score
 from stages.files import atomic_path
+from stages.settings import parts_of
 
 COLUMNS = (
     "stage",
@@ -19,14 +20,20 @@ COLUMNS = (
     "threshold_source",
     "share_of_bound",
     "seed",
+    "language",
 )
 ORDER = ("maps", "pseudo_masks", "told_segmenter", "segmenter", "upper_bound")
 
 
 def sort_scores(scores: Iterable[Score]) -> list[Score]:
-    """In the order of the stages, then train, val, test."""
-    splits = ("train", "val", "test")
-    return sorted(scores, key=lambda score: (ORDER.index(score.stage), splits.index(score.split)))
+    """In the order of the stages, then train, val, test, then those of several splits together."""
+    return sorted(scores, key=lambda score: (ORDER.index(score.stage), *split_order(score.split)))
+
+
+def split_order(split: str) -> tuple[int, list[int]]:
+    """Sorts splits: train, val, test, then several together."""
+    places = [("train", "val", "test").index(part) for part in parts_of(split)]
+    return len(places), places
 
 
 def share_of_bound(score: Score, scores: Iterable[Score]) -> float | None:
@@ -51,6 +58,7 @@ def table_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
                 score.threshold_source or "",
                 "" if share is None else f"{share:.1f}",
                 str(score.seed),
+                score.language or "",
             )
         )
     return rows

@@ -4,10 +4,11 @@ It is made from the scores of each row's maps, seed by seed, and from what the t
 """
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.evaluate.scores import Score
+from stages.language import NONE
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,17 @@ def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Rows of text below a header, as Markdown."""
     lines = [header, ["---"] * len(header), *body]
     return "\n".join(f"| {' | '.join(cell or ' ' for cell in line)} |" for line in lines)
+
+
+def language_note(scores: Iterable[Score]) -> str:
+    """Which text-image models stand behind scores, as a sentence; empty where the scores don't say."""
+    found = list(dict.fromkeys(score.language for score in scores if score.language))
+    named = [language for language in found if language != NONE]
+    if not found:
+        return ""
+    if not named:
+        return "Language: none."
+    return f"Language: {'; '.join(named)}{', and none in other rows' if NONE in found else ''}."
 
 
 def _number(value: float | None, decimals: int) -> str:

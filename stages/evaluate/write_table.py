@@ -10,13 +10,13 @@ from typing import Any
 from stages.command import main
 from stages.evaluate.costs import epoch_seconds, peak_memory
 from stages.evaluate.scores import Score, read_score
-from stages.evaluate.tables import Cost, TableRow, classes_csv, table_csv, table_markdown
+from stages.evaluate.tables import Cost, TableRow, classes_csv, language_note, table_csv, table_markdown
 from stages.files import atomic_path, read_json, write_text
 
 NOTE = (
     "Maps of {split}, {images} images, at the best threshold on them; mean and deviation over seeds. FP and FN are"
     " shares of the union; small, medium, large: IoU of objects that cover up to 5 %, 15 % and more of their image."
-    " The published figures are of PASCAL VOC 2012 with the paper's encoders, another data set than the demo's."
+    " The published figures are of PASCAL VOC 2012 with the paper's encoders, another data set than this one."
 )
 
 MASKS_NOTE = (
@@ -28,12 +28,14 @@ MASKS_NOTE = (
 def note_of(rows: Sequence[TableRow]) -> str:
     """What stands above a table: what was scored, on what, and with which background."""
     first = rows[0].scores[0]
+    language = language_note(score for row in rows for score in row.scores)
     if first.stage == "maps":
-        return NOTE.format(split=first.split, images=first.images)
+        return " ".join(filter(None, [NOTE.format(split=first.split, images=first.images), language]))
     words = dict.fromkeys(_background(score) for row in rows for score in row.scores)
     one = f"Background of all rows: {next(iter(words))}." if len(words) == 1 else ""
     several = "Background: " + "; ".join(f"{row.title}: {_background(row.scores[0])}" for row in rows) + "."
-    return MASKS_NOTE.format(split=first.split, images=first.images, background=one or several)
+    note = MASKS_NOTE.format(split=first.split, images=first.images, background=one or several)
+    return " ".join(filter(None, [note, language]))
 
 
 def _background(score: Score) -> str:

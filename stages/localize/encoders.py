@@ -20,6 +20,9 @@ from stages.settings import HybridBackbone, LocalizeSettings, VitBackbone
 
 Grid = tuple[int, int]
 
+# A CNN's features tell little of where they are, and nothing that needs it is learned from few images: at full length
+# positions would drown the features.
+POSITION_LENGTH = 0.2
 POSITION_GRID: Grid = (14, 14)  # patches of a 224 px image at stride 16, the usual size of pretraining
 
 
@@ -45,10 +48,6 @@ class Encoder(nn.Module):
     def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
         """Patch tokens [B, N, D] and the grid (rows, columns) of normalised images [B, 3, H, W]."""
         raise TypeError(f"{type(self).__name__} must make patch tokens")
-
-    def learning_rates(self) -> dict[str, float]:
-        """Parts that learn at another rate than the class tokens, with the factor."""
-        return {}
 
 
 class VitEncoder(Encoder):
@@ -144,11 +143,8 @@ class HybridEncoder(Encoder):
         # Orthogonal, so that patches are as alike after the reduction as the CNN made them.
         self.reduce = nn.Conv2d(self.pyramid.channels, settings.width, kernel_size=1)
         nn.init.orthogonal_(self.reduce.weight)
-        # Norms make all tokens equally long, and what is faint in the image as clear as the rest. Beside a constant
-        # part faint features stay faint.
-        self.reduce.bias = nn.Parameter(settings.constant * torch.randn(settings.width))
-        self.rate = settings.rate
-        # At full strength new blocks soon spread an image's classes over all patches; small steps keep patches local.
+        self.reduce.bias = nn.Parameter(torch.zeros(settings.width))
+        # At full strength new blocks soon spread an image's classes over all patches.
         self.blocks = nn.ModuleList(
             Block(settings.width, settings.heads, qkv_bias=True, init_values=settings.layer_scale)
             for _ in range(settings.blocks)
@@ -157,15 +153,12 @@ class HybridEncoder(Encoder):
         # One embedding for all sizes, interpolated as a ViT's: positions counted anew would be unknown beyond the crop.
         self.position: Tensor
         position = build_sincos2d_pos_embed(list(POSITION_GRID), dim=settings.width)[None]
-        self.register_buffer("position", settings.position_scale * position)
+        self.register_buffer("position", POSITION_LENGTH * position)
         self.start = nn.Parameter(nn.init.trunc_normal_(torch.zeros(settings.width), std=0.02), requires_grad=False)
 
     def start_token(self) -> Tensor:
         """A random start, [D]: new blocks have no pretrained [CLS]."""
         return self.start.detach().clone()
-
-    def learning_rates(self) -> dict[str, float]:
-        return {"reduce": self.rate, "blocks": self.rate}
 
     def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
         """Images [B, 3, H, W], or the pyramid's features of such, -> patch tokens [B, N, D] and the grid."""

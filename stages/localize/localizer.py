@@ -47,6 +47,9 @@ class Localizer(nn.Module):
         self.settings = settings
         self.classes, self.language_width = text.shape
 
+    def start(self, inputs: Tensor | list[Tensor]) -> None:
+        """Is shown the first batch before training, for what starts by the data. Inputs are those of `losses`."""
+
     def losses(self, inputs: Tensor | list[Tensor], labels: Tensor, embedding: Tensor) -> dict[str, Tensor]:
         """Losses by name, which are summed.
 

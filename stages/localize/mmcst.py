@@ -16,14 +16,21 @@ from stages.localize.encoders import Grid
 from stages.localize.localizer import Located, StateDict
 from stages.localize.ranks import over_all_ranks
 from stages.localize.tokens import (
+    attention_of_maps,
+    attention_of_tokens,
     combine,
     contrastive_loss,
     correlate,
+    entropy_share,
     global_weighted_ranking_pooling,
+    local_tokens,
     mean_of_own_classes,
 )
 from stages.localize.transformer import TransformerLocalizer
 from stages.settings import LocalizeSettings, MapSettings
+
+# Start of the scores' biases: in most images a class is absent, and the first steps need not be spent on that.
+ABSENT = -1.5
 
 
 @dataclass(frozen=True)
@@ -31,18 +38,21 @@ class TokenKind:
     """What one kind of class token (visual or textual) gives for a batch.
 
     tokens: after the blocks and their visual context, [B, C, D].  maps: over patches, [B, C, N].  scores: [B, C].
+    entropy: of the visual context's attention, as a share of an even one's; None without context.
     """
 
     tokens: Tensor
     maps: Tensor
     scores: Tensor
+    entropy: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Localization:
     """Result of one forward pass. `text` is None where the settings have visual tokens only.
 
-    class_scores: mean over D of each visual token, [B, C].  grid: patches as (rows, columns).
+    class_scores: mean over D of each visual token, with a learned scale and bias, [B, C].  grid: patches as (rows,
+    columns).
     class_attention: [B, kinds * C, N], visual first, and patch_attention: [B, N, N], means over the last blocks; only
     when asked for.
     """
@@ -62,26 +72,46 @@ class Localization:
 
 
 class Correlation(nn.Module):
-    """Maps and pooled scores of one kind of class token.
+    """Maps and pooled scores of one kind of class token, with and without its visual context.
 
-    `cosine` learns a scale of the maps and a bias of the score: the products of L2-normalised tokens lie in [-1, 1],
-    too narrow for a logit. `dot` is the paper's plain product times a fixed scale.
+    Maps are products over sqrt(D) times a learned scale; scores have a learned bias. Both start by the first batch.
+
+    Args:
+        settings: the section `localize`.
+        weight: lambda, of the local tokens.
     """
 
-    def __init__(self, settings: LocalizeSettings) -> None:
+    def __init__(self, settings: LocalizeSettings, weight: float) -> None:
         super().__init__()
-        self.kind = settings.correlation
+        self.context = settings.context
         self.decay = settings.pooling_decay
-        learned = self.kind == "cosine"
-        self.scale = nn.Parameter(
-            torch.tensor(settings.cosine_scale if learned else settings.correlation_scale), requires_grad=learned
-        )
-        self.bias = nn.Parameter(torch.tensor(-1.5 if learned else 0.0), requires_grad=learned)
+        self.weight = weight
+        self.scale = nn.Parameter(torch.tensor(1.0))
+        self.bias = nn.Parameter(torch.tensor(ABSENT))
 
-    def forward(self, tokens: Tensor, patches: Tensor) -> TokenKind:
-        maps = self.scale * correlate(tokens, patches, correlation=self.kind)
-        scores = global_weighted_ranking_pooling(maps.float(), self.decay) + self.bias
-        return TokenKind(tokens=tokens, maps=maps, scores=scores)
+    def forward(self, tokens: Tensor, patches: Tensor, representation: str) -> TokenKind:
+        maps = self.scale * correlate(tokens, patches)
+        if representation == "global":
+            return TokenKind(tokens, maps, self._pool(maps))
+        if self.context.attention == "map":
+            attention = attention_of_maps(maps.float(), self.context.power)
+        else:
+            attention = attention_of_tokens(tokens, patches)
+        local = local_tokens(attention, tokens, patches, centred=self.context.centred, matched=self.context.matched)
+        combined = combine(tokens, local, representation=representation, weight=self.weight)
+        with_context = self.scale * correlate(combined, patches)
+        scored = with_context if self.context.scores == "context" else maps
+        return TokenKind(combined, with_context, self._pool(scored), entropy_share(attention.detach()))
+
+    def start(self, tokens: Tensor, patches: Tensor) -> None:
+        """Scales maps to a mean deviation of 1 over the patches of an image, and scores to a mean of ABSENT."""
+        maps = correlate(tokens.float(), patches.float())
+        self.scale.fill_(1 / maps.var(dim=-1).mean().sqrt().clamp(min=torch.finfo(maps.dtype).tiny))
+        self.bias.zero_()
+        self.bias.fill_(ABSENT - self._pool(self.scale * maps).mean())
+
+    def _pool(self, maps: Tensor) -> Tensor:
+        return global_weighted_ranking_pooling(maps.float(), self.decay) + self.bias
 
 
 class Mmcst(TransformerLocalizer):
@@ -98,12 +128,14 @@ class Mmcst(TransformerLocalizer):
         classes, language_width, width = self.classes, self.language_width, self.encoder.width
         self.visual_tokens = nn.Parameter(self.encoder.start_token().repeat(classes, 1))  # [C, D]
         self.visual_position = nn.Parameter(nn.init.trunc_normal_(torch.zeros(classes, width), std=0.02))
-        self.visual_correlation = Correlation(settings)
+        self.class_scale = nn.Parameter(torch.tensor(1.0))
+        self.class_bias = nn.Parameter(torch.tensor(ABSENT))
+        self.visual_correlation = Correlation(settings, settings.visual_context_weight)
         self.multimodal = settings.tokens == "multimodal"
         if self.multimodal:
             self.text_embeddings = nn.Parameter(text.detach().clone())  # [C, E]
             self.text_mlp = Mlp(language_width, hidden_features=width, out_features=width)
-            self.text_correlation = Correlation(settings)
+            self.text_correlation = Correlation(settings, settings.text_context_weight)
         if settings.language_context != "none":
             self.language_projection = nn.Linear(width, language_width)
 
@@ -112,25 +144,47 @@ class Mmcst(TransformerLocalizer):
         visual = self.visual_tokens + self.visual_position
         return torch.cat((visual, self.text_mlp(self.text_embeddings))) if self.multimodal else visual
 
-    def forward(self, images: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION) -> Localization:
-        """Normalised images [B, 3, H, W] (or the hybrid encoder's frozen features of them) to maps and scores."""
+    @torch.no_grad()
+    def start(self, inputs: Tensor | list[Tensor]) -> None:
+        """Learned scales and biases as the first batch wants them.
+
+        Raw tokens of a pretrained ViT are long and those of new blocks short, by orders of magnitude: at a fixed scale
+        the one's losses start near 100, and the other's maps hardly learn. Source of the idea: Salimans and Kingma,
+        Weight Normalization, NeurIPS 2016, section 3.
+        """
+        self.eval()
+        patches, _ = self.encoder.patches(inputs)
+        attended = run_blocks(self.encoder.blocks, self.encoder.norm, self.class_tokens(), patches)
+        visual, *text = attended.class_tokens.split(len(self.visual_tokens), dim=1)
+        self.visual_correlation.start(visual, attended.patches)
+        if text:
+            self.text_correlation.start(text[0], attended.patches)
+        self.class_scale.fill_(1 / visual.pow(2).mean().sqrt())
+        self.class_bias.fill_(ABSENT - self.class_scale * visual.mean())
+        self.train()
+
+    def forward(
+        self,
+        images: Tensor | list[Tensor],
+        *,
+        attention: Attention = NO_ATTENTION,
+        representation: str | None = None,
+    ) -> Localization:
+        """Normalised images [B, 3, H, W] (or the hybrid encoder's frozen features of them) to maps and scores.
+
+        representation: class tokens that maps are read from, where they are others than those of the training.
+        """
         patches, grid = self.encoder.patches(images)  # [B, N, D]
         attended = run_blocks(self.encoder.blocks, self.encoder.norm, self.class_tokens(), patches, attention=attention)
-        return self._localize(attended, grid)
+        return self._localize(attended, grid, representation or self.settings.representation)
 
-    def _localize(self, attended: Attended, grid: Grid) -> Localization:
-        settings, patches = self.settings, attended.patches
+    def _localize(self, attended: Attended, grid: Grid, representation: str) -> Localization:
+        patches = attended.patches
         visual, *text = attended.class_tokens.split(len(self.visual_tokens), dim=1)
-        representation = settings.representation
-        visual_out = combine(visual, patches, representation=representation, weight=settings.visual_context_weight)
-        text_kind = None
-        if text:
-            text_out = combine(text[0], patches, representation=representation, weight=settings.text_context_weight)
-            text_kind = self.text_correlation(text_out, patches)
         return Localization(
-            visual=self.visual_correlation(visual_out, patches),
-            text=text_kind,
-            class_scores=visual.mean(dim=-1),
+            visual=self.visual_correlation(visual, patches, representation),
+            text=self.text_correlation(text[0], patches, representation) if text else None,
+            class_scores=self.class_scale * visual.mean(dim=-1) + self.class_bias,
             grid=grid,
             class_attention=attended.class_attention,
             patch_attention=attended.patch_attention,
@@ -147,7 +201,9 @@ class Mmcst(TransformerLocalizer):
         if output.text is not None and self.settings.language_context != "none":
             predicted = self.language_projection(mean_of_own_classes(output.text.tokens, labels)).float()
             losses["loss_language"] = self.settings.language_weight * self._language_loss(predicted, embedding)
-        return losses
+        # No losses, but beside them in the training curves: an attention that is even gives all classes one context.
+        entropies = {"visual": output.visual.entropy, "text": output.text.entropy if output.text else None}
+        return losses | {f"entropy_{name}": value for name, value in entropies.items() if value is not None}
 
     def _language_loss(self, predicted: Tensor, embedding: Tensor) -> Tensor:
         if self.settings.language_context == "caption_l1":
@@ -156,13 +212,14 @@ class Mmcst(TransformerLocalizer):
 
     def locate(self, images: Tensor, settings: MapSettings) -> Located:
         """ReLU of each kind's maps, times its class-to-patch attention and smoothed by patch attention where asked."""
-        output = self(images, attention=wanted_attention(settings, classes=settings.class_attention))
+        attention = wanted_attention(settings, classes=settings.class_attention)
+        output = self(images, attention=attention, representation=settings.representation)
         kinds = {"visual": torch.relu(output.visual.maps).float()}
         if output.text is not None:
             kinds["text"] = torch.relu(output.text.maps).float()
         if output.class_attention is not None:
-            attention = output.class_attention.float().chunk(len(kinds), dim=1)
-            kinds = {name: maps * own for (name, maps), own in zip(kinds.items(), attention, strict=True)}
+            of_kinds = output.class_attention.float().chunk(len(kinds), dim=1)
+            kinds = {name: maps * own for (name, maps), own in zip(kinds.items(), of_kinds, strict=True)}
         if output.patch_attention is not None:
             kinds = {name: maps @ output.patch_attention.float().mT for name, maps in kinds.items()}
         rows, columns = output.grid

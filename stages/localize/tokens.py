@@ -4,38 +4,65 @@ Source: Xu et al., Learning Multi-modal Class-specific Tokens for Weakly Supervi
 CVPR 2023 (MMCST); global weighted ranking pooling: Kolesnikov and Lampert, ECCV 2016.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def local_tokens(tokens: Tensor, patches: Tensor) -> Tensor:
-    """The sample's visual context of each class token: softmax(tokens patchesᵀ / sqrt(D)) patches.
+def attention_of_tokens(tokens: Tensor, patches: Tensor) -> Tensor:
+    """softmax(tokens patchesᵀ / sqrt(D)), [B, C, N]: the attention as the paper draws it.
 
     Args:
         tokens: class tokens, [B, C, D].
         patches: patch tokens, [B, N, D].
-
-    Returns:
-        [B, C, D].
     """
-    attention = torch.softmax(tokens @ patches.mT / patches.shape[-1] ** 0.5, dim=-1)
-    return attention @ patches
+    return torch.softmax(correlate(tokens, patches).float(), dim=-1)
 
 
-def combine(tokens: Tensor, patches: Tensor, *, representation: str, weight: float) -> Tensor:
-    """Class tokens with their visual context: `global` T, `local` TL, or `global_local` T + weight * TL; [B, C, D]."""
-    if representation == "global":
-        return tokens
-    local = local_tokens(tokens, patches)
+def attention_of_maps(maps: Tensor, power: float) -> Tensor:
+    """Each class's own map as a distribution over patches: scaled to [0, 1], to a power, divided by its sum, [B, C, N].
+
+    A softmax of products is nearly even where the products are small, and on one patch where they are large; this is
+    neither, however large they are. A flat map gives an even attention.
+    """
+    low, high = maps.amin(dim=-1, keepdim=True), maps.amax(dim=-1, keepdim=True)
+    flat = high == low
+    scaled = torch.where(flat, 1.0, (maps - low) / torch.where(flat, 1.0, high - low))
+    weights = scaled**power
+    return weights / weights.sum(dim=-1, keepdim=True)
+
+
+def local_tokens(attention: Tensor, tokens: Tensor, patches: Tensor, *, centred: bool, matched: bool) -> Tensor:
+    """The sample's visual context of each class token: the patches that it attends to, [B, C, D].
+
+    Args:
+        attention: a distribution over patches, [B, C, N].
+        tokens: class tokens, [B, C, D].
+        patches: patch tokens, [B, N, D].
+        centred: from each patch the mean patch of its image is taken, which all classes would have in common.
+        matched: contexts get the length of their class tokens, of which they would else be a multiple or nothing.
+    """
+    if centred:
+        patches = patches - patches.mean(dim=1, keepdim=True)
+    local = attention.to(patches.dtype) @ patches
+    return F.normalize(local, dim=-1) * tokens.norm(dim=-1, keepdim=True) if matched else local
+
+
+def entropy_share(attention: Tensor) -> Tensor:
+    """Mean entropy of distributions [..., N] as a share of an even one's: 1 where all patches count alike, a scalar."""
+    return torch.special.entr(attention.float()).sum(dim=-1).mean() / math.log(attention.shape[-1])
+
+
+def combine(tokens: Tensor, local: Tensor, *, representation: str, weight: float) -> Tensor:
+    """Class tokens with their visual context: `local` TL, or `global_local` T + weight * TL; [B, C, D]."""
     return local if representation == "local" else tokens + weight * local
 
 
-def correlate(tokens: Tensor, patches: Tensor, *, correlation: str) -> Tensor:
-    """Maps of class tokens over patches, [B, C, N]: the plain product (`dot`, the paper's) or the `cosine`."""
-    if correlation == "cosine":
-        tokens, patches = F.normalize(tokens, dim=-1), F.normalize(patches, dim=-1)
-    return tokens @ patches.mT
+def correlate(tokens: Tensor, patches: Tensor) -> Tensor:
+    """Products of class tokens [B, C, D] and patches [B, N, D] over sqrt(D), [B, C, N]."""
+    return tokens @ patches.mT / patches.shape[-1] ** 0.5
 
 
 def global_weighted_ranking_pooling(maps: Tensor, decay: float) -> Tensor:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from mmengine.runner import set_random_seed
 from safetensors.torch import load_file
-from torch.utils.data import Dataset
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
 
 from stages.command import main, parse_settings, parser
 from stages.errors import DataError
@@ -47,11 +48,19 @@ def run(arguments: list[str] | None = None) -> None:
     localizer = build_localizer(settings, weights=args.weights, text=load_file(args.text)["text"])
     if localizer.trained:
         dataset = training_views(args, settings, localizer, records, classes)
+        if not resume:
+            localizer.start(first_batch(dataset, settings.training.batch_size))
         objective = LocalizerObjective(localizer)
         train_localizer(objective, dataset, settings.training, seed=args.seed, work=args.work, resume=resume)
     if is_first_rank():
         write_curves(args.curves, args.work)
         save_localizer(args.output, localizer, classes)
+
+
+def first_batch(dataset: Dataset, size: int) -> Tensor | list[Tensor]:
+    """Inputs of the first examples, put together as in training."""
+    count = min(size, len(dataset))  # type: ignore[arg-type]
+    return default_collate([dataset[number] for number in range(count)])["inputs"]
 
 
 def training_records(index: Path) -> list[Record]:

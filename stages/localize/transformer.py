@@ -11,7 +11,7 @@ from stages.settings import LocalizeSettings
 class TransformerLocalizer(Localizer):
     """A localizer whose class tokens go through the blocks of `localize.backbone`.
 
-    The encoder brings stride, statistics, frozen CNN and learning rates. The arguments are those of `Localizer`.
+    The encoder brings stride, statistics and frozen CNN. The arguments are those of `Localizer`.
     """
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
@@ -22,6 +22,3 @@ class TransformerLocalizer(Localizer):
     @property
     def frozen_pyramid(self) -> Pyramid | None:
         return self.encoder.pyramid
-
-    def learning_rates(self) -> dict[str, float]:
-        return {f"encoder.{part}": factor for part, factor in self.encoder.learning_rates().items()}

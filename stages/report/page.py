@@ -18,6 +18,7 @@ from stages.data.left_out import LeftOut
 from stages.evaluate.localization_score import LocalizationScore
 from stages.evaluate.scores import Score
 from stages.evaluate.summarize import share_of_bound
+from stages.evaluate.tables import language_note
 from stages.report.charts import class_chart, confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve
 from stages.report.made_tables import MadeTable
@@ -243,6 +244,7 @@ def render_page(
         class_charts=class_cards(scores),
         figures=headline_figures(scores),
         rows=score_rows(scores),
+        language=language_note(scores),
         classification=classification_rows(scores),
         has_bound=any(score.stage == "upper_bound" for score in scores),
         is_demo=config.get("data", {}).get("format") == "demo",

@@ -14,7 +14,8 @@ from stages.report.gather import read_curves
 
 STAGES = ("data", "encode", "localize", "refine", "segment", "evaluate", "report")
 # Jobs without a split in their path that go through the images of one, by the folder of their benchmark.
-OF_TRAIN = ("refine/regions", "refine/banded", "localize/features")
+OF_TRAIN = ("refine/regions", "refine/banded")
+OF_LEARNED = ("localize/features",)  # through those that the localizer learns from
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,15 @@ class Timing:
 class Workload:
     """What is known of the images that jobs go through.
 
-    images: of each split.  shards: jobs into which work over a split is cut.  scored: of each score, as "maps-train".
+    images: of each split.  shards: jobs into which work over a split is cut.  learned: those whose tags the localizer
+    learned from; None where a split's are not known.  scored: of each score, as "maps-train".
     speeds: images a second of trainings, by their benchmark's path; from their curves, because a training that was
     resumed has the time of its last part alone in its benchmark.
     """
 
     images: Mapping[str, int]
     shards: int
+    learned: int | None
     scored: Mapping[str, int]
     speeds: Mapping[str, float]
 
@@ -64,7 +67,9 @@ def read_workload(
         if times is not None:
             speeds[places[place]] = batch / statistics.fmean(times.values)
     scored = {f"{score.stage}-{score.split}": score.images for score in scores}
-    return Workload(images, shards, scored, speeds)
+    splits = _setting(config, "localize.splits") or ["train"]
+    learned = sum(images[split] for split in splits) if set(splits) <= set(images) else None
+    return Workload(images, shards, learned, scored, speeds)
 
 
 def read_timings(folder: Path, work: Workload) -> list[Timing]:
@@ -110,8 +115,8 @@ def images_of(place: Path, seconds: float, work: Workload) -> float | None:
         split = "train" if parent.startswith(OF_TRAIN) else place.parent.name
         count = work.images.get(split)
         return None if count is None else len(range(int(stem), count, work.shards))
-    if (parent == "encode" and stem.endswith("_embeddings")) or parent.startswith(OF_TRAIN):
-        return work.images.get("train")
+    if (parent == "encode" and stem.endswith("_embeddings")) or parent.startswith(OF_LEARNED):
+        return work.learned
     if parent.startswith("data/"):
         return work.images.get(stem)
     if parent == "report" and stem == "gallery":

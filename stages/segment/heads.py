@@ -62,9 +62,8 @@ class TwoAtrousHead(BaseDecodeHead):
 
     def __init__(self, *, dilation: int, **options: Any) -> None:
         super().__init__(**options)
-        field = {"kernel_size": 3, "padding": dilation, "dilation": dilation}
-        self.hidden = nn.Conv2d(self.in_channels, self.channels, **field)
-        self.conv_seg = nn.Conv2d(self.channels, self.out_channels, **field)
+        self.hidden = nn.Conv2d(self.in_channels, self.channels, 3, padding=dilation, dilation=dilation)
+        self.conv_seg = nn.Conv2d(self.channels, self.out_channels, 3, padding=dilation, dilation=dilation)
         self.init_cfg = {"type": "Xavier", "layer": "Conv2d", "distribution": "uniform"}
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:

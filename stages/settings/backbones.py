@@ -41,11 +41,6 @@ class HybridBackbone(Strict):
     blocks: Count = Field(4, description="new transformer blocks")
     heads: Count = Field(6, description="attention heads a block")
     layer_scale: Positive = Field(0.1, description="start of the learned factor of each new block's branches")
-    constant: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="deviation of a learned constant in every token, by which norms leave weak features weak"
-    )
-    position_scale: Annotated[float, Field(ge=0)] = Field(1.0, description="factor of the position embedding")
-    rate: Share = Field(1.0, description="learning rate of reduction and blocks as a share of the class tokens'")
     last_norm: bool = Field(
         False,
         description="a norm after the last block; with one the mean over a class token is 0 whatever the token, and all"

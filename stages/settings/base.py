@@ -1,7 +1,8 @@
 """What all settings models share: strictness, the number types, and paths that rules name."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -9,6 +10,19 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 SplitName = Literal["train", "val", "test"]
+# A split, or several scored as one: `train+val`.
+ScoredSplit = Annotated[str, Field(pattern=r"^(train(\+val)?(\+test)?|val(\+test)?|test)$")]
+
+
+def parts_of(split: str) -> tuple[str, ...]:
+    """The splits that are scored together under a name: train and val of `train+val`."""
+    return tuple(split.split("+"))
+
+
+def joined(splits: Iterable[str]) -> str:
+    """The name under which splits stand together: `train+val`."""
+    order = get_args(SplitName)
+    return "+".join(sorted(set(splits), key=order.index))
 
 
 def without_braces(path: Path) -> Path:

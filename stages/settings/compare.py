@@ -4,14 +4,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from stages.settings.base import SplitName, Strict
+from stages.settings.base import ScoredSplit, Strict
 
 
 class CompareSettings(Strict):
     """Ablations and comparisons: `snakemake ablation_tokens`, `ablation_context`, `compare_localizers`,
     `compare_refiners`, `compare_segmenters`."""
 
-    split: SplitName = Field("val", description="split whose maps are scored, at the best threshold on it")
+    split: ScoredSplit = Field(
+        "val",
+        description="split whose maps are scored, at the best threshold on it; `train+val` scores the images of both"
+        " together",
+    )
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
         (0, 1, 2), description="seeds of the ablations; tables give mean and deviation"
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.settings.base import Count, Positive, Strict
 
@@ -26,10 +26,22 @@ class TowerClip(Strict):
     image_tower: str = Field("tf_efficientnet_lite0", description="timm model; its weights come from `encode.weights`")
     image_size: Count = Field(224, description="input side of the image tower, pixels")
     width: Count = Field(256, description="width E of the joint space")
+    learns_from: Annotated[tuple[Literal["cutouts", "images"], ...], Field(min_length=1)] = Field(
+        ("cutouts", "images"),
+        description="what the projections learn from: the demo's training cut-outs with their captions, whose packages"
+        " are fetched (`data.demo`) | the set's own training images with their tags, and captions where there are any",
+    )
     views: Count = Field(24, description="random compositions of each training cut-out")
+    image_views: Count = Field(10, description="random crops of each training image")
     epochs: Count = Field(60, description="passes over all views")
     batch_size: Count = Field(128, description="views a step")
     learning_rate: Positive = Field(1e-3, description="AdamW learning rate of the projections")
+
+    @model_validator(mode="after")
+    def sources_stand_once(self) -> "TowerClip":
+        if len(set(self.learns_from)) != len(self.learns_from):
+            raise ValueError(f"learns_from names a source twice ({', '.join(self.learns_from)}); name each once")
+        return self
 
 
 class EncodeSettings(Strict):
@@ -50,4 +62,9 @@ class EncodeSettings(Strict):
         description="prompt templates; their embeddings are averaged for each class",
     )
     synonyms: dict[str, tuple[str, ...]] = Field({}, description="class -> names to use in its prompts in place of it")
+    captions: Literal["dataset", "tags"] = Field(
+        "dataset",
+        description="what `localize.language_context` takes for an image's caption: the dataset's own, or a sentence of"
+        " the image's tags, for datasets that have none",
+    )
     batch_size: Count = Field(32, description="images a step")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.settings.base import Count, RulePath, SplitName, Strict
+from stages.settings.base import Count, RulePath, ScoredSplit, SplitName, Strict
 
 
 class EvaluateSettings(Strict):
@@ -13,7 +13,10 @@ class EvaluateSettings(Strict):
     thresholds: Annotated[int, Field(ge=10, le=1000)] = Field(
         100, description="steps of the threshold sweep over [0, 1]"
     )
-    maps: tuple[SplitName, ...] = Field(("train", "val"), description="splits whose maps and pseudo masks are scored")
+    maps: tuple[ScoredSplit, ...] = Field(
+        ("train", "val"),
+        description="splits whose maps and pseudo masks are scored; `train+val` scores the images of both together",
+    )
     voc_competition: Literal["comp5", "comp6"] = Field(
         "comp6",
         description="of `voc_submission`: comp5 is for what learned from VOC's images alone, comp6 for anything else,"

@@ -48,8 +48,6 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def sections_agree(self) -> "Experiment":
-        if isinstance(self.encode.clip, TowerClip) and self.data.format != "demo":
-            raise ValueError("encode.clip.kind `towers` learns from the demo set's cut-outs; use `pretrained` here")
         missing = sorted(self.models - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights says not where the weights of {', '.join(missing)} come from")
@@ -71,6 +69,8 @@ class Experiment(Strict):
             raise ValueError(f"evaluate.segmenter scores {', '.join(unpredicted)}, which segment.predict leaves out")
         if "val" not in self.segment.predict:
             raise ValueError("segment.predict leaves out val, which the report shows; add it")
+        if self.evaluate.train_list and any("train+" in split for split in (*self.evaluate.maps, self.compare.split)):
+            raise ValueError("evaluate.train_list is of train alone; score no splits together with it, or leave it out")
         if self.evaluate.localization:
             if self.data.format != "openimages":
                 raise ValueError(

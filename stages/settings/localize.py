@@ -52,6 +52,9 @@ class MapSettings(Strict):
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="image scales, summed")
     flip: bool = Field(True, description="add the maps of the mirrored image")
     source: Literal["text", "visual", "sum"] = Field("sum", description="which tokens' maps are used")
+    representation: Literal["global", "local", "global_local"] | None = Field(
+        None, description="class tokens that maps are read from; left out: those of the training"
+    )
     class_attention: bool = Field(False, description="multiply the maps by class-to-patch attention")
     patch_affinity: bool = Field(False, description="smooth the maps by patch-to-patch attention")
     attention_blocks: Count | None = Field(
@@ -62,6 +65,24 @@ class MapSettings(Strict):
     )
     stride: Count = Field(4, description="maps are stored at the image's size divided by this")
     batch_size: Count = Field(8, description="images of like size that run at once, each with its mirrored copy")
+
+
+class VisualContext(Strict):
+    """The local tokens: which patches a class attends to, and what of them joins its token (docs/method.md)."""
+
+    attention: Literal["map", "softmax"] = Field(
+        "map",
+        description="map: the class's own map, scaled to [0, 1] and to `power`; softmax: of the product of tokens and"
+        " patches / sqrt(D), the paper's drawing",
+    )
+    power: Positive = Field(2.0, description="exponent of the map (`attention: map`)")
+    centred: bool = Field(True, description="take from each patch the mean patch of its image")
+    matched: bool = Field(True, description="scale local tokens to the length of their class tokens")
+    scores: Literal["tokens", "context"] = Field(
+        "tokens",
+        description="maps that the image scores, and so the classification loss, are pooled from: those of the class"
+        " tokens alone, or those with their context",
+    )
 
 
 class MctformerSettings(Strict):
@@ -103,13 +124,9 @@ class LocalizeSettings(Strict):
     representation: Literal["global", "local", "global_local"] = Field(
         "global_local", description="tokens alone, their visual context alone, or both; `global` is context off"
     )
+    context: VisualContext = VisualContext()
     text_context_weight: Positive = Field(1.0, description="lambda 1, weight of the local textual tokens")
     visual_context_weight: Positive = Field(1.0, description="lambda 2, weight of the local visual tokens")
-    correlation: Literal["cosine", "dot"] = Field(
-        "cosine", description="L2-normalised with learned scale and bias, or the paper's plain product"
-    )
-    cosine_scale: Positive = Field(10.0, description="start of the learned scale (`correlation: cosine`)")
-    correlation_scale: Positive = Field(1.0, description="factor of the plain product (`correlation: dot`)")
     pooling_decay: Share = Field(0.996, description="decay d of global weighted ranking pooling")
     language_context: Literal["none", "caption_l1", "caption_contrastive", "image_contrastive"] = Field(
         "image_contrastive", description="prior and loss of the image-language context"
@@ -127,6 +144,11 @@ class LocalizeSettings(Strict):
     )
     training: LocalizerTraining = LocalizerTraining()
     maps: MapSettings = MapSettings()
+    splits: tuple[Literal["train"]] | tuple[Literal["train"], Literal["val"]] = Field(
+        ("train",),
+        description="splits whose tags are learned from, by the experiment and all that it is compared with; val where"
+        " its maps are wanted and its tags are known anyway. Pseudo masks of val never train a segmenter",
+    )
 
     @property
     def language_source(self) -> Literal["image", "caption", "none"]:

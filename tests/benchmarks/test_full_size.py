@@ -11,7 +11,7 @@ from stages.localize.mmcst import Mmcst
 from stages.settings import LocalizeSettings
 
 SMALL = LocalizeSettings.model_validate(
-    {"backbone": {"kind": "vit", "model": "vit_tiny_patch16_224"}, "correlation": "dot", "training": {"crop": 64}}
+    {"backbone": {"kind": "vit", "model": "vit_tiny_patch16_224"}, "training": {"crop": 64}}
 )
 
 

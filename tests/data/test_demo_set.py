@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.data import compose
+from stages.data import compose, prepare_cutouts
 from stages.data.cutouts import read_cutout
 from stages.data.demo_lists import read_background_list, read_cutout_list
 from stages.data.demo_set import compose_set
+from stages.encode.cutout_views import read_cutouts
 from stages.errors import DataError
 from stages.images import read_image, read_mask, voc_palette
 
@@ -146,3 +147,22 @@ def test_command_composes_from_the_projects_own_lists(source, tmp_path: Path) ->
     (tmp_path / "sources.json").write_text("[]")
     with pytest.raises(DataError, match="no entry `files`"):
         compose.run(["--settings", source.settings.model_dump_json(), *arguments])
+
+
+def test_cutouts_are_prepared_for_a_set_with_other_classes(source, tmp_path: Path, monkeypatch) -> None:
+    """All listed ones of train and no other, with class and caption, as packaged towers read them."""
+    monkeypatch.setattr(prepare_cutouts, "read_cutout_list", lambda: source.cutouts)
+    monkeypatch.setattr(prepare_cutouts, "read_background_list", lambda: source.backgrounds)
+    sources = {"files": {name: str(path) for name, path in source.files.items()}}
+    (tmp_path / "sources.json").write_text(json.dumps(sources))
+    settings = json.dumps({"format": "folder", "root": "photos", "classes": ["cow", "car"]})
+    words = ["--settings", settings, "--sources", str(tmp_path / "sources.json"), "--output", str(tmp_path / "made")]
+    prepare_cutouts.run(words)
+    found = read_cutouts(tmp_path / "made")
+    assert [(cutout.name, cutout.caption) for cutout in found] == [
+        (label, f"A {label}, {shape}.") for label in ("bird", "coin", "road sign") for shape in ("square", "disc")
+    ]
+    with Image.open(found[0].path) as stored:
+        assert stored.mode == "RGBA"
+        assert stored.getpixel((30, 20))[0] > 200  # red, the colour of train's
+    assert len(list((tmp_path / "made/Backgrounds/train").glob("*.jpg"))) == 2

@@ -1,12 +1,13 @@
 """The localization transformer as a whole: shapes, gradients, symmetries, and every switch."""
 
+import numpy as np
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
 
 from stages.errors import SettingsError
-from stages.localize.attention import Attention
+from stages.localize.attention import Attention, run_blocks
 from stages.localize.objective import LocalizerObjective
 from stages.localize.tokens import contrastive_loss, global_weighted_ranking_pooling, mean_of_own_classes
 from stages.settings import MapSettings
@@ -45,28 +46,91 @@ def test_classes_are_exchangeable(make_localizer, images: torch.Tensor, kind: st
     torch.testing.assert_close(after.visual.scores, before.visual.scores[:, order], atol=1e-4, rtol=1e-4)
 
 
-def test_scores_are_the_pooled_maps_with_a_learned_bias(make_localizer, images: torch.Tensor) -> None:
-    output = make_localizer(pooling_decay=0.9)(images)
-    expected = global_weighted_ranking_pooling(output.text.maps, 0.9) - 1.5
+def test_scores_are_the_pooled_maps_of_the_tokens_alone_with_a_learned_bias(make_localizer, images) -> None:
+    localizer = make_localizer(pooling_decay=0.9)
+    output, alone = localizer(images), localizer(images, representation="global")
+    expected = global_weighted_ranking_pooling(alone.text.maps, 0.9) - 1.5
     torch.testing.assert_close(output.text.scores, expected)
+    assert (output.text.maps - alone.text.maps).abs().max() > 1e-3
 
 
-def test_dot_correlation_is_the_unscaled_product_of_tokens(make_localizer, images: torch.Tensor) -> None:
-    scaled = make_localizer(correlation="dot", correlation_scale=0.25)(images)
-    plain = make_localizer(correlation="dot")(images)
-    torch.testing.assert_close(scaled.visual.maps, 0.25 * plain.visual.maps)
+def test_scores_with_context_are_pooled_from_the_maps_themselves(make_localizer, images: torch.Tensor) -> None:
+    output = make_localizer(pooling_decay=0.9, context={"scores": "context"})(images)
+    expected = global_weighted_ranking_pooling(output.visual.maps, 0.9) - 1.5
+    torch.testing.assert_close(output.visual.scores, expected)
 
 
-def test_visual_class_scores_are_the_mean_of_the_token(make_localizer, images: torch.Tensor) -> None:
-    output = make_localizer(representation="global")(images)
-    torch.testing.assert_close(output.class_scores, output.visual.tokens.mean(dim=-1))
+def test_maps_are_scaled_products_of_the_tokens_that_are_given(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer()
+    localizer.text_correlation.scale.data.fill_(5.0)
+    patches, _ = localizer.encoder.patches(images)
+    attended = run_blocks(localizer.encoder.blocks, localizer.encoder.norm, localizer.class_tokens(), patches)
+    output = localizer(images)
+    expected = 5 * output.text.tokens @ attended.patches.mT / attended.patches.shape[-1] ** 0.5
+    torch.testing.assert_close(output.text.maps, expected)
+
+
+def test_the_context_is_what_the_equations_say(make_localizer, images: torch.Tensor) -> None:
+    """T + lambda TL of one image and class, patch by patch in NumPy."""
+    localizer = make_localizer(text_context_weight=0.5, context={"power": 3.0})
+    patches, _ = localizer.encoder.patches(images)
+    attended = run_blocks(localizer.encoder.blocks, localizer.encoder.norm, localizer.class_tokens(), patches)
+    token, own = attended.class_tokens[1, 3 + 2].detach().numpy(), attended.patches[1].detach().numpy()
+    seen = own @ token
+    weights = ((seen - seen.min()) / (seen.max() - seen.min())) ** 3
+    local = (weights / weights.sum()) @ (own - own.mean(axis=0))
+    local *= np.linalg.norm(token) / np.linalg.norm(local)
+    ours = localizer(images).text.tokens[1, 2].detach().numpy()
+    np.testing.assert_allclose(ours, token + 0.5 * local, rtol=1e-3, atol=1e-4)
+
+
+def test_maps_can_be_read_from_the_local_tokens_of_the_full_model(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer()
+    read = localizer.locate(images, MapSettings(representation="local")).maps
+    localizer.settings = localizer.settings.model_copy(update={"representation": "local"})
+    torch.testing.assert_close(localizer.locate(images, MapSettings()).maps, read)
+
+
+def test_visual_class_scores_are_the_scaled_mean_of_the_token(make_localizer, images: torch.Tensor) -> None:
+    localizer = make_localizer(representation="global")
+    localizer.class_scale.data.fill_(3.0)
+    output = localizer(images)
+    torch.testing.assert_close(output.class_scores, 3 * output.visual.tokens.mean(dim=-1) - 1.5)
+
+
+@pytest.mark.parametrize("kind", ["vit", "hybrid"])
+def test_scales_and_biases_start_by_the_first_batch(make_localizer, images: torch.Tensor, kind: str) -> None:
+    localizer = make_localizer(kind, representation="global").train()
+    localizer.start(images)
+    assert localizer.training
+    output = localizer.eval()(images)
+    for own in (output.visual, output.text):
+        assert own.maps.var(dim=-1).mean().sqrt().item() == pytest.approx(1, rel=1e-3)
+        assert own.scores.mean().item() == pytest.approx(-1.5, abs=1e-3)
+    assert output.class_scores.mean().item() == pytest.approx(-1.5, abs=1e-3)
+    assert localizer.class_scale.item() == pytest.approx(1 / output.visual.tokens.pow(2).mean().sqrt().item(), rel=1e-3)
+
+
+def test_a_last_norm_hides_the_class_tokens_from_their_mean(make_localizer, images: torch.Tensor) -> None:
+    """The mean over D of a normalised token is 0 whatever the token, which is why the norm is off."""
+    normed = make_localizer("hybrid", representation="global", backbone={"last_norm": True})(images)
+    torch.testing.assert_close(normed.class_scores, torch.full((2, 3), -1.5), atol=1e-5, rtol=0)
+
+
+def test_the_entropy_of_the_context_is_logged_and_no_loss(make_localizer, images: torch.Tensor) -> None:
+    losses = LocalizerObjective(make_localizer())(images, LABELS, torch.randn(2, 16))
+    entropies = {name: value for name, value in losses.items() if "loss" not in name}
+    assert set(entropies) == {"entropy_visual", "entropy_text"}
+    assert all(0 < value < 1 and not value.requires_grad for value in entropies.values())
+    plain = LocalizerObjective(make_localizer(representation="global"))(images, LABELS, torch.randn(2, 16))
+    assert all("loss" in name for name in plain)
 
 
 @pytest.mark.parametrize("kind", ["vit", "hybrid"])
 def test_gradients_reach_what_is_learned_and_nothing_frozen(make_localizer, images: torch.Tensor, kind: str) -> None:
     localizer = make_localizer(kind).train()
     losses = LocalizerObjective(localizer)(images, LABELS, torch.randn(2, 16))
-    sum(losses.values()).backward()
+    sum(value for name, value in losses.items() if "loss" in name).backward()
     learned = [
         "visual_tokens",
         "visual_position",
@@ -84,7 +148,8 @@ def test_gradients_reach_what_is_learned_and_nothing_frozen(make_localizer, imag
 
 def test_vit_from_the_first_block_trains_its_patch_embedding(make_localizer, images: torch.Tensor) -> None:
     localizer = make_localizer("vit", backbone={"tokens_from_block": 0}).train()
-    sum(LocalizerObjective(localizer)(images, LABELS, torch.randn(2, 16)).values()).backward()
+    losses = LocalizerObjective(localizer)(images, LABELS, torch.randn(2, 16))
+    sum(value for name, value in losses.items() if "loss" in name).backward()
     assert localizer.encoder.patch_embed.proj.weight.grad.abs().sum() > 0
     assert localizer.encoder.position.grad.abs().sum() > 0
 
@@ -124,14 +189,17 @@ def binary_by_hand(scores: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("tokens", ["visual", "multimodal"])
 @pytest.mark.parametrize("representation", ["global", "local", "global_local"])
-@pytest.mark.parametrize("correlation", ["cosine", "dot"])
-def test_every_variant_trains(make_localizer, images, tokens: str, representation: str, correlation: str) -> None:
-    context = "none" if tokens == "visual" else "image_contrastive"
+@pytest.mark.parametrize("attention", ["map", "softmax"])
+@pytest.mark.parametrize("scores", ["tokens", "context"])
+def test_every_variant_trains(make_localizer, images, tokens, representation, attention, scores) -> None:
     localizer = make_localizer(
-        tokens=tokens, representation=representation, correlation=correlation, language_context=context
+        tokens=tokens,
+        representation=representation,
+        context={"attention": attention, "scores": scores},
+        language_context="none" if tokens == "visual" else "image_contrastive",
     )
     losses = LocalizerObjective(localizer)(images, LABELS, torch.randn(2, 16))
-    assert set(losses) == {"loss_class_tokens", "loss_visual_maps"} | (
+    assert {name for name in losses if "loss" in name} == {"loss_class_tokens", "loss_visual_maps"} | (
         set() if tokens == "visual" else {"loss_text_maps", "loss_language"}
     )
     assert all(torch.isfinite(loss) for loss in losses.values())

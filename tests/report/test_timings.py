@@ -8,7 +8,7 @@ from stages.evaluate.scores import read_score
 from stages.report.timings import Timing, Workload, images_of, read_timings, read_workload, step_of, sum_by_stage
 from tests.report.conftest import write_benchmark
 
-NOTHING = Workload({}, 2, {}, {})
+NOTHING = Workload({}, 2, None, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_images_a_second_are_of_the_images_that_jobs_go_through(tmp_path: Path) 
     write_benchmark(tmp_path / "data/index/val.tsv", 4, "-")
     write_benchmark(tmp_path / "evaluate/maps-val.tsv", 20, "-")
     write_benchmark(tmp_path / "encode/text.tsv", 9, "-")
-    work = Workload({"val": 10, "train": 99}, 3, {}, {})
+    work = Workload({"val": 10, "train": 99}, 3, 109, {}, {})
     speeds = {timing.step: timing.images_per_second for timing in read_timings(tmp_path, work)}
     assert speeds == {"maps": 2.0, "index / val": 2.5, "maps-val": 0.5, "text": None}
 
@@ -54,8 +54,8 @@ def test_images_a_second_are_of_the_images_that_jobs_go_through(tmp_path: Path) 
         ("localize/maps/val/2.tsv", 3),
         ("refine/regions/060460b7/1.tsv", 33),
         ("refine/banded/0.tsv", 33),
-        ("localize/features/efficientnet-1234.tsv", 99),
-        ("encode/image_embeddings.tsv", 99),
+        ("localize/features/efficientnet-1234.tsv", 109),  # learned from train and val
+        ("encode/image_embeddings.tsv", 109),
         ("encode/weights/resnet50.tsv", None),
         ("data/masks/val.tsv", 10),
         ("data/fetch.tsv", None),
@@ -68,7 +68,7 @@ def test_images_a_second_are_of_the_images_that_jobs_go_through(tmp_path: Path) 
     ],
 )
 def test_every_job_knows_its_images(place: str, expected: int | None) -> None:
-    work = Workload({"val": 10, "train": 99}, 3, {"maps-train": 14}, {"localize/train.tsv": 40.0})
+    work = Workload({"val": 10, "train": 99}, 3, 109, {"maps-train": 14}, {"localize/train.tsv": 40.0})
     assert images_of(Path(place), 2.0, work) == expected
 
 

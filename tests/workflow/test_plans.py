@@ -1,5 +1,7 @@
 """What Snakemake would run, and what it says to a wrong config. Nothing runs here."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from tests.workflow.conftest import Snakemake
 from tests.workflow.tiny import REPOSITORY, TINY, jobs_of
 
 DEMO = REPOSITORY / "configs/demo.yaml"
+MSRC = REPOSITORY / "configs/msrc.yaml"
 
 
 def list_voc(folder: Path) -> None:
@@ -25,6 +28,12 @@ def write_resnet38(folder: Path) -> None:
     path = folder / "datasets/res38_cls.pth"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
+
+
+def command_of(line: str) -> str | None:
+    """The stage's command that a printed shell line runs, such as `localize.train`; None for other lines."""
+    found = re.search(r"python -m stages\.([a-z_.]+) ", line)
+    return found[1] if found else None
 
 
 def changed(config: Path, folder: Path, old: str, new: str) -> Path:
@@ -60,8 +69,10 @@ def test_tables_train_each_variant_once_and_all_trains_none(snakemake: Snakemake
     tables = ("ablation_tokens", "ablation_context", "compare_localizers")
     planned = {table: jobs_of(snakemake(tmp_path, "--dry-run", table, config=DEMO).stdout) for table in tables}
     together = jobs_of(snakemake(tmp_path, "--dry-run", *tables, config=DEMO).stdout)
-    # Four and five rows of three seeds, the last row's first seed being the experiment's own localizer.
+    # Four and five trained rows of three seeds, the last row's first seed being the experiment's own localizer. The row
+    # of local tokens that is read from the full model trains nothing.
     assert planned["ablation_tokens"]["train_variant"] == 4 * 3 - 1
+    assert planned["ablation_tokens"]["make_variant_maps"] == (5 * 3 - 1) * 2
     assert planned["ablation_context"]["train_variant"] == 5 * 3 - 1
     assert planned["ablation_tokens"]["train_localizer"] == planned["ablation_tokens"]["freeze_features"] == 1
     # Four rivals of three seeds, the training-free one once, and the own localizer's other seeds.
@@ -89,6 +100,58 @@ def test_voc_is_planned_without_the_demo_set(snakemake: Snakemake, tmp_path: Pat
     assert jobs["load_weights"] == 2
     assert jobs["make_maps"] == 2 * 32
     assert jobs["score_masks"] == 3  # pseudo masks of train and val, predictions of val: test's truth is not public
+
+
+def lay_out_msrc(folder: Path) -> None:
+    """As much of a folder of photographs as planning looks at."""
+    (folder / "datasets/msrc").mkdir(parents=True)
+    (folder / "datasets/msrc/tags.csv").write_text("image,tags,split,mask\n")
+
+
+def test_real_photographs_are_planned_from_tags_to_report(snakemake: Snakemake, tmp_path: Path) -> None:
+    lay_out_msrc(tmp_path)
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=MSRC)
+    assert result.returncode == 0, result.stdout
+    jobs = jobs_of(result.stdout)
+    assert not {"compose", "fetch_dataset", "make_truth"} & set(jobs)
+    assert jobs["fetch"] == jobs["prepare_cutouts"] == jobs["train_clip"] == jobs["join_indexes"] == 1
+    assert jobs["score_maps"] == 3  # train, val, both together
+    assert jobs["score_masks"] == 3 + 1  # and predictions of val
+    commands = {name: line for line in result.stdout.splitlines() if (name := command_of(line))}
+    learned = "--index results/msrc/data/train+val.csv"
+    assert all(
+        learned in commands[name] for name in ("localize.train", "localize.freeze_features", "encode.embed_images")
+    )
+    # Towers, affinities and segmenter learn from train alone.
+    for name in ("encode.train_clip", "refine.train_affinity", "segment.train", "refine.choose_threshold"):
+        assert "--index results/msrc/data/train.csv" in commands[name]
+    (both,) = [line for line in result.stdout.splitlines() if "score_maps " in line and "--split train+val" in line]
+    shards = yaml.safe_load(MSRC.read_text())["data"]["shards"]
+    maps = [f"results/msrc/localize/maps/{split}/{n}.safetensors" for split in ("train", "val") for n in range(shards)]
+    assert f"{learned} " in both
+    assert f"--maps {' '.join(maps)} " in both
+    assert "--language 'packaged towers, learned from cut-outs of the demo and tags of train'" in both
+
+
+def test_towers_that_learn_from_images_alone_fetch_nothing(snakemake: Snakemake, tmp_path: Path) -> None:
+    lay_out_msrc(tmp_path)
+    config = changed(MSRC, tmp_path, "learns_from: [cutouts, images]", "learns_from: [images]")
+    jobs = jobs_of(snakemake(tmp_path, "--dry-run", config=config).stdout)
+    assert not {"fetch", "prepare_cutouts"} & set(jobs)
+    assert jobs["train_clip"] == 1
+
+
+def test_make_names_what_a_folder_of_photographs_lacks(tmp_path: Path) -> None:
+    """Before anything is set up: VENV is a folder that is not there."""
+    messages = {"": "MSRC is not given", "nowhere": "no folder nowhere", str(tmp_path): f"{tmp_path} has no tags.csv"}
+    for folder, message in messages.items():
+        for target in ("msrc", "msrc-tables"):
+            words = ["make", target, f"MSRC={folder}", f"VENV={tmp_path / 'venv'}"]
+            result = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+            assert result.returncode != 0
+            assert message in result.stderr
+            assert "docs/msrc.md" in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_the_listed_images_of_train_are_scored(snakemake: Snakemake, tmp_path: Path) -> None:

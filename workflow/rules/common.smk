@@ -12,6 +12,7 @@ from stages.experiment import check_variants, read_experiment, section_json
 from stages.files import sha256_of
 from stages.report.made_tables import TABLES
 from stages.segment.overlay import overlay_path
+from stages.settings import joined, parts_of
 from stages.source_hash import hash_of_command
 from stages.variants import (
     affinity_name,
@@ -78,15 +79,20 @@ experiment = checked_experiment()
 SHARDS = range(experiment.data.shards)
 # Every split that is used; val is the one that the report shows. Training waits for the indexes of all of them, so that
 # an image that cannot be used is told before the long work starts, not after it.
+SCORED_MAPS = [part for split in experiment.evaluate.maps for part in parts_of(split)]
 SPLITS = sorted(
     {
-        *("train", "val", *experiment.evaluate.maps, *experiment.evaluate.localization),
+        *("train", "val", *SCORED_MAPS, *experiment.evaluate.localization),
         *(*experiment.segment.predict, *experiment.evaluate.segmenter),
     },
     key=("train", "val", "test").index,
 )
 # The splits that get maps and pseudo masks: one to train the segmenter on, one for the report, others to be scored.
-MAP_SPLITS = sorted({"train", "val", *experiment.evaluate.maps, *experiment.evaluate.localization}, key=SPLITS.index)
+MAP_SPLITS = sorted({"train", "val", *SCORED_MAPS, *experiment.evaluate.localization}, key=SPLITS.index)
+# The images whose tags the localizer learns from.
+LEARNED_INDEX = f"results/{{experiment}}/data/{joined(experiment.localize.splits)}.csv"
+# A split of a score may be several together, `train+val`.
+SCORED_SPLIT = r"(train|val|test)(\+(val|test))*"
 
 
 wildcard_constraints:
@@ -139,8 +145,8 @@ def results(pattern, **wildcards):
 
 
 def shards(pattern):
-    """An input function: the pattern's files of all shards, its other wildcards left to the rule."""
-    return lambda wildcards: expand(pattern, shard=SHARDS, **wildcards)
+    """An input function: the pattern's files of all shards, of every split of the score; other wildcards as the rule's."""
+    return lambda wildcards: expand(pattern, **{**wildcards, "split": parts_of(wildcards.split), "shard": SHARDS})
 
 
 def dataset_root(wildcards):
@@ -223,19 +229,6 @@ def weights_file(wildcards):
     return [source] if names_file(source) else []
 
 
-def clip_files():
-    """What the CLIP model is built from: a packaged tower and trained projections, or the user's own weights file."""
-    clip = experiment.encode.clip
-    if clip.kind == "towers":
-        return {"clip": "results/{experiment}/encode/clip.safetensors", "weights": weights(clip.image_tower)}
-    return {"pretrained": clip.pretrained} if names_file(clip.pretrained) else {}
-
-
-def clip_options(wildcards, input):
-    """The same as command line options."""
-    return f"--clip {input.clip} --weights {input.weights}" if experiment.encode.clip.kind == "towers" else ""
-
-
 def weights_setting(model):
     """The `encode` section with this model's weights alone."""
     one = experiment.encode.model_copy(update={"weights": {model: experiment.encode.weights[model]}})
@@ -257,7 +250,7 @@ def scored_masks(wildcards):
         "told_segmenter": "segment/pseudo_masks/told",
         "upper_bound": "segment/true_masks/predictions",
     }
-    return results(f"{folders[wildcards.stage]}/{wildcards.split}/{{shard}}", shard=SHARDS)
+    return results(f"{folders[wildcards.stage]}/{{split}}/{{shard}}", split=parts_of(wildcards.split), shard=SHARDS)
 
 
 def scores(*, bound):

@@ -13,7 +13,7 @@ use rule train_localizer as train_variant with:
     input:
         unpack(lambda wildcards: dataset()),
         unpack(of_variant(training_files)),
-        index="results/{experiment}/data/train.csv",
+        index=LEARNED_INDEX,
         checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
         classes=rules.list_classes.output.classes,
         text=rules.embed_text.output.text,
@@ -37,7 +37,7 @@ use rule make_maps as make_variant_maps with:
     input:
         **dataset(),
         index=rules.make_index.output.index,
-        localizer=rules.train_variant.output.localizer,
+        localizer=lambda wildcards: localizer_of(wildcards.variant, int(wildcards.seed)),
     output:
         maps=f"{VARIANT}/maps/{{split}}/{{shard}}.safetensors",
     log:
@@ -68,6 +68,7 @@ use rule score_maps as score_variant with:
         settings=settings("evaluate", only=["thresholds"]),
         threshold=variant_threshold,
         class_threshold=experiment.localize.class_threshold,
+        language=of_variant(lambda variant: language_of(experiment.encode, variant)),
         seed=lambda wildcards: wildcards.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_maps"),
@@ -122,7 +123,7 @@ rule measure_localizers:
         **dataset(),
         index=f"results/{{experiment}}/data/{experiment.compare.split}.csv",
         localizers=[
-            variant_files("localizer.safetensors", name, seeds_of("compare_localizers", name)[0])
+            localizer_of(name, seeds_of("compare_localizers", name)[0])
             for name in table_rows(experiment, "compare_localizers")
         ],
     output:

@@ -1,4 +1,4 @@
-# data: a dataset becomes one index (CSV) a split. The demo set is composed first.
+# data: a dataset becomes one index (CSV) a split. The demo set is composed first; its cut-outs teach packaged towers too.
 
 
 rule fetch:
@@ -16,7 +16,7 @@ rule fetch:
         mem_mb=memory(2000),
         runtime=30,
     params:
-        settings=settings("data", only=["format", "classes", "demo.cache", "demo.packages"]),
+        settings=settings("data", only=["root", "demo.cache", "demo.packages"]),
         code=code_of("stages.data.fetch"),
     shell:
         "python -m stages.data.fetch --settings {params.settings:q} --output {output.sources} &> {log}"
@@ -45,6 +45,31 @@ rule compose:
     shell:
         "python -m stages.data.compose --settings {params.settings:q} --seed {params.seed}"
         " --processes {threads} --sources {input.sources} --output {output.set} &> {log}"
+
+
+# For packaged towers where the set is not the demo's, whose own cut-outs lie in it.
+rule prepare_cutouts:
+    input:
+        sources=rules.fetch.output.sources,
+    output:
+        cutouts=directory("results/{experiment}/data/cutouts"),
+    log:
+        "logs/{experiment}/data/cutouts.log",
+    benchmark:
+        "results/{experiment}/benchmarks/data/cutouts.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        settings=settings("data", only=["root"]),
+        code=code_of("stages.data.prepare_cutouts"),
+    shell:
+        "python -m stages.data.prepare_cutouts --settings {params.settings:q} --sources {input.sources}"
+        " --output {output.cutouts} &> {log}"
 
 
 rule list_classes:
@@ -183,6 +208,31 @@ rule make_index:
     shell:
         "python -m stages.data.make_index --settings {params.settings:q} --split {wildcards.split} {params.options}"
         " --root {params.root:q} --processes {threads} --left-out {output.left_out} --output {output.index} &> {log}"
+
+
+# The images of several splits, for the localizer (`localize.splits`) and for scores of them together.
+rule join_indexes:
+    input:
+        indexes=lambda wildcards: results("data/{split}.csv", split=parts_of(wildcards.joined)),
+    output:
+        index="results/{experiment}/data/{joined}.csv",
+    log:
+        "logs/{experiment}/data/index/{joined}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/data/index/{joined}.tsv"
+    wildcard_constraints:
+        joined=r"(train|val)(\+(val|test))+",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=memory(1000),
+        runtime=5,
+    params:
+        code=code_of("stages.data.join_indexes"),
+    shell:
+        "python -m stages.data.join_indexes --indexes {input.indexes} --output {output.index} &> {log}"
 
 
 rule draw_sheet:

@@ -26,9 +26,10 @@ rule load_weights:
         " --output {output.weights} &> {log}"
 
 
+# Only the images of train and their tags are learned from, never a true mask.
 rule train_clip:
     input:
-        **dataset(),
+        **tower_sources(),
         weights=weights(experiment.encode.clip.image_tower) if experiment.encode.clip.kind == "towers" else [],
     output:
         clip="results/{experiment}/encode/clip.safetensors",
@@ -44,12 +45,12 @@ rule train_clip:
         mem_mb=memory(6000),
         runtime=60,
     params:
-        settings=settings("encode", only=["clip", "templates"]),
-        root=dataset_root,
+        settings=settings("encode", only=["clip", "templates", *(["synonyms"] if "images" in LEARNS_FROM else [])]),
+        sources=tower_options,
         seed=experiment.seed,
         code=code_of("stages.encode.train_clip"),
     shell:
-        "python -m stages.encode.train_clip --settings {params.settings:q} --seed {params.seed} --root {params.root:q}"
+        "python -m stages.encode.train_clip --settings {params.settings:q} --seed {params.seed} {params.sources}"
         " --weights {input.weights} --output {output.clip} &> {log}"
 
 
@@ -83,7 +84,7 @@ rule embed_images:
     input:
         **dataset(),
         **clip_files(),
-        index="results/{experiment}/data/train.csv",
+        index=LEARNED_INDEX,
     output:
         embeddings="results/{experiment}/encode/{source}_embeddings.safetensors",
     log:
@@ -100,7 +101,10 @@ rule embed_images:
         mem_mb=memory(6000),
         runtime=240,
     params:
-        settings=settings("encode", only=["clip", "batch_size"]),
+        # What captions are made of changes no embedding of an image.
+        settings=lambda wildcards: settings(
+            "encode", only=["clip", "batch_size", *(["captions"] if wildcards.source == "caption" else [])]
+        ),
         root=dataset_root,
         clip=clip_options,
         code=code_of("stages.encode.embed_images"),

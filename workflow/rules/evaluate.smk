@@ -49,6 +49,8 @@ rule score_maps:
         "logs/{experiment}/evaluate/maps-{split}.log",
     benchmark:
         "results/{experiment}/benchmarks/evaluate/maps-{split}.tsv"
+    wildcard_constraints:
+        split=SCORED_SPLIT,
     conda:
         "../../environment.yml"
     threads: 1
@@ -60,6 +62,7 @@ rule score_maps:
         settings=settings("evaluate", only=["thresholds"]),
         threshold=own_threshold_option,
         class_threshold=experiment.localize.class_threshold,
+        language=LANGUAGE,
         only=only_option,
         seed=experiment.seed,
         root=dataset_root,
@@ -67,6 +70,7 @@ rule score_maps:
     shell:
         "python -m stages.evaluate.score_maps --settings {params.settings:q} --split {wildcards.split}"
         " --seed {params.seed} {params.threshold} --class-threshold {params.class_threshold} {params.only}"
+        " --language {params.language:q}"
         " --index {input.index} --root {params.root:q} --classes {input.classes} --maps {input.maps}"
         " --output {output.score} &> {log}"
 
@@ -99,6 +103,7 @@ rule score_masks:
         "results/{experiment}/benchmarks/evaluate/{stage}-{split}.tsv"
     wildcard_constraints:
         stage="pseudo_masks|segmenter|told_segmenter|upper_bound",
+        split=SCORED_SPLIT,
     conda:
         "../../environment.yml"
     threads: 1
@@ -109,15 +114,17 @@ rule score_masks:
     params:
         settings=settings("evaluate", only=["thresholds"]),
         threshold=mask_option,
+        language=language_of_masks,
         only=only_option,
         seed=experiment.seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_masks"),
     shell:
         "python -m stages.evaluate.score_masks --settings {params.settings:q} --stage {wildcards.stage}"
-        " --split {wildcards.split} --seed {params.seed} {params.threshold} {params.only} --index {input.index}"
-        " --root {params.root:q} --classes {input.classes} --masks {input.masks} --output {output.score}"
-        " --confusion {output.confusion} --picture {output.picture} &> {log}"
+        " --split {wildcards.split} --seed {params.seed} {params.threshold} {params.only}"
+        " --language {params.language:q} --index {input.index} --root {params.root:q} --classes {input.classes}"
+        " --masks {input.masks} --output {output.score} --confusion {output.confusion} --picture {output.picture}"
+        " &> {log}"
 
 
 # Maps of images with one tag, by the protocol of wsolevaluation. The threshold is chosen on val; test only uses it.
@@ -149,11 +156,12 @@ rule score_localization:
         settings=settings("evaluate", only=["localization"]),
         seed=experiment.seed,
         chosen=lambda wildcards, input: f"--chosen {input.chosen}" if wildcards.split != "val" else "",
+        language=LANGUAGE,
         code=code_of("stages.evaluate.score_localization"),
     shell:
         "python -m stages.evaluate.score_localization --settings {params.settings:q} --split {wildcards.split}"
-        " --seed {params.seed} {params.chosen} --index {input.index} --masks {input.masks} --maps {input.maps}"
-        " --output {output.score} &> {log}"
+        " --seed {params.seed} {params.chosen} --language {params.language:q} --index {input.index}"
+        " --masks {input.masks} --maps {input.maps} --output {output.score} &> {log}"
 
 
 # summary.csv is the table of `all`; upper_bound.csv has the fully supervised bound in it and the share reached of it.

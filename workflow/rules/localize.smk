@@ -5,7 +5,7 @@
 rule freeze_features:
     input:
         **dataset(),
-        index="results/{experiment}/data/train.csv",
+        index=LEARNED_INDEX,
         checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
         weights=lambda wildcards: weights(FROZEN[wildcards.frozen].backbone.model),
     output:
@@ -35,7 +35,7 @@ rule train_localizer:
     input:
         **dataset(),
         **training_files(OWN),
-        index="results/{experiment}/data/train.csv",
+        index=LEARNED_INDEX,
         # Not read here: training starts once the images of every split were found good.
         checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
         classes=rules.list_classes.output.classes,

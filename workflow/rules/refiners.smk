@@ -110,7 +110,8 @@ def refiner_folder(name):
 
 def refiner_masks(name):
     """The masks of a row of compare_refiners on the compared split."""
-    return results(f"refine/{refiner_folder(name)}/{{split}}/{{shard}}", split=experiment.compare.split, shard=SHARDS)
+    splits = parts_of(experiment.compare.split)
+    return results(f"refine/{refiner_folder(name)}/{{split}}/{{shard}}", split=splits, shard=SHARDS)
 
 
 def refiner_score(name):

@@ -13,8 +13,8 @@ def localize_json(variant, without=()):
 
 
 # What the maps alone, or the training alone, is about: a change there must not make the other again.
-FOR_TRAINING = ["maps", "classes", "class_threshold"]
-FOR_MAPS = ["training"]
+FOR_TRAINING = ["maps", "classes", "class_threshold", "splits"]
+FOR_MAPS = ["training", "splits"]
 
 
 def training_files(variant):
@@ -64,6 +64,13 @@ def variant_files(pattern, variant, seed, **wildcards):
     return results(f"localize/{variant_folder(variant, seed)}{pattern}", **wildcards)
 
 
+def localizer_of(variant, seed):
+    """The trained localizer of a variant. Those that differ in how maps are made share one."""
+    trained = VARIANTS[variant].model_copy(update={"maps": OWN.maps})
+    name = next((name for name, settings in VARIANTS.items() if settings == trained), variant)
+    return variant_files("localizer.safetensors", name, seed)
+
+
 def variant_score(variant, seed):
     """The score of a variant's maps."""
     return results(f"evaluate/{variant_folder(variant, seed)}maps-{experiment.compare.split}.json")[0]
@@ -98,7 +105,7 @@ def table_scores(wildcards):
 def table_maps(variant, seed):
     """The map shards of a variant on the compared split."""
     return variant_files(
-        "maps/{split}/{shard}.safetensors", variant, seed, split=experiment.compare.split, shard=SHARDS
+        "maps/{split}/{shard}.safetensors", variant, seed, split=parts_of(experiment.compare.split), shard=SHARDS
     )
 
 

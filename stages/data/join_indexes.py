@@ -1,0 +1,34 @@
+"""Writes the indexes of several splits as one, for what learns from or is scored on them together."""
+
+import argparse
+from pathlib import Path
+
+from stages.command import main
+from stages.errors import DataError
+from stages.index import Record, read_index, write_index
+
+
+def join_indexes(paths: list[Path]) -> list[Record]:
+    """The records of all indexes, in order. Raises DataError for an id that stands in two of them."""
+    records: dict[str, Record] = {}
+    for path in paths:
+        for record in read_index(path):
+            if record.id in records:
+                raise DataError(
+                    f"{path}: id {record.id!r} is in {records[record.id].split} too, so the two splits cannot be taken"
+                    " together; rename one of the files, or use the splits one by one"
+                )
+            records[record.id] = record
+    return list(records.values())
+
+
+def run(arguments: list[str] | None = None) -> None:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--indexes", type=Path, nargs="+", required=True, help="the indexes, in order")
+    options.add_argument("--output", type=Path, required=True)
+    args = options.parse_args(arguments)
+    write_index(args.output, join_indexes(args.indexes))
+
+
+if __name__ == "__main__":
+    main(run)
