@@ -1,7 +1,7 @@
 """Runs the configs of the paper as they are, to the end, on a few photographs of real sizes and random weights.
 
 Overridden are only paths, weights files, epochs, iterations and image counts (`overrides.ALLOWED`, checked before the
-run). Prints each job's time and peak memory; fails where a run fails or a job takes more memory than the limit.
+run). Prints each job's times and peak memory; fails where a run fails or a job takes more memory than the limit.
 
     python -m benchmarks.full_run.run --work results/full-size
 
@@ -10,6 +10,7 @@ to measure anew.
 """
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import yaml
 from benchmarks.full_run.overrides import backbone_file, clip_file, clip_model, forbidden_changes, merged, override
 from benchmarks.full_run.photographs import SPLITS, write_set
 from benchmarks.full_run.table import Job, as_json, markdown, read_jobs, too_large
-from benchmarks.full_run.watch import JobWatch
+from benchmarks.full_run.watch import JobWatch, Usage
 from benchmarks.full_run.weights import write_backbone, write_clip
 from stages.experiment import read_experiment
 from stages.files import write_json
@@ -56,26 +57,28 @@ def prepare(name: str, work: Path, counts: dict[str, int], cache: Path) -> Path:
 
 
 def run_workflow(name: str, work: Path, changes: Path, cores: int) -> int:
-    """Runs `all` of a config with its overriding config, and notes its jobs' peaks in a file. Returns the status."""
+    """Runs `all` of a config with its overriding config, and notes what its jobs use in a file. Returns the status."""
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--directory", str(work)]
     command += ["--snakefile", str(work / "Snakefile")]
     command += ["--configfile", f"configs/{name}.yaml", str(changes), "--", "all"]
     with JobWatch(work / "logs" / name) as watch:
         status = subprocess.run(command, cwd=work, env=environment(), check=False).returncode
-    # A run that goes on where one was broken off keeps the peaks of the jobs that had ended.
-    write_json(peaks_file(work, name), {**read_peaks(work, name), **watch.peaks})
+    # A run that goes on where one was broken off keeps what was noted of the jobs that had ended.
+    usage = {**read_usage(work, name), **watch.jobs}
+    write_json(usage_file(work, name), {job: dataclasses.asdict(used) for job, used in usage.items()})
     return status
 
 
-def peaks_file(work: Path, name: str) -> Path:
-    """Where the peaks of a config's jobs are noted."""
-    return work / f"{name}-peaks.json"
+def usage_file(work: Path, name: str) -> Path:
+    """Where it is noted what a config's jobs use."""
+    return work / f"{name}-usage.json"
 
 
-def read_peaks(work: Path, name: str) -> dict[str, int]:
-    """The peaks that earlier runs noted."""
-    path = peaks_file(work, name)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def read_usage(work: Path, name: str) -> dict[str, Usage]:
+    """What earlier runs noted."""
+    path = usage_file(work, name)
+    noted = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {job: Usage(**used) for job, used in noted.items()}
 
 
 def make_clone(work: Path) -> None:
@@ -103,7 +106,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         changes = prepare(name, work, dict(zip(SPLITS, args.images, strict=True)), args.cache.resolve())
         if run_workflow(name, work, changes, args.cores):
             faults.append(f"{name}: the run failed; see above")
-        found[name] = read_jobs(work / "results" / name / "benchmarks", read_peaks(work, name))
+        found[name] = read_jobs(work / "results" / name / "benchmarks", read_usage(work, name))
         write_json(work / "jobs.json", {name: as_json(jobs) for name, jobs in found.items()})
     table = "\n".join(markdown(found))
     (work / "jobs.md").write_text(f"{table}\n", encoding="utf-8")

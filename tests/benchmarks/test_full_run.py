@@ -17,7 +17,7 @@ from benchmarks.full_run.overrides import ALLOWED, forbidden_changes, leaves, me
 from benchmarks.full_run.photographs import COCO_SIZES, Photographs, coco_ids
 from benchmarks.full_run.run import CONFIGS
 from benchmarks.full_run.table import GIB, Job, as_json, markdown, read_jobs, too_large
-from benchmarks.full_run.watch import JobWatch
+from benchmarks.full_run.watch import JobWatch, Usage
 from benchmarks.full_run.weights import random_model
 from stages.experiment import read_experiment
 from stages.settings import Experiment
@@ -116,28 +116,29 @@ def test_random_weights_keep_features_finite(model: str) -> None:
     assert features.isfinite().all()
 
 
-def test_memory_of_a_job_is_that_of_all_its_processes(tmp_path: Path) -> None:
-    """Two processes of 64 MiB each, of one job by the log that they write to."""
+def test_a_job_is_all_its_processes(tmp_path: Path) -> None:
+    """Two processes of 64 MiB and a second of work each, of one job by the log that they write to."""
     (tmp_path / "refine").mkdir()
     log = tmp_path / "refine/0.log"
-    code = "import time; held = b'x' * 2**26; time.sleep(60)"
+    code = "import time; held = b'x' * 2**26\nwhile time.process_time() < 1: pass\ntime.sleep(60)"
     with log.open("w") as stream, JobWatch(tmp_path) as watch:
         processes = [subprocess.Popen([sys.executable, "-c", code], stdout=stream) for _ in range(2)]
         deadline = time.monotonic() + 30
-        while watch.peaks.get("refine/0", 0) < 2 * 2**26 and time.monotonic() < deadline:
+        while watch.jobs.get("refine/0", Usage(0, 0)).cpu < 2 and time.monotonic() < deadline:
             time.sleep(0.1)
         for process in processes:
             process.kill()
             process.wait()
-    assert set(watch.peaks) == {"refine/0"}
-    assert 2 * 2**26 <= watch.peaks["refine/0"] < 4 * 2**26
+    assert set(watch.jobs) == {"refine/0"}
+    assert 2 * 2**26 <= watch.jobs["refine/0"].memory < 4 * 2**26
+    assert 2 <= watch.jobs["refine/0"].cpu < 3
 
 
 def test_jobs_by_hand(tmp_path: Path) -> None:
     """max_rss and max_pss are MB; a short job has none; shards are one row."""
     for place, (name, row) in enumerate(
         {
-            "localize/train": "12.5\t0:00:12\t4096.0\t-\t-\t2048.0\t0\t0\t0\t0\n",
+            "localize/train": "12.5\t0:00:12\t4096.0\t-\t-\t2048.0\t0\t0\t0\t9.5\n",
             "localize/maps/val/0": "3\t0:00:03\t1024.0\t-\t-\t512.0\t0\t0\t0\t0\n",
             "localize/maps/val/1": "4\t0:00:04\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\n",
         }.items()
@@ -146,19 +147,19 @@ def test_jobs_by_hand(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(HEADER + row)
         os.utime(path, (place, place))
-    jobs = read_jobs(tmp_path, {"localize/train": 3 * GIB, "localize/maps/val/1": GIB})
+    jobs = read_jobs(tmp_path, {"localize/train": Usage(3 * GIB, 9.0), "localize/maps/val/1": Usage(GIB, 2.0)})
     assert jobs == [
-        Job("localize/train", 12.5, 3 * GIB, 4 * GIB),
-        Job("localize/maps/val/0", 3.0, GIB // 2, GIB),
-        Job("localize/maps/val/1", 4.0, GIB, 0),
+        Job("localize/train", 12.5, cpu=9.5, memory=3 * GIB, resident=4 * GIB),
+        Job("localize/maps/val/0", 3.0, cpu=0.0, memory=GIB // 2, resident=GIB),
+        Job("localize/maps/val/1", 4.0, cpu=2.0, memory=GIB, resident=0),
     ]
-    assert as_json(jobs)["localize/train"] == {"seconds": 12.5, "gib": 3.0, "max_rss_gib": 4.0}
+    assert as_json(jobs)["localize/train"] == {"seconds": 12.5, "cpu_seconds": 9.5, "gib": 3.0, "max_rss_gib": 4.0}
     assert markdown({"voc12": jobs, "coco14": jobs[:1]}) == [
-        "| job | voc12, s | voc12, GiB | coco14, s | coco14, GiB |",
-        "| --- | --- | --- | --- | --- |",
-        "| localize/train | 12 | 3.0 | 12 | 3.0 |",
-        "| localize/maps/val | 7 | 1.0 | - | - |",
-        "| all, the largest | 20 | 3.0 | 12 | 3.0 |",
+        "| job | voc12, s | voc12, CPU s | voc12, GiB | coco14, s | coco14, CPU s | coco14, GiB |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| localize/train | 12 | 10 | 3.0 | 12 | 10 | 3.0 |",
+        "| localize/maps/val | 7 | 2 | 1.0 | - | - | - |",
+        "| all, the largest | 20 | 12 | 3.0 | 12 | 10 | 3.0 |",
     ]
     assert too_large({"voc12": jobs}, 2.5) == ["voc12: localize/train took 3.0 GiB, above 2.5"]
     assert too_large({"voc12": jobs}, 3) == []
