@@ -117,7 +117,7 @@ def test_random_weights_keep_features_finite(model: str) -> None:
 
 
 def test_a_job_is_all_its_processes(tmp_path: Path) -> None:
-    """Two processes of 64 MiB and somewhat more than a second of work each, of one job by the log that they write to."""
+    """Two processes of one job, by the log that they write to; each has 64 MiB and works for more than a second."""
     (tmp_path / "refine").mkdir()
     log = tmp_path / "refine/0.log"
     code = "import time; held = b'x' * 2**26\nwhile time.process_time() < 1.2: pass\ntime.sleep(60)"
