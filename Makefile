@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo upper_bound msrc msrc-tables msrc-trials msrc-folder test test-kills test-slurm docs lint environment
+.PHONY: help demo upper_bound msrc msrc-tables msrc-trials msrc-folder full-size test test-kills test-slurm docs lint environment
 
 help:
 	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
@@ -16,6 +16,7 @@ help:
 	@echo "make msrc MSRC=/path/to/folder         the same on real photographs (docs/msrc.md); the page is results/msrc/report/index.html"
 	@echo "make msrc-tables MSRC=/path/to/folder  their ablations and comparisons over seeds"
 	@echo "make msrc-trials MSRC=/path/to/folder  what their settings were chosen by (configs/trials/)"
+	@echo "make full-size    the configs of VOC, COCO and OpenImages30k on a few photographs and random weights, each job measured"
 	@echo "make test         all tests"
 	@echo "make test-kills   the tiny experiment, killed 28 times, against an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
@@ -56,6 +57,10 @@ msrc-folder:
 	@test -n "$(MSRC)" || { echo "error: MSRC is not given; name the folder of photographs: make msrc MSRC=/path/to/folder (docs/msrc.md says how it is laid out)" >&2; exit 1; }
 	@test -d "$(MSRC)" || { echo "error: MSRC: no folder $(MSRC); name the one that holds tags.csv and the photographs (docs/msrc.md says how it is laid out)" >&2; exit 1; }
 	@test -f "$(MSRC)/tags.csv" || { echo "error: MSRC: $(MSRC) has no tags.csv; write one with the columns image,tags,split,mask (docs/msrc.md says how)" >&2; exit 1; }
+
+# Half an hour and more, 20 GiB of memory at most. What is done is not done again: delete results/full-size first.
+full-size: $(READY)
+	$(IN_VENV) python -m benchmarks.full_run.run --work results/full-size --cores $(CORES)
 
 test: $(READY)
 	$(IN_VENV) python -m pytest

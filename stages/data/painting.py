@@ -47,23 +47,35 @@ def paint(
     settings: DemoSettings,
     rng: np.random.Generator,
 ) -> Painting:
-    """Composes one picture. A cut-out that finds no place where enough of it and of the others stays visible is left
-    out, so every object in the picture is tagged. Raises DataError when not even one finds a place.
-    """
+    """Composes one picture of a random size, as `paint_sized` does."""
     low, high = settings.sides
     width, height = (int(side) for side in rng.integers(low, high + 1, size=2))
-    image = vary_background(photograph, (width, height), rng)
+    return paint_sized(photograph, cutouts, size=(width, height), classes=classes, settings=settings, rng=rng)
+
+
+def paint_sized(
+    photograph: Image.Image,
+    cutouts: Sequence[Cutout],
+    *,
+    size: tuple[int, int],
+    classes: Sequence[str],
+    settings: DemoSettings,
+    rng: np.random.Generator,
+) -> Painting:
+    """Composes one picture of `size` (width, height). A cut-out that finds no place where enough of it and of the
+    others stays visible is left out, so every object in the picture is tagged. Raises DataError when not even one finds
+    a place.
+    """
+    image = vary_background(photograph, size, rng)
     layers: list[Layer] = []
     for cutout in cutouts:
-        side = round(min(width, height) * rng.uniform(*settings.object_sizes))
-        layer = find_place(
-            vary_cutout(cutout, side, rng), cutout, layers, size=(width, height), settings=settings, rng=rng
-        )
+        side = round(min(size) * rng.uniform(*settings.object_sizes))
+        layer = find_place(vary_cutout(cutout, side, rng), cutout, layers, size=size, settings=settings, rng=rng)
         if layer is not None:
             layers.append(layer)
     if not layers:
         raise DataError("demo set: no place for an object; lower data.demo.min_visible or data.demo.object_sizes")
-    mask = np.full((height, width), BACKGROUND, dtype=np.uint8)
+    mask = np.full(size[::-1], BACKGROUND, dtype=np.uint8)
     for layer in layers:
         image.paste(layer.image, layer.place, layer.image)
         draw_mask(mask, layer.alpha, classes.index(layer.cutout.label) + 1)

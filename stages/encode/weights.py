@@ -31,8 +31,7 @@ def load_weights(model: str, source: str) -> StateDict:
         return _resnet38(source)
     if model in VARIANTS:
         return _mit(model, Path(source))
-    if model not in timm.list_models():
-        raise SettingsError(f"encode.weights: timm has no model {model!r}; see timm.list_models()")
+    _check_timm_name(model)
     if source == "timm":
         return dict(timm.create_model(model, pretrained=True).state_dict())
     state = _from_package(model) if source == "package" else _from_file(model, Path(source))
@@ -48,6 +47,16 @@ def load_weights(model: str, source: str) -> StateDict:
             f" first {wrong[0]!r}; name the file of this very timm model"
         )
     return {name: state[name].contiguous() for name in reference if name in state}
+
+
+def _check_timm_name(model: str) -> None:
+    """Raises SettingsError unless timm has the model and, where its name has a tag (`<model>.<tag>`), such weights."""
+    name, _, tag = model.partition(".")
+    if not timm.is_model(name):
+        raise SettingsError(f"encode.weights: timm has no model {model!r}; see timm.list_models()")
+    tags = [pretrained.partition(".")[2] for pretrained in timm.list_pretrained(f"{name}.*")]
+    if tag and tag not in tags:
+        raise SettingsError(f"encode.weights: timm's {name} has no weights {tag!r}; it has {', '.join(tags) or 'none'}")
 
 
 def _resnet38(source: str) -> StateDict:

@@ -55,7 +55,7 @@ def make_maps(
     With `classes: predicted` an image without tags gets maps of the classes that the classifier finds in it.
     """
     # Convolutions of CNNs are faster in this layout, twice on CPUs; a ViT has but one.
-    localizer = localizer.to(device=device, memory_format=torch.channels_last).eval()
+    localizer = localizer.to(device).to(memory_format=torch.channels_last).eval()
     labels = multi_hot(records, classes)
     batches = group_by_size(records, root, localizer.stride, settings.maps)
     with (

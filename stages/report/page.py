@@ -129,7 +129,7 @@ CURVES = {
 def chart_cards(
     scores: Sequence[Score], localizer: Mapping[str, Curve], segmenter: Mapping[str, Curve]
 ) -> list[dict[str, Any]]:
-    """Threshold curve, losses, learning rates and the context's entropy; a chart that has nothing to draw is left out."""
+    """Threshold curve, losses, learning rates, the context's entropy; what has nothing to draw is left out."""
     cards = []
     if any(score.sweep for score in scores):
         note = "Dot: best threshold of the split. Square, dashed line: the threshold that makes the pseudo masks."

@@ -77,6 +77,16 @@ def test_unknown_models_packages_and_files_are_named() -> None:
         load_weights("resnet18", "nowhere.pth")
 
 
+def test_the_name_of_a_model_may_hold_a_tag_of_its_weights(tmp_path: Path) -> None:
+    """As vit_base_patch16_224.dino, the backbone of the paper, does."""
+    state = timm.create_model("vit_tiny_patch16_224", pretrained=False).state_dict()
+    save_file(state, tmp_path / "w.safetensors")
+    loaded = load_weights("vit_tiny_patch16_224.augreg_in21k", str(tmp_path / "w.safetensors"))
+    assert loaded.keys() >= state.keys() - {"head.weight", "head.bias"}
+    with pytest.raises(SettingsError, match="vit_base_patch16_224 has no weights 'dinosaur'; it has .*dino"):
+        load_weights("vit_base_patch16_224.dinosaur", "timm")
+
+
 def test_mit_comes_from_a_file_that_fits_it(tmp_path):
     from mmseg.models import MixVisionTransformer
 

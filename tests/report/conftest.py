@@ -64,7 +64,8 @@ def results(tmp_path, make_score):
     score = make_score("maps", "val", 40, fixed=FixedScore(threshold=0.4, miou=36), **best)
     write_score(folder / "evaluate/maps-val.json", score)
     write_score(folder / "evaluate/segmenter-val.json", make_score("segmenter", "val", 43.21))
-    curves = "step,name,value\n10,loss,2.5\n20,loss,1.5\n10,lr,0.1\n20,lr,0.05\n20,time,0.5\n10,entropy_text,0.9\n20,entropy_text,0.8\n"
+    curves = "step,name,value\n10,loss,2.5\n20,loss,1.5\n10,lr,0.1\n20,lr,0.05\n20,time,0.5\n"
+    curves += "10,entropy_text,0.9\n20,entropy_text,0.8\n"
     write_text(folder / "localize/training.csv", curves)
     write_text(folder / "segment/pseudo_masks/training.csv", curves)
     write_benchmark(folder / "benchmarks/localize/train.tsv", 3600, "2048.0")
