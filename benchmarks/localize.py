@@ -38,7 +38,13 @@ NO_ATTENTION = Attention()
 class PlainMmcst(Mmcst):
     """The localization transformer with explicit attention, all of it kept in a list until the last block is done."""
 
-    def forward(self, images: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION) -> Localization:
+    def forward(
+        self,
+        images: Tensor | list[Tensor],
+        *,
+        attention: Attention = NO_ATTENTION,
+        representation: str | None = None,
+    ) -> Localization:
         patches, grid = self.encoder.patches(images)
         class_tokens = self.class_tokens()
         count = len(class_tokens)
@@ -54,7 +60,7 @@ class PlainMmcst(Mmcst):
         if attention.patches:
             patch_attention = torch.stack(kept)[-attention.patches :].mean(dim=(0, 2))[:, count:, count:]
         attended = Attended(tokens[:, :count], tokens[:, count:], None, class_attention, patch_attention)
-        return self._localize(attended, grid)
+        return self._localize(attended, grid, representation or self.settings.representation)
 
 
 def plain_block(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
