@@ -111,6 +111,7 @@ def test_another_split_of_a_fetched_dataset_trains_nothing_again(snakemake: Snak
     """The set is in place by other means. What test adds is test's own index."""
     (folder / "fetched").mkdir()
     write_voc(folder / "fetched/miniatures/voc")
+    write_weights(folder / "fetched/miniatures/weights")
     without = changed(folder / "fetched", "voc", {"data": {"fetch": True}, "segment": {"predict": ["val"]}})
     targets = [f"results/voc/data/{split}.csv" for split in ("train", "val")]
     result = snakemake(folder / "fetched", *targets, config=without)
