@@ -58,7 +58,7 @@ msrc-folder:
 	@test -d "$(MSRC)" || { echo "error: MSRC: no folder $(MSRC); name the one that holds tags.csv and the photographs (docs/msrc.md says how it is laid out)" >&2; exit 1; }
 	@test -f "$(MSRC)/tags.csv" || { echo "error: MSRC: $(MSRC) has no tags.csv; write one with the columns image,tags,split,mask (docs/msrc.md says how)" >&2; exit 1; }
 
-# Half an hour and more, 20 GiB of memory at most. What is done is not done again: delete results/full-size first.
+# Fails where a job takes more than 20 GiB. What is done is not done again: to measure anew, delete results/full-size.
 full-size: $(READY)
 	$(IN_VENV) python -m benchmarks.full_run.run --work results/full-size --cores $(CORES)
 
