@@ -122,8 +122,8 @@ def test_real_photographs_are_planned_from_tags_to_report(snakemake: Snakemake, 
     assert all(
         learned in commands[name] for name in ("localize.train", "localize.freeze_features", "encode.embed_images")
     )
-    # Towers, affinities and segmenter learn from train alone.
-    for name in ("encode.train_clip", "refine.train_affinity", "segment.train", "refine.choose_threshold"):
+    # Towers, affinities and segmenter learn from train alone; the threshold is a number.
+    for name in ("encode.train_clip", "refine.train_affinity", "segment.train"):
         assert "--index results/msrc/data/train.csv" in commands[name]
     (both,) = [line for line in result.stdout.splitlines() if "score_maps " in line and "--split train+val" in line]
     shards = yaml.safe_load(MSRC.read_text())["data"]["shards"]
