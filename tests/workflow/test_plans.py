@@ -82,6 +82,22 @@ def test_tables_train_each_variant_once_and_all_trains_none(snakemake: Snakemake
     assert "train_variant" not in jobs_of(snakemake(tmp_path, "--dry-run", config=DEMO).stdout)
 
 
+def test_a_row_that_changes_maps_alone_trains_nothing_and_has_the_curves_of_the_own_localizer(
+    snakemake: Snakemake, tmp_path: Path
+) -> None:
+    row = "    large: {maps: {size: 512}}\n    ts_cam:"
+    config = changed(DEMO, tmp_path, "    ts_cam:", row)
+    before = jobs_of(snakemake(tmp_path, "--dry-run", "compare_localizers", config=DEMO).stdout)
+    planned = snakemake(tmp_path, "--dry-run", "--printshellcmds", "compare_localizers", config=config)
+    assert planned.returncode == 0, planned.stdout
+    jobs = jobs_of(planned.stdout)
+    assert jobs["train_variant"] == before["train_variant"]
+    assert jobs["make_variant_maps"] == before["make_variant_maps"] + 3 * 2  # seeds, shards
+    assert "variants/large-0/maps" in planned.stdout
+    for made_by_training in ("training.csv", "localizer.safetensors", "train.tsv"):
+        assert f"variants/large-0/{made_by_training}" not in planned.stdout
+
+
 def test_the_upper_bound_adds_one_training_and_its_scores(snakemake: Snakemake, tmp_path: Path) -> None:
     plain = jobs_of(snakemake(tmp_path, "--dry-run", config=DEMO).stdout)
     bound = jobs_of(snakemake(tmp_path, "--dry-run", "upper_bound", config=DEMO).stdout)

@@ -64,11 +64,15 @@ def variant_files(pattern, variant, seed, **wildcards):
     return results(f"localize/{variant_folder(variant, seed)}{pattern}", **wildcards)
 
 
-def localizer_of(variant, seed):
-    """The trained localizer of a variant. Those that differ in how maps are made share one."""
+def trained_as(variant):
+    """The variant whose training a variant uses: those that differ in how maps are made share one."""
     trained = VARIANTS[variant].model_copy(update={"maps": OWN.maps})
-    name = next((name for name, settings in VARIANTS.items() if settings == trained), variant)
-    return variant_files("localizer.safetensors", name, seed)
+    return next((name for name, settings in VARIANTS.items() if settings == trained), variant)
+
+
+def localizer_of(variant, seed):
+    """The trained localizer of a variant."""
+    return variant_files("localizer.safetensors", trained_as(variant), seed)
 
 
 def variant_score(variant, seed):
@@ -128,8 +132,8 @@ def table_specification(wildcards):
         files["scores"] = [variant_score(name, seed) for seed in seeds]
         files["maps"] = table_maps(name, seeds[0])
         if table == "compare_localizers":
-            files["curves"] = [variant_files("training.csv", name, seed)[0] for seed in seeds]
-            files["benchmarks"] = [variant_benchmark(name, seed) for seed in seeds]
+            files["curves"] = [variant_files("training.csv", trained_as(name), seed)[0] for seed in seeds]
+            files["benchmarks"] = [variant_benchmark(trained_as(name), seed) for seed in seeds]
             files["epochs"] = VARIANTS[name].training.epochs
         rows.append(files)
     return json.dumps(rows)
