@@ -158,7 +158,8 @@ def maps_one_by_one(localizer: Localizer, bench: Bench) -> list[Tensor]:
     results = []
     for position, size in enumerate(bench.batch.sizes):
         total = torch.zeros(())
-        for scaled in bench.batch.scaled:
+        for scaled in bench.batch.scales:
+            assert isinstance(scaled, Tensor)
             image = transforms.to_dtype(scaled[position, None].to(bench.device), torch.float32, scale=True)
             image = transforms.normalize(image, *map(list, localizer.statistics))
             for mirrored in (False, True):

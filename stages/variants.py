@@ -121,6 +121,17 @@ def features_name(settings: LocalizeSettings) -> str | None:
     return f"{backbone.model}-{_hash(content)}"
 
 
+def map_features_name(settings: LocalizeSettings) -> str | None:
+    """Name of the frozen features that maps are made from, the same for all that can share them; None for none."""
+    backbone, maps = settings.backbone, settings.maps
+    if features_name(settings) is None or isinstance(backbone, VitBackbone):
+        return None
+    content = [backbone.strides, maps.size, maps.scales, maps.flip, maps.batch_size]
+    if isinstance(backbone, CnnBackbone):
+        content.append(backbone.output_stride)
+    return f"{backbone.model}-{_hash(content)}"
+
+
 def refiner_rows(experiment: Experiment) -> dict[str, Row]:
     """The rows of `compare_refiners` by name: from the maps alone to the experiment's own way, then `compare.refiners`.
 

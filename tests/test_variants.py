@@ -8,7 +8,15 @@ from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment
 from stages.report.published import MAPS
 from stages.settings import Experiment, HybridBackbone, LocalizeSettings
-from stages.variants import ABLATIONS, TABLES, all_variants, features_name, table_rows, variant_settings
+from stages.variants import (
+    ABLATIONS,
+    TABLES,
+    all_variants,
+    features_name,
+    map_features_name,
+    table_rows,
+    variant_settings,
+)
 from tests.workflow.tiny import REPOSITORY
 
 
@@ -62,6 +70,10 @@ def test_trainings_share_frozen_features_that_are_the_same(demo: Experiment) -> 
     assert features_name(rivals["cam"]) == features_name(rivals["ts_cam"]) == name
     assert features_name(variant_settings(demo.localize, {"training": {"crop": 128}})) != name
     assert features_name(variant_settings(demo.localize, {"backbone": {"views": 0}})) is None
+    for_maps = map_features_name(demo.localize)
+    assert {map_features_name(all_variants(demo)[row]) for row in table_rows(demo, "ablation_tokens")} == {for_maps}
+    assert map_features_name(variant_settings(demo.localize, {"maps": {"size": 64}})) != for_maps
+    assert map_features_name(variant_settings(demo.localize, {"backbone": {"views": 0}})) is None
     assert features_name(LocalizeSettings()) is None
 
 

@@ -41,7 +41,7 @@ class Cam(Localizer):
         """Multi-label soft margin of the mean of each map."""
         return {"loss_maps": F.multilabel_soft_margin_loss(self(inputs).float().mean(dim=(-2, -1)), labels)}
 
-    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+    def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """ReLU of the maps."""
         raw = self(images).float()
         maps = torch.relu(raw)

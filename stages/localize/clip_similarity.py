@@ -50,7 +50,7 @@ class ClipSimilarity(Localizer):
             except RuntimeError as error:
                 raise DataError(f"weights of another image tower than localize.clip.tower names: {error}") from error
 
-    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+    def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """Maps are two kinds multiplied: `similarity`, the ReLU of each patch's cosine with each class's text, and
         `softmax`, over the classes, of these cosines divided by `clip.temperature`.
 
@@ -59,6 +59,8 @@ class ClipSimilarity(Localizer):
         reach 0.5 where a class is as likely as chance, 1/C. Several classes of one image can pass it; a class that
         stands alone in its list always does.
         """
+        if not isinstance(images, Tensor):
+            raise TypeError("CLIP takes images, not features of them")
         patches, pooled = self.features(images)
         # CLIP's cosines differ by hundredths, which bfloat16 would round away.
         with torch.autocast(images.device.type, enabled=False):

@@ -22,6 +22,8 @@ from stages.devices import autocast
 from stages.images import image_size, read_image
 from stages.index import Record
 from stages.localize.localizer import Localizer
+from stages.localize.map_features import MapFeatures
+from stages.localize.pyramid import Pyramid
 from stages.localize.views import multi_hot
 from stages.settings import LocalizeSettings, MapSettings
 from stages.shards import ImageMaps
@@ -33,12 +35,13 @@ Size = tuple[int, int]  # rows, columns
 class Batch:
     """Images of one size on the patch grid at every scale.
 
-    positions: rows of the index.  sizes: of the images themselves.  scaled: uint8 [B, 3, H, W], one tensor a scale.
+    positions: rows of the index.  sizes: of the images themselves.  scales: what a localizer is given at each scale:
+    images, uint8 [B, 3, H, W], or the levels of their `MapFeatures`.
     """
 
     positions: list[int]
     sizes: list[Size]
-    scaled: list[Tensor]
+    scales: list[Tensor | list[Tensor]]
 
 
 def make_maps(
@@ -49,15 +52,23 @@ def make_maps(
     classes: Sequence[str],
     settings: LocalizeSettings,
     device: torch.device,
+    features: MapFeatures | None = None,
 ) -> Iterator[ImageMaps]:
     """Yields each image's maps of the classes that it is tagged with, batch by batch (not in the index's order).
 
-    With `classes: predicted` an image without tags gets maps of the classes that the classifier finds in it.
+    With `classes: predicted` an image without tags gets maps of the classes that the classifier finds in it. With the
+    frozen CNN's `features` of these images, made at the same settings, no image is decoded.
     """
     # Convolutions of CNNs are faster in this layout, twice on CPUs; a ViT has but one.
     localizer = localizer.to(device).to(memory_format=torch.channels_last).eval()
     labels = multi_hot(records, classes)
     batches = group_by_size(records, root, localizer.stride, settings.maps)
+
+    def read(number: int) -> Batch:
+        if features is None:
+            return read_batch(batches[number], records, root, localizer.stride, settings.maps)
+        return frozen_batch(number, batches[number], records, root, features)
+
     with (
         ThreadPoolExecutor(1) as reader,
         ThreadPoolExecutor(1) as finisher,
@@ -66,11 +77,9 @@ def make_maps(
         coming: Future[Batch] | None = None
         finishing: Future[list[ImageMaps]] | None = None
         for number, positions in enumerate(batches):
-            batch = (
-                coming or reader.submit(read_batch, positions, records, root, localizer.stride, settings.maps)
-            ).result()
+            batch = (coming or reader.submit(read, number)).result()
             if number + 1 < len(batches):
-                coming = reader.submit(read_batch, batches[number + 1], records, root, localizer.stride, settings.maps)
+                coming = reader.submit(read, number + 1)
             with torch.inference_mode(), autocast(device):
                 maps, scores = locate_batch(batch, localizer, settings.maps, device)
             if finishing is not None:
@@ -98,13 +107,30 @@ def read_batch(
 ) -> Batch:
     """Decodes the images and resizes them to every scale."""
     images = [read_image(root / records[position].image) for position in positions]
-    scaled = [
+    scaled: list[Tensor | list[Tensor]] = [
         torch.stack(
             [transforms.pil_to_tensor(resize_to_grid(image, round(settings.size * scale), stride)) for image in images]
         )
         for scale in settings.scales
     ]
     return Batch(list(positions), [(image.height, image.width) for image in images], scaled)
+
+
+def frozen_batch(
+    number: int, positions: Sequence[int], records: Sequence[Record], root: Path, features: MapFeatures
+) -> Batch:
+    """The same batch with features in place of the images."""
+    sizes = [image_size(root / records[position].image) for position in positions]
+    return Batch(list(positions), sizes, list(features.read(number, images=len(positions))))
+
+
+def normalised(images: Tensor, localizer: Localizer | Pyramid, settings: MapSettings, device: torch.device) -> Tensor:
+    """Images [B, 3, H, W] uint8 as a network takes them, their mirrored copies after them: float32, channels last."""
+    images = transforms.to_dtype(images.to(device), torch.float32, scale=True)
+    images = transforms.normalize(images, *map(list, localizer.statistics))
+    if settings.flip:
+        images = torch.cat((images, images.flip(-1)))
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def locate_batch(
@@ -115,12 +141,11 @@ def locate_batch(
     stored = [stored_size(size, settings.stride) for size in batch.sizes]
     totals: list[Tensor] = []
     scores: list[Tensor] = []
-    for scaled in batch.scaled:
-        images = transforms.to_dtype(scaled.to(device), torch.float32, scale=True)
-        images = transforms.normalize(images, *map(list, localizer.statistics))
-        if settings.flip:
-            images = torch.cat((images, images.flip(-1)))
-        located = localizer.locate(images.contiguous(memory_format=torch.channels_last), settings)
+    for given in batch.scales:
+        if isinstance(given, Tensor):
+            located = localizer.locate(normalised(given, localizer, settings, device), settings)
+        else:
+            located = localizer.locate([level.to(device).float() for level in given], settings)
         count = len(batch.positions)
         maps = located.maps.float()
         if settings.flip:

@@ -60,8 +60,8 @@ class Localizer(nn.Module):
         """
         raise TypeError(f"{type(self).__name__} must say what it learns from")
 
-    def locate(self, images: Tensor, settings: MapSettings) -> Located:
-        """Maps and scores of normalised images [B, 3, H, W]."""
+    def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
+        """Maps and scores of normalised images [B, 3, H, W], or of the frozen `pyramid`'s features of them."""
         raise TypeError(f"{type(self).__name__} must make maps")
 
     @property

@@ -75,7 +75,7 @@ class Mctformer(TransformerLocalizer):
             return global_weighted_ranking_pooling(values, self.settings.pooling_decay)
         return values.mean(dim=-1)
 
-    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+    def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """ReLU of the patch maps times class-to-patch attention of the last blocks (plus: the square root of it),
         smoothed by patch attention where `patch_affinity` asks for it."""
         usual = ALL_BLOCKS if self.plus else USUAL_BLOCKS

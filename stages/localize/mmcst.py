@@ -211,7 +211,7 @@ class Mmcst(TransformerLocalizer):
             return F.l1_loss(F.normalize(predicted, dim=-1), F.normalize(embedding, dim=-1))
         return contrastive_loss(over_all_ranks(predicted), over_all_ranks(embedding), self.settings.temperature)
 
-    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+    def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """ReLU of each kind's maps, times its class-to-patch attention and smoothed by patch attention where asked."""
         attention = wanted_attention(settings, classes=settings.class_attention)
         output = self(images, attention=attention, representation=settings.representation)

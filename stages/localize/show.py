@@ -41,7 +41,7 @@ class EveryKind(Localizer):
         self.stride, self.statistics = localizer.stride, localizer.statistics
         self.titles: tuple[str, ...] = ()
 
-    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+    def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """Maps [B, (kinds + 1) * C, rows, columns], in the order of `titles`."""
         located = self.localizer.locate(images, settings)
         # A kind that is alone is the combined maps.

@@ -38,7 +38,7 @@ class TsCam(TransformerLocalizer):
         semantic, _, _ = self(inputs)
         return {"loss_maps": F.multilabel_soft_margin_loss(semantic.float().mean(dim=(-2, -1)), labels)}
 
-    def locate(self, images: Tensor, settings: MapSettings) -> Located:
+    def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """ReLU of the semantic maps times the class token's attention, the mean over all heads and blocks."""
         semantic, attended, (rows, columns) = self(images, attention=Attention(classes=ALL_BLOCKS))
         assert attended.class_attention is not None  # asked for

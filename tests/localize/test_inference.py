@@ -7,7 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from stages.errors import DataError
 from stages.index import Record
+from stages.localize.freeze_map_features import write_map_features
 from stages.localize.inference import (
     group_by_size,
     make_maps,
@@ -16,6 +18,7 @@ from stages.localize.inference import (
     size_on_grid,
 )
 from stages.localize.localizer import Localizer
+from stages.localize.map_features import MapFeatures
 from stages.settings import LocalizeSettings, MapSettings
 from stages.shards import ImageMaps
 from tests.localize.conftest import CLASSES
@@ -105,3 +108,45 @@ def test_predicted_classes_stand_in_for_missing_tags_alone(make_localizer, photo
     assert maps["im0"].classes.tolist() == [2]
     assert maps["im1"].classes.tolist() == sorted(np.argsort(found)[1:].tolist())
     assert maps["im1"].maps.shape == (2, 18, 25)
+
+
+def test_maps_of_frozen_features_are_those_of_the_images(make_localizer, photos: Path, tmp_path: Path) -> None:
+    localizer, records = make_localizer("hybrid"), records_of(*[CLASSES] * 5)
+    chosen = {"size": 64, "scales": (1.0, 1.5), "batch_size": 2}
+    write_map_features(
+        tmp_path, records, photos, pyramid=localizer.frozen_pyramid, settings=MapSettings.model_validate(chosen)
+    )
+    settings = LocalizeSettings.model_validate({"backbone": {"kind": "hybrid"}, "maps": chosen})
+    ways = [
+        {
+            image.id: image
+            for image in make_maps(
+                records,
+                photos,
+                localizer=localizer,
+                classes=CLASSES,
+                settings=settings,
+                device=CPU,
+                features=features,
+            )
+        }
+        for features in (None, MapFeatures(tmp_path))
+    ]
+    for name, image in ways[0].items():
+        assert image.size == ways[1][name].size
+        # Half precision of the features, and maps that are scaled to [0, 1].
+        np.testing.assert_allclose(ways[1][name].maps, image.maps, atol=0.02)
+        np.testing.assert_allclose(ways[1][name].probabilities, image.probabilities, atol=2e-3)
+
+
+def test_map_features_of_other_images_are_refused(tmp_path: Path) -> None:
+    features = MapFeatures(tmp_path)
+    features.write(0, [[torch.zeros(4, 3, 2, 2)]])
+    assert features.read(0, images=4)[0][0].shape == features.read(0, images=2)[0][0].shape == (4, 3, 2, 2)
+    with pytest.raises(DataError, match="not the features of 3 images"):
+        features.read(0, images=3)
+    with pytest.raises(DataError, match="no features of batch 1"):
+        features.read(1, images=4)
+    (tmp_path / "00000-0-0.npy").write_bytes(b"cut")
+    with pytest.raises(DataError, match="no whole features"):
+        features.read(0, images=4)

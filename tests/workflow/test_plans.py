@@ -56,7 +56,7 @@ def test_the_demo_is_planned_from_data_to_report(snakemake: Snakemake, tmp_path:
         **dict.fromkeys(("summarize", "make_page", "make_gallery", "write_provenance", "all"), 1),
         "load_weights": 1,  # one CNN serves CLIP's tower, the localizer and the segmenter
         **dict.fromkeys(("make_index", "draw_sheet"), 3),
-        **dict.fromkeys(("make_maps", "make_masks", "predict"), 2 * shards),  # for two splits
+        **dict.fromkeys(("freeze_map_features", "make_maps", "make_masks", "predict"), 2 * shards),  # for two splits
         "score_maps": 2,
         "score_masks": 4,
         "make_sure_regions": shards,  # of train

@@ -236,7 +236,14 @@ def test_localizers_are_compared_in_one_table(snakemake: Snakemake, copied: Path
     assert result.returncode == 0, result.stdout
     # The experiment's own localizer is a row of the table, and was trained and scored before.
     assert jobs_of(result.stdout) == {
-        **{"freeze_features": 1, "save_image_tower": 1, "train_variant": 2, "make_variant_maps": 4, "score_variant": 2},
+        **{
+            "freeze_features": 1,
+            "freeze_map_features": 2,
+            "save_image_tower": 1,
+            "train_variant": 2,
+            "make_variant_maps": 4,
+            "score_variant": 2,
+        },
         **dict.fromkeys(("measure_localizers", "write_table", "make_table_page", "compare_localizers"), 1),
     }
     with (copied / "results/tiny/evaluate/compare_localizers.csv").open(newline="") as stream:

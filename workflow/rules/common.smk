@@ -19,6 +19,7 @@ from stages.variants import (
     all_refiners,
     all_variants,
     features_name,
+    map_features_name,
     refiner_rows,
     regions_name,
     table_rows,

@@ -35,7 +35,8 @@ use rule train_localizer as train_variant with:
 
 use rule make_maps as make_variant_maps with:
     input:
-        **dataset(),
+        unpack(lambda wildcards: dataset()),
+        unpack(of_variant(map_features)),
         index=rules.make_index.output.index,
         localizer=lambda wildcards: localizer_of(wildcards.variant, int(wildcards.seed)),
     output:
@@ -46,6 +47,7 @@ use rule make_maps as make_variant_maps with:
         "results/{experiment}/benchmarks/localize/variants/{variant}-{seed}/maps/{split}/{shard}.tsv"
     params:
         settings=of_variant(lambda variant: localize_json(variant, without=FOR_MAPS)),
+        options=map_options,
         root=dataset_root,
         shards=experiment.data.shards,
         code=code_of("stages.localize.make_maps"),

@@ -31,6 +31,36 @@ rule freeze_features:
         " --index {input.index} --root {params.root:q} --weights {input.weights} --output {output.features} &> {log}"
 
 
+rule freeze_map_features:
+    input:
+        **dataset(),
+        index=rules.make_index.output.index,
+        checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
+        weights=lambda wildcards: weights(FROZEN_FOR_MAPS[wildcards.frozen].backbone.model),
+    output:
+        features=directory("results/{experiment}/localize/map_features/{frozen}/{split}/{shard}"),
+    log:
+        "logs/{experiment}/localize/map_features/{frozen}/{split}/{shard}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/localize/map_features/{frozen}/{split}/{shard}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=memory(6000),
+        runtime=240,
+    params:
+        settings=lambda wildcards: localize_json(FROZEN_FOR_MAPS[wildcards.frozen], without=FOR_MAPS),
+        root=dataset_root,
+        shards=experiment.data.shards,
+        code=code_of("stages.localize.freeze_map_features"),
+    shell:
+        "python -m stages.localize.freeze_map_features --settings {params.settings:q} --index {input.index}"
+        " --root {params.root:q} --weights {input.weights} --shard {wildcards.shard} --shards {params.shards}"
+        " --output {output.features} &> {log}"
+
+
 rule train_localizer:
     input:
         **dataset(),
@@ -74,6 +104,7 @@ rule train_localizer:
 rule make_maps:
     input:
         **dataset(),
+        **map_features(OWN),
         index=rules.make_index.output.index,
         localizer=rules.train_localizer.output.localizer,
     output:
@@ -91,10 +122,11 @@ rule make_maps:
         runtime=240,
     params:
         settings=localize_json(OWN, without=FOR_MAPS),
+        options=map_options,
         root=dataset_root,
         shards=experiment.data.shards,
         code=code_of("stages.localize.make_maps"),
     shell:
         "python -m stages.localize.make_maps --settings {params.settings:q} --index {input.index} --root {params.root:q}"
-        " --localizer {input.localizer} --shard {wildcards.shard} --shards {params.shards}"
+        " --localizer {input.localizer} {params.options} --shard {wildcards.shard} --shards {params.shards}"
         " --output {output.maps} &> {log}"

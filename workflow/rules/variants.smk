@@ -40,6 +40,20 @@ def training_options(wildcards, input):
 FROZEN = {features_name(variant): variant for variant in [*VARIANTS.values(), OWN]}
 
 
+FROZEN_FOR_MAPS = {map_features_name(variant): variant for variant in [*VARIANTS.values(), OWN]}
+
+
+def map_features(variant):
+    """The frozen features that a variant's maps are made from, where it has such."""
+    name = map_features_name(variant)
+    return {"features": f"results/{{experiment}}/localize/map_features/{name}/{{split}}/{{shard}}"} if name else {}
+
+
+def map_options(wildcards, input):
+    """The same as a command line option."""
+    return f"--features {input.features}" if "features" in input.keys() else ""
+
+
 def seeds_of(table, variant):
     """The seeds of a table's row; what is not trained has one."""
     seeds = experiment.compare.localizer_seeds if table == "compare_localizers" else experiment.compare.seeds
