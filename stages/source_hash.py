@@ -9,13 +9,19 @@ PACKAGE = "stages"
 
 # Settings reach a command by value (`--settings`), so a new field or description changes nothing that was made.
 BY_VALUE = f"{PACKAGE}.settings"
+# How commands are run: logs, messages, the store, the end of jobs. None of it decides what a command leaves.
+MACHINERY = frozenset(
+    f"{PACKAGE}.{name}" for name in ("command", "errors", "source_hash", "store", "store_key", "watch")
+)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def hash_of_command(module: str, root: Path) -> str:
     """Short hash of `module` (such as `stages.localize.train`) and of every project module that it imports, however
     deep, with the data files that lie beside them. `root` is the folder that holds the package.
 
-    Comments and formatting do not count. Raises FileNotFoundError for a module that is not there.
+    Docstrings, comments, formatting and MACHINERY do not count. Raises FileNotFoundError for a module that is not
+    there.
     """
     digest = hashlib.sha256()
     for path in sorted(_files(module, root)):
@@ -29,7 +35,7 @@ def _files(module: str, root: Path) -> set[Path]:
     files: set[Path] = set()
     while waiting:
         name = waiting.pop()
-        if name in seen or name == BY_VALUE or name.startswith(f"{BY_VALUE}."):
+        if name in seen or name in MACHINERY or name == BY_VALUE or name.startswith(f"{BY_VALUE}."):
             continue
         seen.add(name)
         path = _find(name, root)
@@ -71,4 +77,11 @@ def _data_beside(path: Path) -> Iterator[Path]:
 def _content(path: Path) -> bytes:
     if path.suffix != ".py":
         return path.read_bytes()
-    return ast.unparse(ast.parse(path.read_text(encoding="utf-8"))).encode()
+    return ast.unparse(_without_docstrings(ast.parse(path.read_text(encoding="utf-8")))).encode()
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return tree

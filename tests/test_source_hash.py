@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.source_hash import hash_of_command
+from stages.source_hash import MACHINERY, hash_of_command
+from tests.workflow.tiny import REPOSITORY
 
 
 @pytest.fixture
@@ -13,8 +14,10 @@ def project(tmp_path: Path) -> Path:
         "stages/__init__.py": "",
         "stages/settings/__init__.py": "SIZE = 1\n",
         "stages/shared.py": "import json\n\n\ndef share():\n    return 1\n",
+        "stages/watch.py": "from stages.lamp import light\n",
+        "stages/lamp.py": "def light(): ...\n",
         "stages/cook/__init__.py": "",
-        "stages/cook/boil.py": "from stages.cook.pot import fill\nfrom stages.settings import SIZE\nfill(SIZE)\n",
+        "stages/cook/boil.py": "from stages import settings, watch\nfrom stages.cook.pot import fill\nfill(settings.SIZE)\n",
         "stages/cook/pot.py": "from stages import shared\n\n\ndef fill(size):\n    return shared.share()\n",
         "stages/cook/fry.py": "print(1)\n",
         "stages/cook/recipes/soup.csv": "water\n",
@@ -46,6 +49,9 @@ def test_what_counts(project: Path, file: str, text: str) -> None:
     [
         ("stages/cook/fry.py", "print(2)\n"),  # not imported
         ("stages/settings/__init__.py", "SIZE = 2\n"),  # its values reach the command as --settings
+        ("stages/watch.py", "print(2)\n"),  # how commands are run
+        ("stages/lamp.py", "print(2)\n"),  # what only that imports
+        ("stages/shared.py", '"""Shares."""\nimport json\n\n\ndef share():\n    """One."""\n    return 1\n'),
         ("stages/cook/pot.py", "# a pot\nfrom stages import shared\ndef fill(size): return shared.share()\n"),
     ],
 )
@@ -58,3 +64,8 @@ def test_what_does_not_count(project: Path, file: str, text: str) -> None:
 def test_a_command_that_is_not_there(project: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"stages/cook/bake\.py"):
         hash_of_command("stages.cook.bake", project)
+
+
+def test_the_machinery_is_there() -> None:
+    for module in MACHINERY:
+        assert (REPOSITORY / module.replace(".", "/")).with_suffix(".py").is_file()
