@@ -32,11 +32,14 @@ FULL = 1 << 20  # bytes; a disk with less than this is full
 Section = TypeVar("Section", bound=BaseModel)
 
 
-def parser(description: str | None, *paths: str, many: tuple[str, ...] = ()) -> argparse.ArgumentParser:
-    """An argument parser with `--settings` (JSON), one required `--<name>` path for each of `paths`, and one
-    `--<name>` list of paths for each of `many`."""
+def parser(
+    description: str | None, *paths: str, many: tuple[str, ...] = (), settings: bool = True
+) -> argparse.ArgumentParser:
+    """An argument parser with one required `--<name>` path for each of `paths`, one `--<name>` list of paths for each
+    of `many`, and `--settings` (JSON) unless the command uses none."""
     arguments = argparse.ArgumentParser(description=(description or "").splitlines()[0])
-    arguments.add_argument("--settings", required=True, help="the stage's section of the config, as JSON")
+    if settings:
+        arguments.add_argument("--settings", required=True, help="the stage's section of the config, as JSON")
     for name in paths:
         arguments.add_argument(f"--{name}", type=Path, required=True)
     for name in many:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages.command import main, parse_settings, parser
+from stages.command import main, parser
 from stages.errors import DataError
 from stages.evaluate.localization import SIDE, count_pixels, iou_at, normalise, peak_iou, pixel_average_precision
 from stages.evaluate.localization_score import LocalizationScore, read_localization, write_localization
@@ -16,7 +16,6 @@ from stages.evaluate.score_maps import read_images
 from stages.evaluate.truth import read_truth
 from stages.index import Record, read_index
 from stages.mask_folders import find_masks
-from stages.settings import EvaluateSettings
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +35,12 @@ def read_pairs(
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "masks", "output", many=("maps",))
+    command = parser(__doc__, "index", "masks", "output", many=("maps",), settings=False)
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
     command.add_argument("--language", help="the text-image model behind the maps, in words, noted in the score")
     command.add_argument("--chosen", type=Path, help="score of val, whose threshold is taken; without: chosen here")
     args = command.parse_args(arguments)
-    parse_settings(EvaluateSettings, args.settings)
     records = read_index(args.index)
     pairs = read_pairs(records, args.maps, args.masks)
     counts = count_pixels(tqdm(pairs, total=len(records), unit="image", desc="score localization", mininterval=1))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages.command import main, parse_settings, parser
+from stages.command import main, parser
 from stages.errors import DataError
 from stages.evaluate.boundary import boundary_counts, boundary_ious
 from stages.evaluate.confusion import confusion_matrix
@@ -20,7 +20,6 @@ from stages.evaluate.truth import check_mask, chosen_records, read_truth, requir
 from stages.images import BACKGROUND_NAME, IGNORE, read_mask
 from stages.index import read_classes, read_index
 from stages.mask_folders import find_masks
-from stages.settings import EvaluateSettings
 from stages.thresholds import read_threshold
 
 log = logging.getLogger(__name__)
@@ -68,7 +67,9 @@ def boundary_fields(counts: MaskCounts, classes: Sequence[str]) -> dict:
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "classes", "output", "confusion", "picture", many=("masks",))
+    command = parser(
+        __doc__, "index", "root", "classes", "output", "confusion", "picture", many=("masks",), settings=False
+    )
     command.add_argument("--stage", required=True, choices=MASK_STAGES, help="what made the masks")
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
@@ -77,7 +78,6 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--language", help="the text-image model behind the masks, in words, noted in the score")
     command.add_argument("--only", type=Path, help="list of the ids that are scored, one a line; without: all")
     args = command.parse_args(arguments)
-    parse_settings(EvaluateSettings, args.settings)
     records, classes = chosen_records(read_index(args.index), args.only), read_classes(args.classes)
     of_maps = args.stage in ("pseudo_masks", "told_segmenter")
     require_masks(records, args.split, "evaluate.maps" if of_maps else "evaluate.segmenter")

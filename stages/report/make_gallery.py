@@ -4,14 +4,13 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.command import main, parse_settings, parser
+from stages.command import main, parser
 from stages.files import atomic_folder, write_text
 from stages.index import read_classes, read_index, shard_of
 from stages.mask_folders import find_masks
 from stages.pool import over_processes
 from stages.report.gallery import Item, render_gallery, write_item
 from stages.report.panels import read_maps
-from stages.settings import ReportSettings
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +46,11 @@ def find_items(results: Path, root: Path, shards: int) -> Iterator[Item]:
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "results", "root", "pictures", "output")
+    command = parser(__doc__, "results", "root", "pictures", "output", settings=False)
     command.add_argument("--experiment", required=True, help="name of the experiment")
     command.add_argument("--shards", type=int, required=True, help="shards of val (data.shards)")
     command.add_argument("--processes", type=int, default=1)
     args = command.parse_args(arguments)
-    parse_settings(ReportSettings, args.settings)
     classes = read_classes(args.results / "data/classes.txt")
     items = find_items(args.results, args.root, args.shards)
     with atomic_folder(args.pictures) as folder:

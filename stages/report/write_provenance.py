@@ -2,18 +2,16 @@
 
 import json
 
-from stages.command import main, parse_settings, parser
+from stages.command import main, parser
 from stages.errors import SettingsError
 from stages.files import write_json
 from stages.report.provenance import PROGRAM, commit_of, file_checksums, hardware, split_checksums, versions
-from stages.settings import ReportSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "results", "root", "output", many=("indexes", "inputs", "outputs"))
+    command = parser(__doc__, "results", "root", "output", many=("indexes", "inputs", "outputs"), settings=False)
     command.add_argument("--config", required=True, help="all settings of the experiment, as JSON")
     args = command.parse_args(arguments)
-    parse_settings(ReportSettings, args.settings)
     try:
         config = json.loads(args.config)
     except json.JSONDecodeError as error:

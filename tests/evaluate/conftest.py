@@ -27,8 +27,9 @@ def dataset(tmp_path):
     write_shard(tmp_path / "0.safetensors", [ImageMaps("a", maps, np.array([0]), (8, 8))])
     write_shard(tmp_path / "1.safetensors", [ImageMaps("b", maps * 0 + 0.2, np.array([0]), (8, 8))])
     common = [
-        *("--settings", json.dumps({"thresholds": 10}), "--index", str(tmp_path / "val.csv"), "--root", str(tmp_path)),
+        *("--index", str(tmp_path / "val.csv"), "--root", str(tmp_path)),
         *("--classes", str(tmp_path / "classes.txt"), "--split", "val", "--seed", "7"),
     ]
     maps_files = [str(tmp_path / f"{shard}.safetensors") for shard in (0, 1)]
-    return SimpleNamespace(folder=tmp_path, common=common, maps=maps_files, truth=truth)
+    settings = ["--settings", json.dumps({"thresholds": 10})]
+    return SimpleNamespace(folder=tmp_path, common=common, settings=settings, maps=maps_files, truth=truth)

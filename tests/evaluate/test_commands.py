@@ -17,7 +17,9 @@ from stages.settings import EvaluateSettings
 
 def maps_score(dataset, threshold="0.25"):
     output = dataset.folder / "maps-val.json"
-    score_maps.run([*dataset.common, "--threshold", threshold, "--maps", *dataset.maps, "--output", str(output)])
+    score_maps.run(
+        [*dataset.settings, *dataset.common, "--threshold", threshold, "--maps", *dataset.maps, "--output", str(output)]
+    )
     return read_score(output)
 
 
@@ -123,7 +125,7 @@ def test_of_train_only_the_listed_images_are_scored(dataset):
     listed = dataset.folder / "list.txt"
     listed.write_text("b\n\n")
     options = ["--threshold", "0.25", "--only", str(listed), "--maps", *dataset.maps]
-    score_maps.run([*dataset.common, *options, "--output", str(dataset.folder / "one.json")])
+    score_maps.run([*dataset.settings, *dataset.common, *options, "--output", str(dataset.folder / "one.json")])
     assert read_score(dataset.folder / "one.json").images == 1
     whole, one = masks_score(dataset), masks_score(dataset, "segmenter", "--only", str(listed))
     assert (whole.images, one.images) == (2, 1)

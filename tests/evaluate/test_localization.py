@@ -110,9 +110,7 @@ def score(folder: Path, split: str, *options: str) -> dict:
     paths = ["--index", f"{split}.csv", "--masks", f"masks/{split}", "--maps", f"{split}.safetensors"]
     places = [place if place.startswith("--") else str(folder / place) for place in paths]
     output = folder / f"localization-{split}.json"
-    score_localization.run(
-        ["--settings", "{}", "--split", split, "--seed", "0", *places, *options, "--output", str(output)]
-    )
+    score_localization.run(["--split", split, "--seed", "0", *places, *options, "--output", str(output)])
     return json.loads(output.read_text())
 
 

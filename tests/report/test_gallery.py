@@ -18,7 +18,7 @@ from tests.report.conftest import CLASSES
 
 def make_gallery(results: Path) -> Path:
     paths = ["--results", str(results), "--root", str(results.parent), "--pictures", str(results / "report/gallery")]
-    options = ["--settings", "{}", "--experiment", "tiny", "--shards", "2"]
+    options = ["--experiment", "tiny", "--shards", "2"]
     run([*options, *paths, "--output", str(results / "report/gallery.html")])
     return results / "report/gallery.html"
 

@@ -44,7 +44,7 @@ def test_the_file_holds_it_all(results: Path) -> None:
     paths = ["--results", str(results), "--root", str(results.parent), "--indexes", str(results / "data/val.csv")]
     paths += ["--inputs", str(results / "data/classes.txt"), "--outputs", str(results / "refine/masks/val/0")]
     output = results / "provenance.json"
-    write_provenance.run(["--settings", "{}", "--config", json.dumps(config), *paths, "--output", str(output)])
+    write_provenance.run(["--config", json.dumps(config), *paths, "--output", str(output)])
     content = json.loads(output.read_text())
     assert (content["experiment"], content["seed"], content["seeds_of_tables"]) == ("few", 3, [0, 1])
     assert content["settings"] == config

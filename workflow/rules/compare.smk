@@ -113,7 +113,6 @@ use rule score_masks as score_refiner with:
     benchmark:
         "results/{experiment}/benchmarks/evaluate/refiners/{refiner}/{stage}-{split}.tsv"
     params:
-        settings=settings("evaluate", only=["thresholds"]),
         threshold=lambda wildcards, input: background_of(REFINERS[wildcards.refiner], input),
         seed=experiment.seed,
         root=dataset_root,

@@ -49,7 +49,6 @@ use rule score_masks as score_segmenter_seed with:
     benchmark:
         "results/{experiment}/benchmarks/evaluate/segmenters/{seed}/{stage}-{split}.tsv"
     params:
-        settings=settings("evaluate", only=["thresholds"]),
         threshold="",
         seed=lambda wildcards: wildcards.seed,
         root=dataset_root,

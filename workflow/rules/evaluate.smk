@@ -112,7 +112,6 @@ rule score_masks:
         mem_mb=memory(2000),
         runtime=60,
     params:
-        settings=settings("evaluate", only=["thresholds"]),
         threshold=mask_option,
         language=language_of_masks,
         only=only_option,
@@ -120,7 +119,7 @@ rule score_masks:
         root=dataset_root,
         code=code_of("stages.evaluate.score_masks"),
     shell:
-        "python -m stages.evaluate.score_masks --settings {params.settings:q} --stage {wildcards.stage}"
+        "python -m stages.evaluate.score_masks --stage {wildcards.stage}"
         " --split {wildcards.split} --seed {params.seed} {params.threshold} {params.only}"
         " --language {params.language:q} --index {input.index} --root {params.root:q} --classes {input.classes}"
         " --masks {input.masks} --output {output.score} --confusion {output.confusion} --picture {output.picture}"
@@ -153,13 +152,12 @@ rule score_localization:
         mem_mb=memory(3000),
         runtime=60,
     params:
-        settings=settings("evaluate", only=["localization"]),
         seed=experiment.seed,
         chosen=lambda wildcards, input: f"--chosen {input.chosen}" if wildcards.split != "val" else "",
         language=LANGUAGE,
         code=code_of("stages.evaluate.score_localization"),
     shell:
-        "python -m stages.evaluate.score_localization --settings {params.settings:q} --split {wildcards.split}"
+        "python -m stages.evaluate.score_localization --split {wildcards.split}"
         " --seed {params.seed} {params.chosen} --language {params.language:q} --index {input.index}"
         " --masks {input.masks} --maps {input.maps} --output {output.score} &> {log}"
 

@@ -24,12 +24,11 @@ rule write_provenance:
         mem_mb=memory(2000),
         runtime=120,
     params:
-        settings=settings("report"),
         config=experiment.model_dump_json(),
         results=lambda wildcards: f"results/{wildcards.experiment}",
         root=dataset_root,
         code=code_of("stages.report.write_provenance"),
     shell:
-        "python -m stages.report.write_provenance --settings {params.settings:q} --config {params.config:q}"
+        "python -m stages.report.write_provenance --config {params.config:q}"
         " --results {params.results} --root {params.root:q} --indexes {input.indexes} --inputs {input.inputs}"
         " --outputs {input.text} {input.localizer} {input.segmenter} {input.scores} --output {output.provenance} &> {log}"

@@ -81,13 +81,12 @@ rule make_gallery:
         mem_mb=memory(4000),
         runtime=60,
     params:
-        settings=settings("report"),
         results=lambda wildcards: f"results/{wildcards.experiment}",
         root=dataset_root,
         shards=len(SHARDS),
         code=code_of("stages.report.make_gallery"),
     shell:
-        "python -m stages.report.make_gallery --settings {params.settings:q} --experiment {wildcards.experiment}"
+        "python -m stages.report.make_gallery --experiment {wildcards.experiment}"
         " --results {params.results} --root {params.root:q} --shards {params.shards} --processes {threads}"
         " --pictures {output.pictures} --output {output.page} &> {log}"
 
