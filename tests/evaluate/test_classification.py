@@ -100,7 +100,16 @@ def test_the_command_scores_what_the_shards_hold(dataset) -> None:
     records = [Record("a", "a.jpg", "true/a.png", ("cat",), "val"), Record("b", "b.jpg", "true/b.png", ("dog",), "val")]
     write_index(dataset.folder / "val.csv", records)
     output = dataset.folder / "maps-val.json"
-    command = [*dataset.common, "--threshold", "0.4", "--maps", *dataset.maps, "--output", str(output)]
+    command = [
+        *dataset.settings,
+        *dataset.common,
+        "--threshold",
+        "0.4",
+        "--maps",
+        *dataset.maps,
+        "--output",
+        str(output),
+    ]
     score_maps.run(command)
     score = read_score(output).classification
     assert (score.map, score.f1, score.threshold, score.images) == (100, 100, 0.5, 2)
@@ -113,5 +122,7 @@ def test_the_command_scores_what_the_shards_hold(dataset) -> None:
 
 def test_the_command_scores_maps_without_probabilities(dataset) -> None:
     output = dataset.folder / "maps-val.json"
-    score_maps.run([*dataset.common, "--threshold", "0.4", "--maps", *dataset.maps, "--output", str(output)])
+    score_maps.run(
+        [*dataset.settings, *dataset.common, "--threshold", "0.4", "--maps", *dataset.maps, "--output", str(output)]
+    )
     assert read_score(output).classification is None
