@@ -17,7 +17,7 @@ def project(tmp_path: Path) -> Path:
         "stages/watch.py": "from stages.lamp import light\n",
         "stages/lamp.py": "def light(): ...\n",
         "stages/cook/__init__.py": "",
-        "stages/cook/boil.py": "import stages.settings\nimport stages.watch\nfrom stages.cook.pot import fill\nfill(2)\n",
+        "stages/cook/boil.py": "import stages.settings, stages.watch\nfrom stages.cook.pot import fill\nfill(2)\n",
         "stages/cook/pot.py": "from stages import shared\n\n\ndef fill(size):\n    return shared.share()\n",
         "stages/cook/fry.py": "print(1)\n",
         "stages/cook/recipes/soup.csv": "water\n",
