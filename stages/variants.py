@@ -15,12 +15,17 @@ from stages.settings import (
     CnnBackbone,
     Experiment,
     LearnedAffinity,
+    LocalizerTraining,
     LocalizeSettings,
+    MapSettings,
     RefineSettings,
     VitBackbone,
 )
 
 Section = TypeVar("Section", bound=BaseModel)
+
+# Settings of the training that decide its crops.
+AUGMENTATION = ("crop", "crop_area", "interpolation", "randaugment", "erasing")
 
 
 @dataclass(frozen=True)
@@ -104,32 +109,44 @@ def all_variants(experiment: Experiment) -> dict[str, LocalizeSettings]:
     return {name: variant_settings(experiment.localize, row.overrides) for name, row in rows.items()}
 
 
-def features_name(settings: LocalizeSettings) -> str | None:
-    """Name of the frozen features that a training draws from, the same for all that can share them; None for none.
+def features_settings(settings: LocalizeSettings) -> LocalizeSettings | None:
+    """What the frozen features of training crops depend on, and all else at its default; None where a localizer is
+    trained on images."""
+    cnn, training = _frozen_cnn(settings), settings.training
+    if cnn is None:
+        return None
+    augmentation = {name: getattr(training, name) for name in AUGMENTATION}
+    return LocalizeSettings(method="cam", backbone=cnn, training=LocalizerTraining(**augmentation))
 
-    The CNN's name and a hash of everything else that the features depend on.
-    """
+
+def map_features_settings(settings: LocalizeSettings) -> LocalizeSettings | None:
+    """The same for the frozen features that maps are made from."""
+    cnn, maps = _frozen_cnn(settings), settings.maps
+    if cnn is None:
+        return None
+    views = {name: getattr(maps, name) for name in ("size", "scales", "flip", "batch_size")}
+    return LocalizeSettings(method="cam", backbone=cnn.model_copy(update={"views": 1}), maps=MapSettings(**views))
+
+
+def features_name(settings: LocalizeSettings | None) -> str | None:
+    """Name of the frozen features that settings describe, the same for all that can share them: the CNN's name and a
+    hash of the rest."""
+    return f"{settings.backbone.model}-{_hash(settings.model_dump(mode='json'))}" if settings else None
+
+
+def _frozen_cnn(settings: LocalizeSettings) -> CnnBackbone | None:
+    """The CNN of a `hybrid` or `cnn` backbone whose features are computed once."""
     backbone = settings.backbone
     if settings.method == "clip" or isinstance(backbone, VitBackbone) or not backbone.views:
         return None
-    training = settings.training
-    content = [backbone.strides, backbone.views, training.crop, training.crop_area]
-    if isinstance(backbone, CnnBackbone) and backbone.output_stride != 32:
-        content.append(backbone.output_stride)
-    if training.interpolation != "bilinear" or training.randaugment or training.erasing:
-        content.append([training.interpolation, training.randaugment, training.erasing])
-    return f"{backbone.model}-{_hash(content)}"
-
-
-def map_features_name(settings: LocalizeSettings) -> str | None:
-    """Name of the frozen features that maps are made from, the same for all that can share them; None for none."""
-    backbone, maps = settings.backbone, settings.maps
-    if features_name(settings) is None or isinstance(backbone, VitBackbone):
-        return None
-    content = [backbone.strides, maps.size, maps.scales, maps.flip, maps.batch_size]
-    if isinstance(backbone, CnnBackbone):
-        content.append(backbone.output_stride)
-    return f"{backbone.model}-{_hash(content)}"
+    return CnnBackbone(
+        kind="cnn",
+        model=backbone.model,
+        strides=backbone.strides,
+        output_stride=backbone.output_stride if isinstance(backbone, CnnBackbone) else 32,
+        frozen=True,
+        views=backbone.views,
+    )
 
 
 def refiner_rows(experiment: Experiment) -> dict[str, Row]:

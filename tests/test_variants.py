@@ -13,7 +13,8 @@ from stages.variants import (
     TABLES,
     all_variants,
     features_name,
-    map_features_name,
+    features_settings,
+    map_features_settings,
     table_rows,
     variant_settings,
 )
@@ -63,18 +64,30 @@ def test_every_row_has_a_variant_of_its_own_settings(demo: Experiment) -> None:
 
 
 def test_trainings_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
-    name = features_name(demo.localize)
-    assert name
-    assert name.startswith("tf_efficientnet_lite0-")
+    def name(changes: dict) -> str | None:
+        return features_name(features_settings(variant_settings(demo.localize, changes)))
+
+    own = name({})
+    assert own
+    assert own.startswith("tf_efficientnet_lite0-")
     rivals = all_variants(demo)
-    assert features_name(rivals["cam"]) == features_name(rivals["ts_cam"]) == name
-    assert features_name(variant_settings(demo.localize, {"training": {"crop": 128}})) != name
-    assert features_name(variant_settings(demo.localize, {"backbone": {"views": 0}})) is None
-    for_maps = map_features_name(demo.localize)
-    assert {map_features_name(all_variants(demo)[row]) for row in table_rows(demo, "ablation_tokens")} == {for_maps}
-    assert map_features_name(variant_settings(demo.localize, {"maps": {"size": 64}})) != for_maps
-    assert map_features_name(variant_settings(demo.localize, {"backbone": {"views": 0}})) is None
-    assert features_name(LocalizeSettings()) is None
+    assert {features_name(features_settings(rivals[rival])) for rival in ("cam", "ts_cam")} == {own}
+    # What is above the frozen CNN doesn't count.
+    assert name({"backbone": {"width": 96, "dropout": 0.1}, "training": {"epochs": 2}, "maps": {"size": 64}}) == own
+    assert name({"training": {"crop": 128}}) != own
+    assert name({"backbone": {"views": 0}}) is None
+    assert features_settings(LocalizeSettings()) is None
+
+
+def test_maps_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
+    def name(changes: dict) -> str | None:
+        return features_name(map_features_settings(variant_settings(demo.localize, changes)))
+
+    rivals = all_variants(demo)
+    assert {features_name(map_features_settings(rivals[rival])) for rival in ("cam", "ts_cam")} == {name({})}
+    assert name({"backbone": {"width": 96, "views": 9}, "training": {"crop": 128}}) == name({})
+    assert name({"maps": {"size": 64}}) != name({})
+    assert name({"backbone": {"views": 0}}) is None
 
 
 @pytest.mark.parametrize(

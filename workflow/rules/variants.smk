@@ -25,7 +25,7 @@ def training_files(variant):
     }
     if variant.language_source != "none":
         files["images"] = f"results/{{experiment}}/encode/{variant.language_source}_embeddings.safetensors"
-    name = features_name(variant)
+    name = features_name(features_settings(variant))
     if name:
         files["features"] = f"results/{{experiment}}/localize/features/{name}"
     return files
@@ -37,15 +37,15 @@ def training_options(wildcards, input):
 
 
 # Frozen features are of the experiment's seed in every variant, and of every seed of a table: computed once.
-FROZEN = {features_name(variant): variant for variant in [*VARIANTS.values(), OWN]}
+FROZEN = {features_name(own): own for own in map(features_settings, [*VARIANTS.values(), OWN])}
 
 
-FROZEN_FOR_MAPS = {map_features_name(variant): variant for variant in [*VARIANTS.values(), OWN]}
+FROZEN_FOR_MAPS = {features_name(own): own for own in map(map_features_settings, [*VARIANTS.values(), OWN])}
 
 
 def map_features(variant):
     """The frozen features that a variant's maps are made from, where it has such."""
-    name = map_features_name(variant)
+    name = features_name(map_features_settings(variant))
     return {"features": f"results/{{experiment}}/localize/map_features/{name}/{{split}}/{{shard}}"} if name else {}
 
 
