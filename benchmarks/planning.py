@@ -35,8 +35,9 @@ def write_planned(folder: Path, images: Mapping[str, int] = IMAGES) -> Path:
         records = [
             Record(f"{name}_{n:012d}", f"{split}2014/{name}_{n:012d}.jpg", "", ("dog",), split) for n in range(count)
         ]
-        write_index(folder / f"results/coco14/data/{split}.csv", records)
+        # An index is made of the masks; if it were older than they are, it would be planned again.
         (folder / f"results/coco14/data/masks/{split}").mkdir(parents=True)
+        write_index(folder / f"results/coco14/data/{split}.csv", records)
         write_left_out(folder / f"results/coco14/data/left_out/{split}.csv", [])
     (folder / "datasets/res38_cls.pth").touch()  # planning looks whether it is there
     text = COCO.read_text(encoding="utf-8")
