@@ -67,7 +67,7 @@ def make_maps(
     def read(number: int) -> Batch:
         if features is None:
             return read_batch(batches[number], records, root, localizer.stride, settings.maps)
-        return frozen_batch(number, batches[number], records, root, features)
+        return frozen_batch(number, batches[number], records, root, features, settings.maps)
 
     with (
         ThreadPoolExecutor(1) as reader,
@@ -117,11 +117,17 @@ def read_batch(
 
 
 def frozen_batch(
-    number: int, positions: Sequence[int], records: Sequence[Record], root: Path, features: MapFeatures
+    number: int,
+    positions: Sequence[int],
+    records: Sequence[Record],
+    root: Path,
+    features: MapFeatures,
+    settings: MapSettings,
 ) -> Batch:
     """The same batch with features in place of the images."""
     sizes = [image_size(root / records[position].image) for position in positions]
-    return Batch(list(positions), sizes, list(features.read(number, images=len(positions))))
+    images = len(positions) * (2 if settings.flip else 1)
+    return Batch(list(positions), sizes, list(features.read(number, images=images, scales=len(settings.scales))))
 
 
 def normalised(images: Tensor, localizer: Localizer | Pyramid, settings: MapSettings, device: torch.device) -> Tensor:

@@ -25,17 +25,22 @@ class MapFeatures:
             for level, values in enumerate(levels):
                 np.save(self._file(number, scale, level), values.half().cpu().numpy())
 
-    def read(self, number: int, *, images: int) -> list[list[Tensor]]:
-        """The features of a batch, [scale][level]. Raises DataError unless they are of this many images."""
-        scales: list[list[Tensor]] = []
-        while self._file(number, len(scales), 0).is_file():
-            levels: list[Tensor] = []
-            while self._file(number, len(scales), len(levels)).is_file():
-                levels.append(self._load(self._file(number, len(scales), len(levels)), images))
-            scales.append(levels)
-        if not scales:
-            raise DataError(f"{self.folder}: no features of batch {number}; delete the folder and rerun `localize`")
-        return scales
+    def read(self, number: int, *, images: int, scales: int) -> list[list[Tensor]]:
+        """The features of a batch, [scale][level].
+
+        Raises DataError unless they are of this many scales and images, mirrored copies counted.
+        """
+        return [self._levels(number, scale, images) for scale in range(scales)]
+
+    def _levels(self, number: int, scale: int, images: int) -> list[Tensor]:
+        levels: list[Tensor] = []
+        while self._file(number, scale, len(levels)).is_file():
+            levels.append(self._load(self._file(number, scale, len(levels)), images))
+        if not levels:
+            raise DataError(
+                f"{self.folder}: no features of batch {number} at scale {scale}; delete the folder and rerun `localize`"
+            )
+        return levels
 
     def _file(self, number: int, scale: int, level: int) -> Path:
         return self.folder / f"{number:05d}-{scale}-{level}.npy"
@@ -45,6 +50,6 @@ class MapFeatures:
             values = np.load(path, allow_pickle=False)
         except ValueError as error:
             raise DataError(f"{path}: no whole features ({error}); delete its folder and rerun `localize`") from error
-        if len(values) not in (images, 2 * images):
+        if len(values) != images:
             raise DataError(f"{path}: not the features of {images} images; delete its folder and rerun `localize`")
         return torch.from_numpy(values)

@@ -142,11 +142,13 @@ def test_maps_of_frozen_features_are_those_of_the_images(make_localizer, photos:
 def test_map_features_of_other_images_are_refused(tmp_path: Path) -> None:
     features = MapFeatures(tmp_path)
     features.write(0, [[torch.zeros(4, 3, 2, 2)]])
-    assert features.read(0, images=4)[0][0].shape == features.read(0, images=2)[0][0].shape == (4, 3, 2, 2)
-    with pytest.raises(DataError, match="not the features of 3 images"):
-        features.read(0, images=3)
+    assert features.read(0, images=4, scales=1)[0][0].shape == (4, 3, 2, 2)
+    with pytest.raises(DataError, match="not the features of 2 images"):
+        features.read(0, images=2, scales=1)
     with pytest.raises(DataError, match="no features of batch 1"):
-        features.read(1, images=4)
+        features.read(1, images=4, scales=1)
+    with pytest.raises(DataError, match="no features of batch 0 at scale 1"):
+        features.read(0, images=4, scales=2)
     (tmp_path / "00000-0-0.npy").write_bytes(b"cut")
     with pytest.raises(DataError, match="no whole features"):
-        features.read(0, images=4)
+        features.read(0, images=4, scales=1)
