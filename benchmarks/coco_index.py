@@ -26,7 +26,7 @@ OBJECTS_AN_IMAGE = 7.5  # COCO 2014: 604,907 in 82,783
 VERTICES = 22  # makes the file as long as COCO's: about 530 bytes an object
 SIZE = (640, 480)
 LINKS = 10_000  # of one file; file systems allow no more than some ten thousands
-POLL = 0.2  # seconds between two looks at the memory
+POLL = 0.2  # most seconds between two looks at the memory; a process that just started is looked at more often
 
 READ = (
     "import sys, time; from pathlib import Path; from stages.data.readers import read_split;"
@@ -89,7 +89,7 @@ def measure(*command: str) -> tuple[float, float]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None:
         most = max(most, sum(map(memory_of, family_of(process.pid))))
-        time.sleep(POLL)
+        time.sleep(min(POLL, (time.perf_counter() - started) / 10))
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)[:200]} ended with {process.returncode}")
     return time.perf_counter() - started, most / 2**30
