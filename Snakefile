@@ -11,34 +11,57 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/language.smk"
-include: "workflow/rules/variants.smk"
-include: "workflow/rules/refiners.smk"
-include: "workflow/rules/segmenters.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/encode.smk"
 include: "workflow/rules/localize.smk"
 include: "workflow/rules/refine.smk"
 include: "workflow/rules/segment.smk"
 include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/compare.smk"
-include: "workflow/rules/compare_segmenters.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/provenance.smk"
 
 
-# What each stage leaves, not the page alone: Snakemake makes a deleted file again only where a target asks for it.
 rule all:
     default_target: True
     input:
-        results("data/sheets/{split}.jpg", split=SPLITS),
-        results("localize/localizer.safetensors"),
-        results("localize/maps/{split}/{shard}.safetensors", split=MAP_SPLITS, shard=SHARDS),
-        results("refine/masks/{split}/{shard}", split=MAP_SPLITS, shard=SHARDS),
-        results("segment/pseudo_masks/segmenter.safetensors"),
-        results("segment/pseudo_masks/predictions/{split}/{shard}", split=experiment.segment.predict, shard=SHARDS),
-        results("evaluate/summary.csv"),
-        localization_scores(),
-        results("report/index.html"),
-        results("report/gallery.html"),
-        results("provenance.json"),
+        plan.final,
+
+
+# The fully supervised bound, which `all` never trains.
+rule upper_bound:
+    input:
+        "<results>/evaluate/upper_bound.csv",
+        "<results>/report/upper_bound.html",
+
+
+rule ablation_tokens:
+    input:
+        "<results>/evaluate/ablation_tokens.md",
+        "<results>/report/ablation_tokens.html",
+
+
+rule ablation_context:
+    input:
+        "<results>/evaluate/ablation_context.md",
+        "<results>/report/ablation_context.html",
+
+
+rule compare_localizers:
+    input:
+        "<results>/evaluate/compare_localizers.md",
+        "<results>/report/compare_localizers.html",
+
+
+rule compare_refiners:
+    input:
+        "<results>/evaluate/compare_refiners.md",
+        "<results>/report/compare_refiners.html",
+
+
+rule compare_segmenters:
+    input:
+        "<results>/evaluate/compare_segmenters.md",
+
+
+rule voc_submission:
+    input:
+        lambda wildcards: plan.submission,

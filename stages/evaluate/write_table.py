@@ -20,8 +20,8 @@ NOTE = (
 )
 
 MASKS_NOTE = (
-    "Pseudo masks of {split}, {images} images, made from the maps of one localizer and told the images' tags. FP and FN"
-    " are shares of the union. {background}"
+    "Pseudo masks of {split}, {images} images, told the images' tags, from the maps of the experiment's localizer; mean"
+    " and deviation over its seeds. FP and FN are shares of the union. {background}"
 )
 
 
@@ -31,11 +31,16 @@ def note_of(rows: Sequence[TableRow]) -> str:
     language = language_note(score for row in rows for score in row.scores)
     if first.stage == "maps":
         return " ".join(filter(None, [NOTE.format(split=first.split, images=first.images), language]))
-    words = dict.fromkeys(_background(score) for row in rows for score in row.scores)
+    words = dict.fromkeys(_backgrounds(row) for row in rows)
     one = f"Background of all rows: {next(iter(words))}." if len(words) == 1 else ""
-    several = "Background: " + "; ".join(f"{row.title}: {_background(row.scores[0])}" for row in rows) + "."
+    several = "Background: " + "; ".join(f"{row.title}: {_backgrounds(row)}" for row in rows) + "."
     note = MASKS_NOTE.format(split=first.split, images=first.images, background=one or several)
     return " ".join(filter(None, [note, language]))
+
+
+def _backgrounds(row: TableRow) -> str:
+    """The background of a row's seeds, each once."""
+    return ", ".join(dict.fromkeys(map(_background, row.scores)))
 
 
 def _background(score: Score) -> str:

@@ -25,6 +25,11 @@ class CompareSettings(Strict):
     segmenter_seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
         (0, 1, 2), description="seeds of `compare_segmenters`; pseudo masks are those of the experiment's own seed"
     )
+    refiner_seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (),
+        description="seeds of `compare_refiners`: of the localizer whose maps are refined, and of what is trained on"
+        " them; empty: the experiment's own",
+    )
     localizers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = Field(
         {}, description="name -> settings of `localize` in which it differs from this experiment's, for the comparison"
     )

@@ -61,7 +61,7 @@ def refined(snakemake: Snakemake, folder: Path, config: Path) -> subprocess.Comp
 def test_the_table_has_a_row_for_each_way(refined: subprocess.CompletedProcess[str], folder: Path) -> None:
     jobs = jobs_of(refined.stdout)
     assert (jobs["make_sure_regions"], jobs["train_affinity"], jobs["choose_threshold"]) == (2, 1, 1)
-    assert jobs["make_refiner_masks"] == 5 * 2
+    assert jobs["make_masks"] == 6 * 2
     with (folder / "results/tiny/evaluate/compare_refiners.csv").open(newline="") as stream:
         rows = {row["row"]: row for row in csv.DictReader(stream)}
     walks = ["attention walk", "attention walk, CRF", "affinity walk", "affinity walk, CRF"]

@@ -239,9 +239,9 @@ def test_localizers_are_compared_in_one_table(snakemake: Snakemake, copied: Path
             "freeze_features": 1,
             "freeze_map_features": 2,
             "save_image_tower": 1,
-            "train_variant": 2,
-            "make_variant_maps": 4,
-            "score_variant": 2,
+            "train_localizer": 2,
+            "make_maps": 4,
+            "score_maps": 2,
         },
         **dict.fromkeys(("measure_localizers", "write_table", "make_table_page", "compare_localizers"), 1),
     }

@@ -1,20 +1,22 @@
 # data: a dataset becomes one index (CSV) a split. The demo set is composed first; its cut-outs teach packaged towers too.
 
+# Settings of `data` that change nothing in the composed set, and none in the true masks that are made.
+NOT_OF_DEMO = ["shards", "voc", "coco", "openimages", "folder", "expected", "on_error", "fetch"]
+NOT_OF_DEMO += ["captions", "demo.cache", "demo.packages"]
+DATA_OF_INDEX = ["captions", "shards", "demo", "folder", "fetch", "expected", "coco.captions"]
+
 
 rule fetch:
     output:
-        sources="results/{experiment}/data/sources.json",
+        sources="<results>/data/sources.json",
     log:
-        "logs/{experiment}/data/fetch.log",
+        "<logs>/data/fetch.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/fetch.tsv"
+        "<benchmarks>/data/fetch.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(2000),
-        runtime=30,
+        **needs(2000, minutes=30),
     params:
         settings=settings("data", only=["root", "demo.cache", "demo.packages"]),
         code=code_of("stages.data.fetch"),
@@ -26,20 +28,18 @@ rule compose:
     input:
         sources=rules.fetch.output.sources,
     output:
-        set=directory("results/{experiment}/data/set"),
+        set=directory("<results>/data/set"),
     log:
-        "logs/{experiment}/data/compose.log",
+        "<logs>/data/compose.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/compose.tsv"
+        "<benchmarks>/data/compose.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=0,
-        mem_mb=memory(4000),
-        runtime=30,
+        **needs(4000, minutes=30),
     params:
-        settings=settings("data", without=["captions", *NOT_OF_DEMO]),
+        settings=settings("data", without=NOT_OF_DEMO),
         seed=experiment.seed,
         code=code_of("stages.data.compose"),
     shell:
@@ -52,18 +52,15 @@ rule prepare_cutouts:
     input:
         sources=rules.fetch.output.sources,
     output:
-        cutouts=directory("results/{experiment}/data/cutouts"),
+        cutouts=directory("<results>/data/cutouts"),
     log:
-        "logs/{experiment}/data/cutouts.log",
+        "<logs>/data/cutouts.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/cutouts.tsv"
+        "<benchmarks>/data/cutouts.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(2000),
-        runtime=30,
+        **needs(2000, minutes=30),
     params:
         settings=settings("data", only=["root"]),
         code=code_of("stages.data.prepare_cutouts"),
@@ -74,18 +71,15 @@ rule prepare_cutouts:
 
 rule list_classes:
     output:
-        classes="results/{experiment}/data/classes.txt",
+        classes="<results>/data/classes.txt",
     log:
-        "logs/{experiment}/data/classes.log",
+        "<logs>/data/classes.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/classes.tsv"
+        "<benchmarks>/data/classes.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(1000),
-        runtime=5,
+        **needs(1000, minutes=5),
     params:
         settings=settings("data", only=["format", "root", "classes"]),
         code=code_of("stages.data.list_classes"),
@@ -96,18 +90,15 @@ rule list_classes:
 # Where the licence allows; otherwise, and without internet, it says which files to put where.
 rule fetch_dataset:
     output:
-        fetched="results/{experiment}/data/fetched.json",
+        fetched="<results>/data/fetched.json",
     log:
-        "logs/{experiment}/data/fetch_dataset.log",
+        "<logs>/data/fetch_dataset.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/fetch_dataset.tsv"
+        "<benchmarks>/data/fetch_dataset.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(2000),
-        runtime=1440,
+        **needs(2000, minutes=1440),
     params:
         settings=settings("data", only=["format", "root", "classes", "voc.sbd"]),
         root=dataset_root,
@@ -123,32 +114,30 @@ rule fetch_dataset:
 # Test's archive comes by itself, so that test can be added later without training anything again.
 use rule fetch_dataset as fetch_test with:
     output:
-        fetched="results/{experiment}/data/fetched_test.json",
+        fetched="<results>/data/fetched_test.json",
     log:
-        "logs/{experiment}/data/fetch_test.log",
+        "<logs>/data/fetch_test.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/fetch_test.tsv"
+        "<benchmarks>/data/fetch_test.tsv"
     params:
         splits=["test"],
 
 
 rule make_truth:
     input:
-        **dataset(),
-        lists=split_list,
+        **plan.dataset.inputs,
+        lists=lambda wildcards: plan.dataset.lists(wildcards.split),
     output:
-        masks=directory("results/{experiment}/data/masks/{split}"),
+        masks=directory("<results>/data/masks/{split}"),
     log:
-        "logs/{experiment}/data/masks/{split}.log",
+        "<logs>/data/masks/{split}.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/masks/{split}.tsv"
+        "<benchmarks>/data/masks/{split}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=0,
-        mem_mb=memory(6000),
-        runtime=240,
+        **needs(6000, minutes=240),
     params:
         settings=settings("data", without=DATA_OF_INDEX),
         root=dataset_root,
@@ -162,48 +151,40 @@ rule make_truth:
 # The masks of wsolevaluation's protocol: united at its size, not at that of the image.
 use rule make_truth as make_localization_truth with:
     output:
-        masks=directory("results/{experiment}/data/localization/{split}"),
+        masks=directory("<results>/data/localization/{split}"),
     log:
-        "logs/{experiment}/data/localization/{split}.log",
+        "<logs>/data/localization/{split}.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/localization/{split}.tsv"
+        "<benchmarks>/data/localization/{split}.tsv"
     params:
-        settings=settings("data", without=DATA_OF_INDEX),
-        root=dataset_root,
         options="--side 224",
-        code=code_of("stages.data.make_truth"),
 
 
 rule make_index:
     input:
-        **dataset(),
-        **made_masks(),
-        lists=split_list,
-        # Where it is missing, `make_index` says so in its own words.
-        captions=[path for path in [experiment.data.captions] if path and path.is_file()],
+        unpack(lambda wildcards: plan.dataset.index_inputs(wildcards.split)),
     output:
-        index="results/{experiment}/data/{split}.csv",
-        left_out=report(
-            "results/{experiment}/data/left_out/{split}.csv",
-            caption="../report/left_out.rst",
-            category="Data",
-            labels={"split": "{split}", "shows": "images left out, and why"},
+        index="<results>/data/{split}.csv",
+        left_out=shown(
+            "<results>/data/left_out/{split}.csv",
+            "left_out",
+            "Data",
+            split="{split}",
+            shows="images left out, and why",
         ),
     log:
-        "logs/{experiment}/data/index/{split}.log",
+        "<logs>/data/index/{split}.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/index/{split}.tsv"
+        "<benchmarks>/data/index/{split}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=0,
-        mem_mb=memory(6000),
-        runtime=240,
+        **needs(6000, minutes=240),
     params:
         settings=settings("data", without=["shards", "demo", "fetch"]),
         root=dataset_root,
-        options=lambda wildcards, input: f"--masks {input.masks}" if made_masks() else "",
+        options=given("masks"),
         code=code_of("stages.data.make_index"),
     shell:
         "python -m stages.data.make_index --settings {params.settings:q} --split {wildcards.split} {params.options}"
@@ -213,22 +194,19 @@ rule make_index:
 # The images of several splits, for the localizer (`localize.splits`) and for scores of them together.
 rule join_indexes:
     input:
-        indexes=lambda wildcards: results("data/{split}.csv", split=parts_of(wildcards.joined)),
+        indexes=lambda wildcards: list(map(plan.files.index, parts_of(wildcards.joined))),
     output:
-        index="results/{experiment}/data/{joined}.csv",
+        index="<results>/data/{joined}.csv",
     log:
-        "logs/{experiment}/data/index/{joined}.log",
+        "<logs>/data/index/{joined}.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/index/{joined}.tsv"
+        "<benchmarks>/data/index/{joined}.tsv"
     wildcard_constraints:
         joined=r"(train|val)(\+(val|test))+",
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(1000),
-        runtime=5,
+        **needs(1000, minutes=5),
     params:
         code=code_of("stages.data.join_indexes"),
     shell:
@@ -237,26 +215,20 @@ rule join_indexes:
 
 rule draw_sheet:
     input:
-        **dataset(),
+        **plan.dataset.inputs,
         index=rules.make_index.output.index,
     output:
-        sheet=report(
-            "results/{experiment}/data/sheets/{split}.jpg",
-            caption="../report/sheet.rst",
-            category="Data",
-            labels={"split": "{split}", "shows": "images, tags and true masks"},
+        sheet=shown(
+            "<results>/data/sheets/{split}.jpg", "sheet", "Data", split="{split}", shows="images, tags and true masks"
         ),
     log:
-        "logs/{experiment}/data/sheets/{split}.log",
+        "<logs>/data/sheets/{split}.log",
     benchmark:
-        "results/{experiment}/benchmarks/data/sheets/{split}.tsv"
+        "<benchmarks>/data/sheets/{split}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(2000),
-        runtime=30,
+        **needs(2000, minutes=30),
     params:
         settings=settings("data", only=["format", "root", "classes"]),
         root=dataset_root,

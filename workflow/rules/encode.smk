@@ -3,23 +3,19 @@
 
 rule load_weights:
     input:
-        weights_file,
+        lambda wildcards: plan.weights_file(wildcards.model),
     output:
-        weights="results/{experiment}/encode/weights/{model}.safetensors",
+        weights="<results>/encode/weights/{model}.safetensors",
     log:
-        "logs/{experiment}/encode/weights/{model}.log",
+        "<logs>/encode/weights/{model}.log",
     benchmark:
-        "results/{experiment}/benchmarks/encode/weights/{model}.tsv"
+        "<benchmarks>/encode/weights/{model}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(4000),
-        runtime=60,
+        **needs(4000, minutes=60),
     params:
-        # Only this model's entry: naming one more model must not load the others again.
-        settings=lambda wildcards: weights_setting(wildcards.model),
+        settings=lambda wildcards: plan.weights_json(wildcards.model),
         code=code_of("stages.encode.load_weights"),
     shell:
         "python -m stages.encode.load_weights --settings {params.settings:q} --model {wildcards.model}"
@@ -29,51 +25,49 @@ rule load_weights:
 # Only the images of train and their tags are learned from, never a true mask.
 rule train_clip:
     input:
-        **tower_sources(),
-        weights=weights(experiment.encode.clip.image_tower) if experiment.encode.clip.kind == "towers" else [],
+        **plan.language.training_inputs,
     output:
-        clip="results/{experiment}/encode/clip.safetensors",
+        clip="<results>/encode/clip.safetensors",
     log:
-        "logs/{experiment}/encode/clip.log",
+        "<logs>/encode/clip.log",
     benchmark:
-        "results/{experiment}/benchmarks/encode/clip.tsv"
+        "<benchmarks>/encode/clip.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=memory(6000),
-        runtime=60,
+        **needs(6000, minutes=60, gpu=1),
     params:
-        settings=settings("encode", only=["clip", "templates", *(["synonyms"] if "images" in LEARNS_FROM else [])]),
-        sources=tower_options,
+        settings=settings(
+            "encode", only=["clip", "templates", *(["synonyms"] if plan.language.learns_from_images else [])]
+        ),
+        sources=given("cutouts", "index"),
+        root=f"--root {shlex.quote(plan.dataset.root)}" if plan.language.learns_from_images else "",
         seed=experiment.seed,
         code=code_of("stages.encode.train_clip"),
     shell:
         "python -m stages.encode.train_clip --settings {params.settings:q} --seed {params.seed} {params.sources}"
-        " --weights {input.weights} --output {output.clip} &> {log}"
+        " {params.root} --weights {input.weights} --output {output.clip} &> {log}"
 
 
 rule embed_text:
     input:
-        **clip_files(),
+        **plan.language.inputs,
         classes=rules.list_classes.output.classes,
     output:
-        text="results/{experiment}/encode/text.safetensors",
+        text="<results>/encode/text.safetensors",
     log:
-        "logs/{experiment}/encode/text.log",
+        "<logs>/encode/text.log",
     benchmark:
-        "results/{experiment}/benchmarks/encode/text.tsv"
+        "<benchmarks>/encode/text.tsv"
     conda:
         "../../environment.yml"
     threads: 2
     resources:
-        gpu=0,
-        mem_mb=memory(6000),
-        runtime=30,
+        **needs(6000, minutes=30),
     params:
         settings=settings("encode", only=["clip", "templates", "synonyms"]),
-        clip=clip_options,
+        clip=given("clip", "weights"),
         code=code_of("stages.encode.embed_text"),
     shell:
         "python -m stages.encode.embed_text --settings {params.settings:q} --classes {input.classes} {params.clip}"
@@ -82,31 +76,29 @@ rule embed_text:
 
 rule embed_images:
     input:
-        **dataset(),
-        **clip_files(),
-        index=LEARNED_INDEX,
+        **plan.dataset.inputs,
+        **plan.language.inputs,
+        index=plan.learned_index,
     output:
-        embeddings="results/{experiment}/encode/{source}_embeddings.safetensors",
+        embeddings="<results>/encode/{source}_embeddings.safetensors",
     log:
-        "logs/{experiment}/encode/{source}_embeddings.log",
+        "<logs>/encode/{source}_embeddings.log",
     benchmark:
-        "results/{experiment}/benchmarks/encode/{source}_embeddings.tsv"
+        "<benchmarks>/encode/{source}_embeddings.tsv"
     wildcard_constraints:
         source="image|caption",
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=memory(6000),
-        runtime=240,
+        **needs(6000, minutes=240, gpu=1),
     params:
         # What captions are made of changes no embedding of an image.
         settings=lambda wildcards: settings(
             "encode", only=["clip", "batch_size", *(["captions"] if wildcards.source == "caption" else [])]
         ),
         root=dataset_root,
-        clip=clip_options,
+        clip=given("clip", "weights"),
         code=code_of("stages.encode.embed_images"),
     shell:
         "python -m stages.encode.embed_images --settings {params.settings:q} --source {wildcards.source}"
@@ -116,23 +108,20 @@ rule embed_images:
 # The training-free localizer `clip` needs CLIP's image tower itself.
 rule save_image_tower:
     input:
-        **clip_files(),
+        **plan.language.inputs,
     output:
-        tower="results/{experiment}/encode/image_tower.safetensors",
+        tower="<results>/encode/image_tower.safetensors",
     log:
-        "logs/{experiment}/encode/image_tower.log",
+        "<logs>/encode/image_tower.log",
     benchmark:
-        "results/{experiment}/benchmarks/encode/image_tower.tsv"
+        "<benchmarks>/encode/image_tower.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(6000),
-        runtime=30,
+        **needs(6000, minutes=30),
     params:
         settings=settings("encode", only=["clip"]),
-        clip=clip_options,
+        clip=given("clip", "weights"),
         code=code_of("stages.encode.save_image_tower"),
     shell:
         "python -m stages.encode.save_image_tower --settings {params.settings:q} {params.clip} --output {output.tower}"

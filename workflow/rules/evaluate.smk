@@ -4,24 +4,21 @@
 # Before anything that takes long, so that an id which is no training image is told at the start.
 rule list_scored:
     input:
-        **dataset(),
-        listed=listed_file,
-        index="results/{experiment}/data/train.csv",
-        left_out="results/{experiment}/data/left_out/train.csv",
+        **plan.dataset.inputs,
+        listed=plan.dataset.scored_list,
+        index="<results>/data/train.csv",
+        left_out="<results>/data/left_out/train.csv",
     output:
-        ids="results/{experiment}/evaluate/scored_train.txt",
+        ids="<results>/evaluate/scored_train.txt",
     log:
-        "logs/{experiment}/evaluate/scored_train.log",
+        "<logs>/evaluate/scored_train.log",
     benchmark:
-        "results/{experiment}/benchmarks/evaluate/scored_train.tsv"
+        "<benchmarks>/evaluate/scored_train.tsv"
     priority: 100
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(1000),
-        runtime=5,
+        **needs(1000, minutes=5),
     params:
         settings=settings("evaluate", only=["train_list"]),
         code=code_of("stages.evaluate.list_scored"),
@@ -32,95 +29,94 @@ rule list_scored:
 
 rule score_maps:
     input:
-        unpack(own_threshold_file),
-        unpack(train_list),
-        **dataset(),
+        unpack(lambda wildcards: plan.maps_threshold(localizer_of(wildcards))),
+        unpack(lambda wildcards: plan.dataset.scored(wildcards.split)),
+        **plan.dataset.inputs,
         index=rules.make_index.output.index,
         classes=rules.list_classes.output.classes,
-        maps=shards(rules.make_maps.output.maps),
+        maps=lambda wildcards: localizer_of(wildcards).maps(wildcards.split),
     output:
-        score=report(
-            "results/{experiment}/evaluate/maps-{split}.json",
-            caption="../report/score.rst",
-            category="Scores",
-            labels={"stage": "maps", "split": "{split}"},
+        score=shown(
+            "<results>/evaluate/{localizer}maps-{split}.json",
+            "score",
+            "Scores",
+            stage="{localizer}maps",
+            split="{split}",
         ),
     log:
-        "logs/{experiment}/evaluate/maps-{split}.log",
+        "<logs>/evaluate/{localizer}maps-{split}.log",
     benchmark:
-        "results/{experiment}/benchmarks/evaluate/maps-{split}.tsv"
+        "<benchmarks>/evaluate/{localizer}maps-{split}.tsv"
     wildcard_constraints:
         split=SCORED_SPLIT,
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(4000),
-        runtime=60,
+        **needs(4000, minutes=60),
     params:
         settings=settings("evaluate", only=["thresholds"]),
-        threshold=own_threshold_option,
+        options=given("threshold", "only"),
+        threshold=plan.refiners.own.threshold_number,
         class_threshold=experiment.localize.class_threshold,
-        language=LANGUAGE,
-        only=only_option,
-        seed=experiment.seed,
+        language=lambda wildcards: plan.language.of_maps(localizer_of(wildcards).settings),
+        seed=lambda wildcards: localizer_of(wildcards).seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_maps"),
     shell:
         "python -m stages.evaluate.score_maps --settings {params.settings:q} --split {wildcards.split}"
-        " --seed {params.seed} {params.threshold} --class-threshold {params.class_threshold} {params.only}"
+        " --seed {params.seed} {params.options} {params.threshold} --class-threshold {params.class_threshold}"
         " --language {params.language:q}"
         " --index {input.index} --root {params.root:q} --classes {input.classes} --maps {input.maps}"
         " --output {output.score} &> {log}"
 
 
+# `{scored}` is empty for the experiment's own masks, `refiners/NAME/` or `segmenters/SEED/` for those of the tables.
 rule score_masks:
     input:
-        unpack(mask_files),
-        unpack(train_list),
-        **dataset(),
+        unpack(lambda wildcards: scored_of(wildcards).threshold),
+        unpack(lambda wildcards: plan.dataset.scored(wildcards.split)),
+        **plan.dataset.inputs,
         index=rules.make_index.output.index,
         classes=rules.list_classes.output.classes,
-        masks=lambda wildcards: scored_masks(wildcards),
+        masks=lambda wildcards: scored_of(wildcards).masks,
     output:
-        score=report(
-            "results/{experiment}/evaluate/{stage}-{split}.json",
-            caption="../report/score.rst",
-            category="Scores",
-            labels={"stage": "{stage}", "split": "{split}"},
+        score=shown(
+            "<results>/evaluate/{scored}{stage}-{split}.json",
+            "score",
+            "Scores",
+            stage="{scored}{stage}",
+            split="{split}",
         ),
-        confusion="results/{experiment}/evaluate/{stage}-{split}-confusion.csv",
-        picture=report(
-            "results/{experiment}/evaluate/{stage}-{split}-confusion.png",
-            caption="../report/confusion.rst",
-            category="Confusion",
-            labels={"stage": "{stage}", "split": "{split}"},
+        confusion="<results>/evaluate/{scored}{stage}-{split}-confusion.csv",
+        picture=shown(
+            "<results>/evaluate/{scored}{stage}-{split}-confusion.png",
+            "confusion",
+            "Confusion",
+            stage="{scored}{stage}",
+            split="{split}",
         ),
     log:
-        "logs/{experiment}/evaluate/{stage}-{split}.log",
+        "<logs>/evaluate/{scored}{stage}-{split}.log",
     benchmark:
-        "results/{experiment}/benchmarks/evaluate/{stage}-{split}.tsv"
+        "<benchmarks>/evaluate/{scored}{stage}-{split}.tsv"
     wildcard_constraints:
+        scored="|refiners/[A-Za-z0-9_-]+/|segmenters/[0-9]+/",
         stage="pseudo_masks|segmenter|told_segmenter|upper_bound",
         split=SCORED_SPLIT,
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(2000),
-        runtime=60,
+        **needs(2000, minutes=60),
     params:
-        threshold=mask_option,
-        language=language_of_masks,
-        only=only_option,
-        seed=experiment.seed,
+        options=given("threshold", "only"),
+        background=lambda wildcards: scored_of(wildcards).background,
+        language=lambda wildcards: scored_of(wildcards).language,
+        seed=lambda wildcards: scored_of(wildcards).seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_masks"),
     shell:
         "python -m stages.evaluate.score_masks --stage {wildcards.stage}"
-        " --split {wildcards.split} --seed {params.seed} {params.threshold} {params.only}"
+        " --split {wildcards.split} --seed {params.seed} {params.options} {params.background}"
         " --language {params.language:q} --index {input.index} --root {params.root:q} --classes {input.classes}"
         " --masks {input.masks} --output {output.score} --confusion {output.confusion} --picture {output.picture}"
         " &> {log}"
@@ -129,32 +125,30 @@ rule score_masks:
 # Maps of images with one tag, by the protocol of wsolevaluation. The threshold is chosen on val; test only uses it.
 rule score_localization:
     input:
-        unpack(chosen_on_val),
+        unpack(lambda wildcards: plan.chosen_on_val(wildcards.split)),
         index=rules.make_index.output.index,
         masks=rules.make_localization_truth.output.masks,
-        maps=shards(rules.make_maps.output.maps),
+        maps=lambda wildcards: plan.localizers.own.maps(wildcards.split),
     output:
-        score=report(
-            "results/{experiment}/evaluate/localization-{split}.json",
-            caption="../report/localization.rst",
-            category="Scores",
-            labels={"stage": "localization", "split": "{split}"},
+        score=shown(
+            "<results>/evaluate/localization-{split}.json",
+            "localization",
+            "Scores",
+            stage="localization",
+            split="{split}",
         ),
     log:
-        "logs/{experiment}/evaluate/localization-{split}.log",
+        "<logs>/evaluate/localization-{split}.log",
     benchmark:
-        "results/{experiment}/benchmarks/evaluate/localization-{split}.tsv"
+        "<benchmarks>/evaluate/localization-{split}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(3000),
-        runtime=60,
+        **needs(3000, minutes=60),
     params:
         seed=experiment.seed,
-        chosen=lambda wildcards, input: f"--chosen {input.chosen}" if wildcards.split != "val" else "",
-        language=LANGUAGE,
+        chosen=given("chosen"),
+        language=plan.language.of_maps(experiment.localize),
         code=code_of("stages.evaluate.score_localization"),
     shell:
         "python -m stages.evaluate.score_localization --split {wildcards.split}"
@@ -165,27 +159,19 @@ rule score_localization:
 # summary.csv is the table of `all`; upper_bound.csv has the fully supervised bound in it and the share reached of it.
 rule summarize:
     input:
-        scores=lambda wildcards: scores(bound=wildcards.table == "upper_bound"),
+        scores=lambda wildcards: plan.scores(bound=wildcards.table == "upper_bound"),
     output:
-        table=report(
-            "results/{experiment}/evaluate/{table}.csv",
-            caption="../report/summary.rst",
-            category="Scores",
-            labels={"stage": "all", "split": "{table}"},
-        ),
+        table=shown("<results>/evaluate/{table}.csv", "summary", "Scores", stage="all", split="{table}"),
     log:
-        "logs/{experiment}/evaluate/{table}.log",
+        "<logs>/evaluate/{table}.log",
     benchmark:
-        "results/{experiment}/benchmarks/evaluate/{table}.tsv"
+        "<benchmarks>/evaluate/{table}.tsv"
     wildcard_constraints:
         table="summary|upper_bound",
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(1000),
-        runtime=5,
+        **needs(1000, minutes=5),
     params:
         code=code_of("stages.evaluate.summarize"),
     shell:
@@ -195,22 +181,19 @@ rule summarize:
 # The archive that PASCAL VOC's evaluation server takes: the labels of its test images are not public.
 rule write_submission:
     input:
-        index="results/{experiment}/data/test.csv",
+        index="<results>/data/test.csv",
         classes=rules.list_classes.output.classes,
-        masks=expand("results/{{experiment}}/segment/pseudo_masks/predictions/test/{shard}", shard=SHARDS),
+        masks=plan.segmenters.own.predictions("predictions", "test"),
     output:
-        archive="results/{experiment}/evaluate/voc_submission.tar.gz",
+        archive="<results>/evaluate/voc_submission.tar.gz",
     log:
-        "logs/{experiment}/evaluate/voc_submission.log",
+        "<logs>/evaluate/voc_submission.log",
     benchmark:
-        "results/{experiment}/benchmarks/evaluate/voc_submission.tsv"
+        "<benchmarks>/evaluate/voc_submission.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(1000),
-        runtime=30,
+        **needs(1000, minutes=30),
     params:
         settings=settings("evaluate", only=["voc_competition"]),
         root=dataset_root,
@@ -220,6 +203,58 @@ rule write_submission:
         " --root {params.root:q} --classes {input.classes} --masks {input.masks} --output {output.archive} &> {log}"
 
 
-rule voc_submission:
+rule write_table:
     input:
-        lambda wildcards: voc_submission_file(),
+        scores=lambda wildcards: plan.tables[wildcards.table].scores,
+        speeds=lambda wildcards: plan.speeds(wildcards.table),
+    output:
+        table=shown("<results>/evaluate/{table}.csv", "table", "Tables", table="{table}", shows="rows"),
+        classes=shown("<results>/evaluate/{table}-classes.csv", "table", "Tables", table="{table}", shows="classes"),
+        markdown="<results>/evaluate/{table}.md",
+    log:
+        "<logs>/evaluate/{table}.log",
+    benchmark:
+        "<benchmarks>/evaluate/{table}.tsv"
+    wildcard_constraints:
+        table=any_of(plan.tables),
+    conda:
+        "../../environment.yml"
+    resources:
+        **needs(1000, minutes=5),
+    params:
+        rows=lambda wildcards: plan.tables[wildcards.table].specification,
+        title=lambda wildcards: plan.tables[wildcards.table].title,
+        speeds=lambda wildcards, input: f"--speeds {input.speeds}" if input.speeds else "",
+        code=code_of("stages.evaluate.write_table"),
+    shell:
+        "python -m stages.evaluate.write_table --title {params.title:q} --rows {params.rows:q} {params.speeds}"
+        " --table {output.table} --classes {output.classes} --markdown {output.markdown} &> {log}"
+
+
+# The segmenter on pseudo masks and on true masks over several seeds, and told the tags on train, beside the pseudo masks that
+# it learned from.
+rule write_segmenter_table:
+    input:
+        scores=plan.segmenters.scores(),
+    output:
+        table=shown(
+            "<results>/evaluate/compare_segmenters.csv",
+            "segmenters",
+            "Tables",
+            table="compare_segmenters",
+            shows="rows",
+        ),
+        markdown="<results>/evaluate/compare_segmenters.md",
+    log:
+        "<logs>/evaluate/compare_segmenters.log",
+    benchmark:
+        "<benchmarks>/evaluate/compare_segmenters.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        **needs(1000, minutes=5),
+    params:
+        code=code_of("stages.evaluate.compare_segmenters"),
+    shell:
+        "python -m stages.evaluate.compare_segmenters --scores {input.scores} --table {output.table}"
+        " --markdown {output.markdown} &> {log}"

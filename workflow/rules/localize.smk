@@ -1,28 +1,31 @@
-# localize: trains the localizer, and turns images into class localization maps. Variants of it, for the tables of
-# compare.smk, go through the same rules under other paths.
+# localize: trains localizers, and turns images into class localization maps. `{localizer}` is empty for the experiment's
+# own, and `variants/NAME-SEED/` for those that the tables set beside it.
 
 
+wildcard_constraints:
+    frozen=any_of([*plan.localizers.features, *plan.localizers.map_features]),
+
+
+# Frozen features are of the experiment's seed for every variant, and for every seed of a table: computed once.
 rule freeze_features:
     input:
-        **dataset(),
-        index=LEARNED_INDEX,
-        checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
-        weights=lambda wildcards: weights(FROZEN[wildcards.frozen].backbone.model),
+        **plan.dataset.inputs,
+        index=plan.learned_index,
+        checked=plan.indexes,
+        weights=lambda wildcards: plan.files.weights(plan.localizers.features[wildcards.frozen].backbone.model),
     output:
-        features=directory("results/{experiment}/localize/features/{frozen}"),
+        features=directory("<results>/localize/features/{frozen}"),
     log:
-        "logs/{experiment}/localize/features/{frozen}.log",
+        "<logs>/localize/features/{frozen}.log",
     benchmark:
-        "results/{experiment}/benchmarks/localize/features/{frozen}.tsv"
+        "<benchmarks>/localize/features/{frozen}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=memory(6000),
-        runtime=240,
+        **needs(6000, minutes=240, gpu=1),
     params:
-        settings=lambda wildcards: localize_json(FROZEN[wildcards.frozen], without=FOR_TRAINING),
+        settings=lambda wildcards: plan.localizers.training_json(plan.localizers.features[wildcards.frozen]),
         seed=experiment.seed,
         root=dataset_root,
         code=code_of("stages.localize.freeze_features"),
@@ -33,25 +36,23 @@ rule freeze_features:
 
 rule freeze_map_features:
     input:
-        **dataset(),
+        **plan.dataset.inputs,
         index=rules.make_index.output.index,
-        checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
-        weights=lambda wildcards: weights(FROZEN_FOR_MAPS[wildcards.frozen].backbone.model),
+        checked=plan.indexes,
+        weights=lambda wildcards: plan.files.weights(plan.localizers.map_features[wildcards.frozen].backbone.model),
     output:
-        features=directory("results/{experiment}/localize/map_features/{frozen}/{split}/{shard}"),
+        features=directory("<results>/localize/map_features/{frozen}/{split}/{shard}"),
     log:
-        "logs/{experiment}/localize/map_features/{frozen}/{split}/{shard}.log",
+        "<logs>/localize/map_features/{frozen}/{split}/{shard}.log",
     benchmark:
-        "results/{experiment}/benchmarks/localize/map_features/{frozen}/{split}/{shard}.tsv"
+        "<benchmarks>/localize/map_features/{frozen}/{split}/{shard}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=memory(6000),
-        runtime=240,
+        **needs(6000, minutes=240, gpu=1),
     params:
-        settings=lambda wildcards: localize_json(FROZEN_FOR_MAPS[wildcards.frozen], without=FOR_MAPS),
+        settings=lambda wildcards: plan.localizers.maps_json(plan.localizers.map_features[wildcards.frozen]),
         root=dataset_root,
         shards=experiment.data.shards,
         code=code_of("stages.localize.freeze_map_features"),
@@ -63,35 +64,33 @@ rule freeze_map_features:
 
 rule train_localizer:
     input:
-        **dataset(),
-        **training_files(OWN),
-        index=LEARNED_INDEX,
+        unpack(lambda wildcards: localizer_of(wildcards).training_inputs),
+        **plan.dataset.inputs,
+        index=plan.learned_index,
         # Not read here: training starts once the images of every split were found good.
-        checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
+        checked=plan.indexes,
         classes=rules.list_classes.output.classes,
         text=rules.embed_text.output.text,
     output:
-        localizer="results/{experiment}/localize/localizer.safetensors",
-        curves="results/{experiment}/localize/training.csv",
+        localizer="<results>/localize/{localizer}localizer.safetensors",
+        curves="<results>/localize/{localizer}training.csv",
     log:
-        "logs/{experiment}/localize/train.log",
+        "<logs>/localize/{localizer}train.log",
     benchmark:
-        "results/{experiment}/benchmarks/localize/train.tsv"
+        "<benchmarks>/localize/{localizer}train.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=memory(8000),
-        runtime=1440,
+        **needs(8000, minutes=1440, gpu=1),
     params:
-        settings=localize_json(OWN, without=FOR_TRAINING),
-        seed=experiment.seed,
+        settings=lambda wildcards: plan.localizers.training_json(localizer_of(wildcards).settings),
+        seed=lambda wildcards: localizer_of(wildcards).seed,
         code=code_of("stages.localize.train"),
         root=dataset_root,
-        options=training_options,
+        options=given("images", "features"),
         # No output: Snakemake would delete it when the training is interrupted, and with it the checkpoints.
-        work="results/{experiment}/work/localize/own",
+        work=lambda wildcards: localizer_of(wildcards).work,
     message:
         "Training the localizer. Follow it with: tail -f {log}"
     shell:
@@ -103,26 +102,23 @@ rule train_localizer:
 
 rule make_maps:
     input:
-        **dataset(),
-        **map_features(OWN),
+        unpack(lambda wildcards: localizer_of(wildcards).map_inputs(wildcards.split, wildcards.shard)),
+        **plan.dataset.inputs,
         index=rules.make_index.output.index,
-        localizer=rules.train_localizer.output.localizer,
     output:
-        maps="results/{experiment}/localize/maps/{split}/{shard}.safetensors",
+        maps="<results>/localize/{localizer}maps/{split}/{shard}.safetensors",
     log:
-        "logs/{experiment}/localize/maps/{split}/{shard}.log",
+        "<logs>/localize/{localizer}maps/{split}/{shard}.log",
     benchmark:
-        "results/{experiment}/benchmarks/localize/maps/{split}/{shard}.tsv"
+        "<benchmarks>/localize/{localizer}maps/{split}/{shard}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=memory(6000),
-        runtime=240,
+        **needs(6000, minutes=240, gpu=1),
     params:
-        settings=localize_json(OWN, without=FOR_MAPS),
-        options=map_options,
+        settings=lambda wildcards: plan.localizers.maps_json(localizer_of(wildcards).settings),
+        options=given("features"),
         root=dataset_root,
         shards=experiment.data.shards,
         code=code_of("stages.localize.make_maps"),
@@ -130,3 +126,29 @@ rule make_maps:
         "python -m stages.localize.make_maps --settings {params.settings:q} --index {input.index} --root {params.root:q}"
         " --localizer {input.localizer} {params.options} --shard {wildcards.shard} --shards {params.shards}"
         " --output {output.maps} &> {log}"
+
+
+rule measure_localizers:
+    input:
+        **plan.dataset.inputs,
+        index=plan.files.index(experiment.compare.split),
+        localizers=[localizer.path for localizer in plan.tables["compare_localizers"].trained],
+    output:
+        speeds="<results>/localize/speeds.json",
+    log:
+        "<logs>/localize/speeds.log",
+    benchmark:
+        "<benchmarks>/localize/speeds.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 8
+    resources:
+        **needs(8000, minutes=60, gpu=1),
+    params:
+        settings=plan.measured_json,
+        names=[row.name for row in plan.tables["compare_localizers"].rows],
+        root=dataset_root,
+        code=code_of("stages.localize.measure"),
+    shell:
+        "python -m stages.localize.measure --settings {params.settings:q} --index {input.index} --root {params.root:q}"
+        " --names {params.names} --localizers {input.localizers} --output {output.speeds} &> {log}"

@@ -1,36 +1,32 @@
-# refine: maps become pseudo masks. Learned affinities come from sure regions of the training images.
+# refine: maps become pseudo masks. Learned affinities come from sure regions of the training images. `{refiner}` is `masks`
+# for the experiment's own, and `variants/NAME` for the rows of compare_refiners.
 
 
 wildcard_constraints:
-    regions="[0-9a-f]+",
-    affinity="[A-Za-z0-9_.-]+",
-    threshold="oracle|auto-[0-9a-f]+",
-    refiner="[A-Za-z0-9_-]+",
+    regions=any_of(plan.refiners.by_regions),
+    affinity=any_of(plan.refiners.by_affinity),
+    threshold=any_of(plan.refiners.by_threshold),
 
 
 rule make_sure_regions:
     input:
-        **dataset(),
-        index="results/{experiment}/data/train.csv",
-        maps="results/{experiment}/localize/maps/train/{shard}.safetensors",
+        **plan.dataset.inputs,
+        index=plan.files.index("train"),
+        maps=lambda wildcards: plan.refiners.by_regions[wildcards.regions].localizer.maps_of("train", wildcards.shard),
     output:
-        regions=directory(f"{REFINE}/regions/{{regions}}/{{shard}}"),
+        regions=directory("<results>/refine/regions/{regions}/{shard}"),
     log:
-        "logs/{experiment}/refine/regions/{regions}/{shard}.log",
+        "<logs>/refine/regions/{regions}/{shard}.log",
     benchmark:
-        "results/{experiment}/benchmarks/refine/regions/{regions}/{shard}.tsv"
+        "<benchmarks>/refine/regions/{regions}/{shard}.tsv"
     conda:
         "../../environment.yml"
     # The CRF has one thread of its own, so this is the number of processes.
     threads: 8
     resources:
-        gpu=0,
-        mem_mb=memory(4000),
-        runtime=480,
+        **needs(4000, minutes=480),
     params:
-        settings=lambda wildcards: with_affinity(
-            REGIONS[wildcards.regions], without=["backbone", "strides", "channels", "radius", "training"]
-        ),
+        settings=lambda wildcards: plan.refiners.regions_json(plan.refiners.by_regions[wildcards.regions]),
         root=dataset_root,
         code=code_of("stages.refine.make_sure_regions"),
     shell:
@@ -40,36 +36,29 @@ rule make_sure_regions:
 
 rule train_affinity:
     input:
-        **dataset(),
-        index="results/{experiment}/data/train.csv",
-        regions=lambda wildcards: expand(
-            rules.make_sure_regions.output.regions,
-            regions=regions_name(AFFINITIES[wildcards.affinity]),
-            shard=SHARDS,
-            allow_missing=True,
-        ),
-        weights=lambda wildcards: weights(AFFINITIES[wildcards.affinity].backbone),
+        **plan.dataset.inputs,
+        index=plan.files.index("train"),
+        regions=lambda wildcards: plan.refiners.by_affinity[wildcards.affinity].region_files,
+        weights=lambda wildcards: plan.files.weights(plan.refiners.by_affinity[wildcards.affinity].backbone),
     output:
-        affinity=f"{REFINE}/affinity/{{affinity}}/affinity.safetensors",
-        curves=f"{REFINE}/affinity/{{affinity}}/training.csv",
+        affinity="<results>/refine/affinity/{affinity}/affinity.safetensors",
+        curves="<results>/refine/affinity/{affinity}/training.csv",
     log:
-        "logs/{experiment}/refine/affinity/{affinity}.log",
+        "<logs>/refine/affinity/{affinity}.log",
     benchmark:
-        "results/{experiment}/benchmarks/refine/affinity/{affinity}.tsv"
+        "<benchmarks>/refine/affinity/{affinity}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=memory(8000),
-        runtime=1440,
+        **needs(8000, minutes=1440, gpu=1),
     params:
-        settings=lambda wildcards: with_affinity(AFFINITIES[wildcards.affinity]),
-        seed=experiment.seed,
+        settings=lambda wildcards: plan.refiners.affinity_json(plan.refiners.by_affinity[wildcards.affinity]),
+        seed=lambda wildcards: plan.refiners.by_affinity[wildcards.affinity].localizer.seed,
         root=dataset_root,
         code=code_of("stages.refine.train_affinity"),
         # No output: Snakemake would delete it when the training is interrupted, and with it the checkpoints.
-        work="results/{experiment}/work/refine/{affinity}",
+        work=lambda wildcards: f"{plan.files.results}/work/refine/{wildcards.affinity}",
     message:
         "Training the affinity network. Follow it with: tail -f {log}"
     shell:
@@ -80,27 +69,23 @@ rule train_affinity:
 
 rule choose_threshold:
     input:
-        unpack(threshold_files),
-        **dataset(),
-        index="results/{experiment}/data/train.csv",
+        unpack(lambda wildcards: plan.refiners.threshold_inputs(wildcards.threshold)),
+        **plan.dataset.inputs,
+        index=plan.files.index("train"),
     output:
-        threshold=f"{REFINE}/threshold/{{threshold}}.json",
+        threshold="<results>/refine/threshold/{threshold}.json",
     log:
-        "logs/{experiment}/refine/threshold/{threshold}.log",
+        "<logs>/refine/threshold/{threshold}.log",
     benchmark:
-        "results/{experiment}/benchmarks/refine/threshold/{threshold}.tsv"
+        "<benchmarks>/refine/threshold/{threshold}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=0,
-        mem_mb=memory(4000),
-        runtime=240,
+        **needs(4000, minutes=240),
     params:
-        settings=lambda wildcards: refine_json(
-            THRESHOLDS[wildcards.threshold], without=["affinity", "walk", "ignore_band", "crf"]
-        ),
-        options=threshold_options,
+        settings=lambda wildcards: plan.refiners.threshold_json(plan.refiners.by_threshold[wildcards.threshold]),
+        options=given("score", "maps"),
         root=dataset_root,
         code=code_of("stages.refine.choose_threshold"),
     shell:
@@ -111,49 +96,47 @@ rule choose_threshold:
 
 rule make_masks:
     input:
-        **dataset(),
-        **refining_files(OWN_REFINER),
-        index=rules.make_index.output.index,
-        maps=rules.make_maps.output.maps,
+        unpack(lambda wildcards: refiner_of(wildcards).inputs(wildcards.split, wildcards.shard)),
+        **plan.dataset.inputs,
     output:
-        masks=directory("results/{experiment}/refine/masks/{split}/{shard}"),
+        masks=directory("<results>/refine/{refiner}/{split}/{shard}"),
     log:
-        "logs/{experiment}/refine/masks/{split}/{shard}.log",
+        "<logs>/refine/{refiner}/{split}/{shard}.log",
     benchmark:
-        "results/{experiment}/benchmarks/refine/masks/{split}/{shard}.tsv"
+        "<benchmarks>/refine/{refiner}/{split}/{shard}.tsv"
     conda:
         "../../environment.yml"
     # The CRF has one thread of its own, so this is the number of processes.
     threads: 8
     resources:
-        gpu=1 if OWN_REFINER.affinity.kind != "none" else 0,
-        mem_mb=memory(6000),
-        runtime=240,
+        **needs(6000, minutes=240, gpu=lambda wildcards: refiner_of(wildcards).gpus),
     params:
-        settings=refining_settings(OWN_REFINER),
-        options=lambda wildcards, input: refining_options(OWN_REFINER, input),
+        settings=lambda wildcards: plan.refiners.masks_json(refiner_of(wildcards)),
+        options=given("affinity", "threshold"),
+        threshold=lambda wildcards: refiner_of(wildcards).threshold_number,
+        band="",
         root=dataset_root,
         code=code_of("stages.refine.make_masks"),
     shell:
-        "python -m stages.refine.make_masks --settings {params.settings:q} {params.options} --index {input.index}"
-        " --root {params.root:q} --maps {input.maps} --processes {threads} --output {output.masks} &> {log}"
+        "python -m stages.refine.make_masks --settings {params.settings:q} {params.options} {params.threshold} {params.band}"
+        " --index {input.index} --root {params.root:q} --maps {input.maps} --processes {threads} --output {output.masks}"
+        " &> {log}"
 
 
 # What the segmenter learns from where `refine.ignore_band` is set; scored are the masks without it.
 use rule make_masks as make_banded_masks with:
     input:
-        **dataset(),
-        **refining_files(OWN_REFINER),
-        index="results/{experiment}/data/train.csv",
-        maps="results/{experiment}/localize/maps/train/{shard}.safetensors",
+        unpack(lambda wildcards: plan.refiners.own.inputs("train", wildcards.shard)),
+        **plan.dataset.inputs,
     output:
-        masks=directory("results/{experiment}/refine/banded/{shard}"),
+        masks=directory("<results>/refine/banded/{shard}"),
     log:
-        "logs/{experiment}/refine/banded/{shard}.log",
+        "<logs>/refine/banded/{shard}.log",
     benchmark:
-        "results/{experiment}/benchmarks/refine/banded/{shard}.tsv"
+        "<benchmarks>/refine/banded/{shard}.tsv"
+    resources:
+        gpu=plan.refiners.own.gpus,
     params:
-        settings=refining_settings(OWN_REFINER),
-        options=lambda wildcards, input: f"{refining_options(OWN_REFINER, input)} --band",
-        root=dataset_root,
-        code=code_of("stages.refine.make_masks"),
+        settings=plan.refiners.masks_json(plan.refiners.own),
+        threshold=plan.refiners.own.threshold_number,
+        band="--band",

@@ -1,53 +1,43 @@
-# report: one page that opens without a network. index.html is the page of `all`; upper_bound.html is the same page with
+# report: pages that open without a network. index.html is the page of `all`; upper_bound.html is the same page with
 # the fully supervised bound in it, so that asking for the bound never makes `all` train it.
 
 
 rule make_page:
     input:
-        **dataset(),
-        scores=lambda wildcards: scores(bound=wildcards.page == "upper_bound"),
-        index="results/{experiment}/data/val.csv",
+        **plan.dataset.inputs,
+        scores=lambda wildcards: plan.scores(bound=wildcards.page == "upper_bound"),
+        index="<results>/data/val.csv",
         classes=rules.list_classes.output.classes,
-        curves=[
-            rules.train_localizer.output.curves,
-            "results/{experiment}/segment/pseudo_masks/training.csv",
-        ],
-        panels=lambda wildcards: panel_files(wildcards),
-        confusions=results("evaluate/segmenter-{split}-confusion.csv", split=experiment.evaluate.segmenter),
-        localization=localization_scores,
-        left_out=results("data/left_out/{split}.csv", split=SPLITS),
+        curves=["<results>/localize/training.csv", "<results>/segment/pseudo_masks/training.csv"],
+        panels=plan.panels,
+        confusions=plan.confusions,
+        localization=plan.localization_scores,
+        left_out=expand("<results>/data/left_out/{split}.csv", split=plan.splits),
     output:
-        page=report(
-            "results/{experiment}/report/{page}.html",
-            caption="../report/page.rst",
-            category="Page",
-            labels={"page": "{page}"},
-        ),
-        picture="results/{experiment}/report/{page}.jpg",
+        page=shown("<results>/report/{page}.html", "page", "Page", page="{page}"),
+        picture="<results>/report/{page}.jpg",
     log:
-        "logs/{experiment}/report/{page}.log",
+        "<logs>/report/{page}.log",
     benchmark:
-        "results/{experiment}/benchmarks/report/{page}.tsv"
+        "<benchmarks>/report/{page}.tsv"
     wildcard_constraints:
         page="index|upper_bound",
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(4000),
-        runtime=30,
+        **needs(4000, minutes=30),
     params:
+        experiment=experiment.experiment,
         settings=settings("report"),
         # The page shows them all, so it is made again when any of them changes.
         config=experiment.model_dump_json(),
-        tables=made_tables,
+        tables=plan.made_tables(),
         code=code_of("stages.report.make_page"),
-        results=lambda wildcards: f"results/{wildcards.experiment}",
+        results=results_folder,
         root=dataset_root,
-        shards=len(SHARDS),
+        shards=experiment.data.shards,
     shell:
-        "python -m stages.report.make_page --settings {params.settings:q} --experiment {wildcards.experiment}"
+        "python -m stages.report.make_page --settings {params.settings:q} --experiment {params.experiment}"
         " --config {params.config:q} --results {params.results} --root {params.root:q} --shards {params.shards}"
         " --scores {input.scores}"
         " --confusions {input.confusions} --localization {input.localization} --left-out {input.left_out}"
@@ -57,41 +47,94 @@ rule make_page:
 # All val images, to be filtered and sorted; index.html links to it.
 rule make_gallery:
     input:
-        **dataset(),
-        index="results/{experiment}/data/val.csv",
+        **plan.dataset.inputs,
+        index="<results>/data/val.csv",
         classes=rules.list_classes.output.classes,
-        panels=lambda wildcards: panel_files(wildcards),
+        panels=plan.panels,
     output:
-        page=report(
-            "results/{experiment}/report/gallery.html",
-            caption="../report/page.rst",
-            category="Page",
-            labels={"page": "gallery"},
-        ),
-        pictures=directory("results/{experiment}/report/gallery"),
+        page=shown("<results>/report/gallery.html", "page", "Page", page="gallery"),
+        pictures=directory("<results>/report/gallery"),
     log:
-        "logs/{experiment}/report/gallery.log",
+        "<logs>/report/gallery.log",
     benchmark:
-        "results/{experiment}/benchmarks/report/gallery.tsv"
+        "<benchmarks>/report/gallery.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=0,
-        mem_mb=memory(4000),
-        runtime=60,
+        **needs(4000, minutes=60),
     params:
-        results=lambda wildcards: f"results/{wildcards.experiment}",
+        experiment=experiment.experiment,
+        results=results_folder,
         root=dataset_root,
-        shards=len(SHARDS),
+        shards=experiment.data.shards,
         code=code_of("stages.report.make_gallery"),
     shell:
-        "python -m stages.report.make_gallery --experiment {wildcards.experiment}"
+        "python -m stages.report.make_gallery --experiment {params.experiment}"
         " --results {params.results} --root {params.root:q} --shards {params.shards} --processes {threads}"
         " --pictures {output.pictures} --output {output.page} &> {log}"
 
 
-rule upper_bound:
+rule make_table_page:
     input:
-        results("evaluate/upper_bound.csv"),
-        results("report/upper_bound.html"),
+        **plan.dataset.inputs,
+        scores=lambda wildcards: plan.tables[wildcards.table].scores,
+        speeds=lambda wildcards: plan.speeds(wildcards.table),
+        pictures=lambda wildcards: plan.tables[wildcards.table].pictures,
+        index=plan.files.index(experiment.compare.split),
+        classes=rules.list_classes.output.classes,
+    output:
+        page=shown("<results>/report/{table}.html", "table", "Page", page="{table}"),
+    log:
+        "<logs>/report/{table}.log",
+    benchmark:
+        "<benchmarks>/report/{table}.tsv"
+    wildcard_constraints:
+        table=any_of(plan.tables),
+    conda:
+        "../../environment.yml"
+    resources:
+        **needs(4000, minutes=30),
+    params:
+        experiment=experiment.experiment,
+        settings=settings("report"),
+        rows=lambda wildcards: plan.tables[wildcards.table].specification,
+        title=lambda wildcards: plan.tables[wildcards.table].title,
+        speeds=lambda wildcards, input: f"--speeds {input.speeds}" if input.speeds else "",
+        root=dataset_root,
+        code=code_of("stages.report.make_table_page"),
+    shell:
+        "python -m stages.report.make_table_page --settings {params.settings:q} --experiment {params.experiment}"
+        " --title {params.title:q} --rows {params.rows:q} {params.speeds} --index {input.index} --root {params.root:q}"
+        " --classes {input.classes} --output {output.page} &> {log}"
+
+
+# What must be known to make the results again. Written last, when the scores are there.
+rule write_provenance:
+    input:
+        **plan.dataset.inputs,
+        indexes=plan.indexes,
+        scores=plan.scores(bound=False) + plan.localization_scores,
+        inputs=plan.frozen_weights,
+        localizer=plan.localizers.own.path,
+        text=rules.embed_text.output.text,
+        segmenter=plan.segmenters.own.path,
+    output:
+        provenance="<results>/provenance.json",
+    log:
+        "<logs>/provenance.log",
+    benchmark:
+        "<benchmarks>/report/provenance.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        **needs(2000, minutes=120),
+    params:
+        config=experiment.model_dump_json(),
+        results=results_folder,
+        root=dataset_root,
+        code=code_of("stages.report.write_provenance"),
+    shell:
+        "python -m stages.report.write_provenance --config {params.config:q}"
+        " --results {params.results} --root {params.root:q} --indexes {input.indexes} --inputs {input.inputs}"
+        " --outputs {input.text} {input.localizer} {input.segmenter} {input.scores} --output {output.provenance} &> {log}"

@@ -1,9 +1,8 @@
-# segment: trains the segmenter on masks, and predicts. Supervision is `pseudo_masks`, or `true_masks` for the upper bound;
-# a view is `predictions`, or `told`, for which the tags of the images are known.
-MODEL_SETTINGS = [
-    *("model", "backbone", "output_stride", "decoder_channels", "frozen_stages", "frozen_norm", "loss"),
-    *("class_weights", "crop"),
-]
+# segment: trains segmenters on masks, and predicts. `{segmenter}` is the supervision, `pseudo_masks` or `true_masks` (the
+# bound), and `variants/SUPERVISION-SEED` for other seeds. A view is `predictions`, or `told`, for which the tags of the
+# images are known.
+MODEL_SETTINGS = ["model", "backbone", "output_stride", "decoder_channels", "frozen_stages", "frozen_norm", "loss"]
+MODEL_SETTINGS += ["class_weights"]
 INFERENCE_SETTINGS = ["test_scales", "test_flip", "test_fusion", "test_window", "test_crf"]
 
 
@@ -19,21 +18,18 @@ rule resolve_model:
         classes=rules.list_classes.output.classes,
         overlay=relative(overlay_path(experiment.segment.model)),
     output:
-        model="results/{experiment}/segment/model.json",
+        model="<results>/segment/model.json",
     log:
-        "logs/{experiment}/segment/model.log",
+        "<logs>/segment/model.log",
     benchmark:
-        "results/{experiment}/benchmarks/segment/model.tsv"
+        "<benchmarks>/segment/model.tsv"
     priority: 100
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
-        gpu=0,
-        mem_mb=memory(4000),
-        runtime=10,
+        **needs(4000, minutes=10),
     params:
-        settings=settings("segment", only=MODEL_SETTINGS),
+        settings=settings("segment", only=[*MODEL_SETTINGS, "crop"]),
         code=code_of("stages.segment.resolve_model"),
     shell:
         "python -m stages.segment.resolve_model --settings {params.settings:q} --classes {input.classes}"
@@ -42,40 +38,36 @@ rule resolve_model:
 
 rule train_segmenter:
     input:
-        **dataset(),
-        index="results/{experiment}/data/train.csv",
+        **plan.dataset.inputs,
+        index=plan.files.index("train"),
         # Not read here: training starts once the images of every split were found good.
-        checked=expand("results/{{experiment}}/data/{split}.csv", split=SPLITS),
+        checked=plan.indexes,
         classes=rules.list_classes.output.classes,
         model=rules.resolve_model.output.model,
-        weights=weights(experiment.segment.backbone),
-        masks=lambda wildcards: training_masks(wildcards),
+        weights=plan.files.weights(experiment.segment.backbone),
+        masks=lambda wildcards: plan.segmenters.training_masks(segmenter_of(wildcards)),
     output:
-        segmenter="results/{experiment}/segment/{supervision}/segmenter.safetensors",
-        curves="results/{experiment}/segment/{supervision}/training.csv",
+        segmenter="<results>/segment/{segmenter}/segmenter.safetensors",
+        curves="<results>/segment/{segmenter}/training.csv",
     log:
-        "logs/{experiment}/segment/{supervision}/train.log",
+        "<logs>/segment/{segmenter}/train.log",
     benchmark:
-        "results/{experiment}/benchmarks/segment/{supervision}/train.tsv"
+        "<benchmarks>/segment/{segmenter}/train.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=memory(8000),
-        runtime=1440,
+        **needs(8000, minutes=1440, gpu=1),
     params:
-        settings=settings(
-            "segment", without=["predict", *INFERENCE_SETTINGS, *(name for name in MODEL_SETTINGS if name != "crop")]
-        ),
-        seed=experiment.seed,
+        settings=settings("segment", without=["predict", *INFERENCE_SETTINGS, *MODEL_SETTINGS]),
+        seed=lambda wildcards: segmenter_of(wildcards).seed,
         code=code_of("stages.segment.train"),
         root=dataset_root,
         masks=lambda wildcards, input: f"--masks {input.masks}" if input.masks else "",
         # No output: Snakemake would delete it when the training is interrupted, and with it the checkpoints.
-        work="results/{experiment}/work/segment/{supervision}",
+        work=lambda wildcards: f"{plan.files.results}/work/segment/{wildcards.segmenter}",
     message:
-        "Training the segmenter on {wildcards.supervision}. Follow it with: tail -f {log}"
+        "Training the segmenter on {wildcards.segmenter}. Follow it with: tail -f {log}"
     shell:
         "python -m stages.segment.train --settings {params.settings:q} --seed {params.seed} --code {params.code}"
         " --index {input.index} --root {params.root:q} --classes {input.classes} --model {input.model}"
@@ -85,23 +77,21 @@ rule train_segmenter:
 
 rule predict:
     input:
-        **dataset(),
+        **plan.dataset.inputs,
         index=rules.make_index.output.index,
         classes=rules.list_classes.output.classes,
         segmenter=rules.train_segmenter.output.segmenter,
     output:
-        predictions=directory("results/{experiment}/segment/{supervision}/{view}/{split}/{shard}"),
+        predictions=directory("<results>/segment/{segmenter}/{view}/{split}/{shard}"),
     log:
-        "logs/{experiment}/segment/{supervision}/{view}/{split}/{shard}.log",
+        "<logs>/segment/{segmenter}/{view}/{split}/{shard}.log",
     benchmark:
-        "results/{experiment}/benchmarks/segment/{supervision}/{view}/{split}/{shard}.tsv"
+        "<benchmarks>/segment/{segmenter}/{view}/{split}/{shard}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=memory(6000),
-        runtime=240,
+        **needs(6000, minutes=240, gpu=1),
     params:
         settings=settings("segment", only=INFERENCE_SETTINGS),
         told=lambda wildcards: "--told" if wildcards.view == "told" else "",

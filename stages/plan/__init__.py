@@ -1,0 +1,207 @@
+"""The plan of an experiment: which splits, localizers, refiners, segmenters and tables there are, which files each
+reads and leaves, and under which options of its command. The rules ask it, and it knows no Snakemake."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stages.errors import SettingsError
+from stages.experiment import section_json
+from stages.files import sha256_of
+from stages.plan.dataset import Dataset
+from stages.plan.files import Files, Inputs
+from stages.plan.language import Language, names_file
+from stages.plan.localizers import Localizer, Localizers
+from stages.plan.refiners import Refiner, Refiners
+from stages.plan.segmenters import SCORED, Segmenter, Segmenters
+from stages.plan.tables import Table, all_tables
+from stages.report.made_tables import TABLES
+from stages.settings import EncodeSettings, Experiment, LearnedAffinity, joined, parts_of
+
+__all__ = ["Files", "Inputs", "Localizer", "Plan", "Refiner", "ScoredMasks", "Segmenter", "Table"]
+
+# The order of splits in a plan.
+SPLITS = ("train", "val", "test")
+# A score may be of several splits together, `train+val`: as a regular expression.
+SCORED_SPLIT = r"(train|val|test)(\+(val|test))*"
+
+
+@dataclass(frozen=True)
+class ScoredMasks:
+    """Masks as `score_masks` takes them: their folders, the file of a chosen threshold, and the words of the score."""
+
+    masks: list[str]
+    threshold: Inputs
+    background: str
+    seed: int
+    language: str
+
+
+class Plan:
+    """All that the rules ask of a checked experiment."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.files = Files(experiment.experiment, experiment.data.shards)
+        self.dataset = Dataset(self.files, experiment.data, experiment.evaluate)
+        self.language = Language(self.files, self.dataset, experiment.encode)
+        self.localizers = Localizers(experiment, self.files)
+        self.refiners = Refiners(experiment, self.files, self.localizers)
+        self.segmenters = Segmenters(experiment, self.files)
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """The tables by name."""
+        return all_tables(self.experiment, self.localizers, self.refiners)
+
+    @cached_property
+    def splits(self) -> list[str]:
+        """Every split that is used. Training waits for the indexes of all of them, so that an image that cannot be used
+        is told before the long work starts, not after it."""
+        segment, evaluate = self.experiment.segment, self.experiment.evaluate
+        used = {*self.map_splits, *segment.predict, *evaluate.segmenter}
+        return sorted(used, key=SPLITS.index)
+
+    @cached_property
+    def map_splits(self) -> list[str]:
+        """The splits that get maps and pseudo masks: one to train the segmenter on, one for the report, others to be
+        scored."""
+        evaluate = self.experiment.evaluate
+        scored = {part for split in evaluate.maps for part in parts_of(split)}
+        return sorted({"train", "val", *scored, *evaluate.localization}, key=SPLITS.index)
+
+    @property
+    def indexes(self) -> list[str]:
+        """The indexes of all splits."""
+        return [self.files.index(split) for split in self.splits]
+
+    @property
+    def learned_index(self) -> str:
+        """The images whose tags the localizer learns from."""
+        return self.files.index(joined(self.experiment.localize.splits))
+
+    @property
+    def sheets(self) -> list[str]:
+        """A picture of each split's first images."""
+        return [f"{self.files.results}/data/sheets/{split}.jpg" for split in self.splits]
+
+    def maps_threshold(self, localizer: Localizer) -> Inputs:
+        """The chosen threshold of the pseudo masks, for the score of the maps: it was chosen for the own localizer. An
+        oracle is the best of that very score, so there is nothing to wait for."""
+        refiner = self.refiners.own
+        own = localizer == self.localizers.own and not (refiner.threshold or "").startswith("oracle")
+        return refiner.threshold_inputs if own else {}
+
+    def scored_masks(self, folder: str, stage: str, split: str) -> ScoredMasks:
+        """The masks behind the score `evaluate/{folder}{stage}-{split}.json`."""
+        localizer, kind = self.localizers.own, folder.partition("/")[0]
+        if stage == "pseudo_masks":
+            name = folder.removeprefix("refiners/").rstrip("/")
+            refiner = self.refiners.by_folder[f"variants/{name}"] if name else self.refiners.own
+            background, threshold, seed = refiner.background, refiner.threshold_inputs, refiner.localizer.seed
+            masks = refiner.masks(split)
+        else:
+            supervision, view = SCORED[stage]
+            seed = int(folder.split("/")[1]) if kind == "segmenters" else self.experiment.seed
+            masks = self.segmenters.of(supervision, seed).predictions(view, split)
+            background, threshold = "", {}
+        words = self.language.of_masks(stage, localizer.settings)
+        return ScoredMasks(masks, threshold, background, seed, words)
+
+    def scores(self, *, bound: bool) -> list[str]:
+        """The scores of `all`, with those of the fully supervised bound where asked for."""
+        evaluate, stages = self.experiment.evaluate, ["segmenter", "upper_bound"] if bound else ["segmenter"]
+        named = [(stage, evaluate.maps) for stage in ("maps", "pseudo_masks")]
+        named += [(stage, evaluate.segmenter) for stage in stages]
+        return [f"{self.files.results}/evaluate/{stage}-{split}.json" for stage, splits in named for split in splits]
+
+    @property
+    def localization_scores(self) -> list[str]:
+        """Scores by wsolevaluation's protocol, where the config asks for them."""
+        splits = self.experiment.evaluate.localization
+        return [f"{self.files.results}/evaluate/localization-{split}.json" for split in splits]
+
+    def chosen_on_val(self, split: str) -> Inputs:
+        """The score that holds val's threshold by wsolevaluation's protocol, for the other splits."""
+        return {} if split == "val" else {"chosen": f"{self.files.results}/evaluate/localization-val.json"}
+
+    def speeds(self, table: str) -> list[str]:
+        """The measured speeds of the localizers, for the table that shows them."""
+        return [f"{self.files.results}/localize/speeds.json"] if table == "compare_localizers" else []
+
+    @property
+    def confusions(self) -> list[str]:
+        """The confusion matrices of the segmenter."""
+        splits = self.experiment.evaluate.segmenter
+        return [f"{self.files.results}/evaluate/segmenter-{split}-confusion.csv" for split in splits]
+
+    @property
+    def panels(self) -> list[str]:
+        """What the report's panels of val images show: maps, pseudo masks and predictions."""
+        own = self.localizers.own.maps("val"), self.refiners.own.masks("val")
+        return [*own[0], *own[1], *self.segmenters.own.predictions("predictions", "val")]
+
+    @property
+    def frozen_weights(self) -> list[str]:
+        """The weights that the experiment starts from: of every encoder, and of CLIP where they are a file. Those that
+        open_clip fetches by a name are told by that name in the settings, and by the embeddings that came of them."""
+        models = {self.experiment.segment.backbone}
+        if self.experiment.localize.method != "clip":
+            models.add(self.experiment.localize.backbone.model)
+        if isinstance(self.experiment.refine.affinity, LearnedAffinity):
+            models.add(self.experiment.refine.affinity.backbone)
+        return [*map(self.files.weights, sorted(models)), *self.language.weights]
+
+    @property
+    def measured_json(self) -> str:
+        """The settings of maps by each row of `compare_localizers`, for the measurement of their speed."""
+        table = self.tables["compare_localizers"]
+        pairs = zip([row.name for row in table.rows], table.trained, strict=True)
+        return json.dumps({name: json.loads(self.localizers.maps_json(own.settings)) for name, own in pairs})
+
+    def made_tables(self) -> dict[str, str]:
+        """The ablations and comparisons that are there, by their content. A param, not an input: the page shows them,
+        and is made again when one changes, but never has one made."""
+        paths = [Path(f"{self.files.results}/evaluate/{name}.md") for name in TABLES]
+        return {path.stem: sha256_of(path) for path in paths if path.is_file()}
+
+    def weights_file(self, model: str) -> list[str]:
+        """The file that `encode.weights` names for a model, if it is one: a changed file is loaded again."""
+        source = self.experiment.encode.weights[model]
+        return [source] if names_file(source) else []
+
+    def weights_json(self, model: str) -> str:
+        """The section `encode` with this model's weights alone: one more model must not load the others again."""
+        encode: EncodeSettings = self.experiment.encode
+        one = encode.model_copy(update={"weights": {model: encode.weights[model]}})
+        return section_json(self.experiment.model_copy(update={"encode": one}), "encode", only=["weights"])
+
+    @property
+    def submission(self) -> str:
+        """The archive for PASCAL VOC's server. Raises SettingsError where it is asked for of other data."""
+        data, predict = self.experiment.data, self.experiment.segment.predict
+        if data.format != "voc" or "test" not in predict:
+            raise SettingsError(
+                f"voc_submission: needs data.format `voc` and `test` in segment.predict (given: {data.format!r},"
+                f" {list(predict)}); run it with configs/voc12.yaml"
+            )
+        return f"{self.files.results}/evaluate/voc_submission.tar.gz"
+
+    @property
+    def final(self) -> list[str]:
+        """What `all` leaves of each stage, not the page alone: Snakemake makes a deleted file again only where a target
+        asks for it."""
+        results, segmenter = self.files.results, self.segmenters.own
+        return [
+            *self.sheets,
+            self.localizers.own.path,
+            *self.localizers.own.maps(*self.map_splits),
+            *self.refiners.own.masks(*self.map_splits),
+            segmenter.path,
+            *segmenter.predictions("predictions", *self.experiment.segment.predict),
+            f"{results}/evaluate/summary.csv",
+            *self.localization_scores,
+            *(f"{results}/report/{page}.html" for page in ("index", "gallery")),
+            f"{results}/provenance.json",
+        ]

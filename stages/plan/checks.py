@@ -1,0 +1,53 @@
+"""What is checked before a rule runs: settings, and the files and folders that they name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stages.errors import SettingsError
+from stages.experiment import check_variants, read_experiment
+from stages.plan.language import names_file
+from stages.segment.overlay import overlay_path
+from stages.settings import Experiment
+
+
+def checked_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
+    """A config as an Experiment. Raises SettingsError with one line for each fault, `source` in front."""
+    experiment = read_experiment(config, source=source)
+    check_variants(experiment, source=source)
+    try:
+        overlay_path(experiment.segment.model)
+    except SettingsError as error:
+        raise SettingsError(f"{source}: {error}") from error
+    _check_root(experiment, source)
+    _check_weights(experiment, source)
+    _check_scored(experiment, source)
+    return experiment
+
+
+def _check_root(experiment: Experiment, source: str) -> None:
+    data = experiment.data
+    if data.root is not None and not data.root.is_dir() and not data.fetch:
+        cure = ", or set data.fetch to download what may be" if data.format in ("voc", "coco") else ""
+        raise SettingsError(
+            f"{source}: data.root: no folder {data.root}; put the dataset there or name its folder{cure}"
+        )
+
+
+def _check_weights(experiment: Experiment, source: str) -> None:
+    for model in sorted(experiment.models):
+        file = experiment.encode.weights[model]
+        if names_file(file) and not Path(file).is_file():
+            raise SettingsError(
+                f"{source}: encode.weights.{model}: no file {file}; put it there (docs/method.md, Weights without"
+                " internet) or, to have weights fetched, name another backbone in segment and refine.affinity:"
+                " resnet101, with segment.model deeplabv3plus"
+            )
+
+
+def _check_scored(experiment: Experiment, source: str) -> None:
+    scored = experiment.evaluate.train_list
+    if scored is not None and not scored.is_file() and not experiment.data.fetch:
+        raise SettingsError(
+            f"{source}: evaluate.train_list: no file {scored}; correct the path, or leave it out to score all of train"
+        )

@@ -1,0 +1,136 @@
+"""The localizers of an experiment: its own, and the variants that tables set beside it, each with its seeds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stages.experiment import section_json
+from stages.plan.files import Files, Inputs
+from stages.settings import Experiment, LocalizeSettings
+from stages.variants import all_variants, features_name, features_settings, map_features_settings
+
+OWN = ""
+# What the maps alone, or the training alone, is about: a change there must not make the other again.
+NOT_OF_TRAINING = ("maps", "classes", "class_threshold", "splits")
+NOT_OF_MAPS = ("training", "splits")
+
+
+@dataclass(frozen=True)
+class Localizer:
+    """A localizer with one seed.
+
+    folder: below the folder of a stage, `` for the experiment's own, `variants/NAME-SEED/` for others.
+    trained: the folder of the one whose training it uses; those that differ in how maps are made share one.
+    """
+
+    files: Files
+    folder: str
+    trained: str
+    settings: LocalizeSettings
+    seed: int
+
+    @property
+    def path(self) -> str:
+        """The trained localizer."""
+        return f"{self.files.results}/localize/{self.trained}localizer.safetensors"
+
+    @property
+    def curves(self) -> str:
+        """The curves of its training."""
+        return f"{self.files.results}/localize/{self.trained}training.csv"
+
+    @property
+    def benchmark(self) -> str:
+        """Snakemake's benchmark of its training."""
+        return f"{self.files.benchmarks}/localize/{self.trained}train.tsv"
+
+    @property
+    def work(self) -> str:
+        """The folder of its checkpoints."""
+        return f"{self.files.results}/work/localize/{self.folder.rstrip('/') or 'own'}"
+
+    def maps_of(self, split: str, shard: str) -> str:
+        """A shard of its maps."""
+        return f"{self.files.results}/localize/{self.folder}maps/{split}/{shard}.safetensors"
+
+    def maps(self, *splits: str) -> list[str]:
+        """All shards of its maps of splits."""
+        return self.files.of_shards(f"localize/{self.folder}maps/{{split}}/{{shard}}.safetensors", splits)
+
+    def score(self, split: str) -> str:
+        """The score of its maps."""
+        return f"{self.files.results}/evaluate/{self.folder}maps-{split}.json"
+
+    @property
+    def training_inputs(self) -> Inputs:
+        """Pretrained weights, and embeddings and frozen features where the training uses them."""
+        settings, results = self.settings, self.files.results
+        if settings.method == "clip":
+            return {"weights": f"{results}/encode/image_tower.safetensors"}
+        found: Inputs = {"weights": self.files.weights(settings.backbone.model)}
+        if settings.language_source != "none":
+            found["images"] = f"{results}/encode/{settings.language_source}_embeddings.safetensors"
+        name = features_name(features_settings(settings))
+        return found | ({"features": f"{results}/localize/features/{name}"} if name else {})
+
+    def map_inputs(self, split: str, shard: str) -> Inputs:
+        """The trained localizer, and the frozen features of the images where maps are made of such."""
+        name = features_name(map_features_settings(self.settings))
+        features: Inputs = {"features": f"{self.files.results}/localize/map_features/{name}/{split}/{shard}"}
+        return {"localizer": self.path, **(features if name else {})}
+
+
+class Localizers:
+    """All localizers of an experiment. Equal settings and seeds are one localizer, under one folder."""
+
+    def __init__(self, experiment: Experiment, files: Files) -> None:
+        self.experiment = experiment
+        self.files = files
+        self.variants = all_variants(experiment)
+        self.own = self.of(experiment.localize, experiment.seed)
+        self.by_folder: Mapping[str, Localizer] = {OWN: self.own} | {
+            found.folder: found
+            for settings in self.variants.values()
+            for seed in self._seeds(settings)
+            for found in [self.of(settings, seed)]
+        }
+        # By the name of frozen features, the settings that they are made with.
+        every = [experiment.localize, *self.variants.values()]
+        self.features = {name: own for own in map(features_settings, every) if (name := features_name(own))}
+        self.map_features = {name: own for own in map(map_features_settings, every) if (name := features_name(own))}
+
+    def of(self, settings: LocalizeSettings, seed: int) -> Localizer:
+        """The localizer with these settings and this seed."""
+        trained = settings.model_copy(update={"maps": self.experiment.localize.maps})
+        shared = trained if trained in self.variants.values() else settings
+        return Localizer(self.files, self._folder(settings, seed), self._folder(shared, seed), settings, seed)
+
+    def of_row(self, name: str, seeds: tuple[int, ...]) -> list[Localizer]:
+        """A row of a table: a variant with each of its seeds, of which what is not trained has one."""
+        settings = self.variants[name]
+        return [self.of(settings, seed) for seed in (seeds[:1] if settings.method == "clip" else seeds)]
+
+    def training_json(self, settings: LocalizeSettings) -> str:
+        """A section `localize` for the commands that train, or prepare a training."""
+        return self._as_json(settings, NOT_OF_TRAINING)
+
+    def maps_json(self, settings: LocalizeSettings) -> str:
+        """A section `localize` for the commands that make maps, or prepare it."""
+        return self._as_json(settings, NOT_OF_MAPS)
+
+    def _as_json(self, settings: LocalizeSettings, without: tuple[str, ...]) -> str:
+        if settings.method == "clip":  # it is told which CLIP it is
+            told = settings.clip.model_copy(update={"tower": self.experiment.encode.clip})
+            settings = settings.model_copy(update={"clip": told})
+        whole = self.experiment.model_copy(update={"localize": settings})
+        return section_json(whole, "localize", without=without)
+
+    def _folder(self, settings: LocalizeSettings, seed: int) -> str:
+        if settings == self.experiment.localize and seed == self.experiment.seed:
+            return OWN
+        name = next(name for name, other in self.variants.items() if other == settings)
+        return f"variants/{name}-{seed}/"
+
+    def _seeds(self, settings: LocalizeSettings) -> list[int]:
+        """Every seed that some table may ask for."""
+        compare = self.experiment.compare
+        return sorted({self.experiment.seed, *compare.seeds, *compare.localizer_seeds, *compare.refiner_seeds})
