@@ -60,7 +60,7 @@ class PlainMmcst(Mmcst):
         if attention.patches:
             patch_attention = torch.stack(kept)[-attention.patches :].mean(dim=(0, 2))[:, count:, count:]
         attended = Attended(tokens[:, :count], tokens[:, count:], None, class_attention, patch_attention)
-        return self._localize(attended, grid, representation or self.settings.representation)
+        return self._localize(attended, grid, representation or self.method.representation)
 
 
 def plain_block(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,13 +26,13 @@ from stages.index import read_index
 from stages.segment.inference import class_probabilities, mask_of
 from stages.segment.model import Segmenter, load_segmenter
 from stages.segment.predict import SEGMENTER
-from stages.settings import CRF_SETS, CrfSettings, SegmentSettings
+from stages.settings import CRF_SETS, CrfSettings, InferenceSettings, SegmenterTraining
 
 Sample = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]
 
 
 def predicted(
-    segmenter: Segmenter, results: Path, settings: SegmentSettings, root: Path, *, images: int
+    segmenter: Segmenter, results: Path, settings: InferenceSettings, root: Path, *, images: int
 ) -> list[Sample]:
     """Pixels, probabilities and true mask of the first val images."""
     samples = []
@@ -72,7 +72,7 @@ def compare_masks(samples: Sequence[Sample], crf: CrfSettings) -> str:
     )
 
 
-def step_ways(segmenter: Segmenter, settings: SegmentSettings) -> dict[str, Way]:
+def step_ways(segmenter: Segmenter, settings: SegmenterTraining) -> dict[str, Way]:
     """A training step on made-up crops, its convolutions channels-last (ours) or in torch's own layout."""
     crops = torch.randn(settings.batch_size, 3, settings.crop, settings.crop)
     labels = torch.randint(0, len(segmenter.classes) + 1, (settings.batch_size, 1, settings.crop, settings.crop))
@@ -106,12 +106,12 @@ def run(arguments: list[str] | None = None) -> None:
     experiment = read_config(args.config)
     settings, root = experiment.segment, experiment.data.root or args.results / "data" / "set"
     segmenter = load_segmenter(args.results / SEGMENTER)
-    crf = settings.test_crf or CRF_SETS["irn"]
-    samples = predicted(segmenter, args.results, settings, root, images=args.images)
+    crf = settings.inference.crf or CRF_SETS["irn"]
+    samples = predicted(segmenter, args.results, settings.inference, root, images=args.images)
     print(compare_masks(samples, crf))
     print("\n".join(TABLE_HEAD))
     ratios: dict[str, float] = {}
-    for ways in (crf_ways(samples, crf), step_ways(segmenter, settings)):
+    for ways in (crf_ways(samples, crf), step_ways(segmenter, settings.training)):
         found, lines = ratios_to_ours(ways, pairs=args.pairs, device=pick_device())
         ratios |= found
         print("\n".join(lines))

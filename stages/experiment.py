@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from stages.errors import SettingsError
 from stages.settings import Experiment
+from stages.settings.moved import MOVED
 from stages.variants import variant_settings
 
 # The key by which a config chooses one of several models for a section (`kind: vit`, `kind: hybrid`).
@@ -40,7 +41,7 @@ def check_variants(experiment: Experiment, *, source: str) -> None:
     """Validates the localizers of `compare.localizers`. Raises SettingsError as `read_experiment` does."""
     for name, overrides in experiment.compare.localizers.items():
         place = f"{source}: compare.localizers.{name}"
-        if name == experiment.localize.method:
+        if name == experiment.localize.method.kind:
             raise SettingsError(f"{place}: this is the name of the experiment's own localizer; choose another")
         try:
             settings = variant_settings(experiment.localize, overrides)
@@ -51,7 +52,7 @@ def check_variants(experiment: Experiment, *, source: str) -> None:
         if settings.splits != experiment.localize.splits:
             raise SettingsError(f"{place}.splits: all localizers learn from the same images; set localize.splits")
         model = settings.backbone.model
-        if settings.method != "clip" and model not in experiment.encode.weights:
+        if settings.method.kind != "clip" and model not in experiment.encode.weights:
             raise SettingsError(f"{place}: encode.weights says not where the weights of {model} come from")
     _check_refiners(experiment, source=source)
 
@@ -117,6 +118,10 @@ def _pick(values: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
 def _describe(problem: ErrorDetails, config: Mapping[str, Any]) -> str:
     path = _dotted(problem["loc"], config)
     where = ".".join(path)
+    if problem["type"] == "extra_forbidden" and where in MOVED:
+        return f"{where}: is `{MOVED[where]}` now (given: {problem['input']!r}); move it there"
+    if problem["type"] == "model_attributes_type" and where == "localize.method":
+        return f"{where}: holds the settings of its method now (given: {problem['input']!r}); write {_as_kind(problem)}"
     if problem["type"] == "extra_forbidden":
         return f"{where}: no such setting (given: {problem['input']!r}); {_suggest(path, config)}"
     if problem["type"] == "missing":
@@ -130,6 +135,10 @@ def _describe(problem: ErrorDetails, config: Mapping[str, Any]) -> str:
     # Sections as a whole (rules that hold between settings) would print everything below them.
     given = "" if isinstance(problem["input"], Mapping) else f" (given: {problem['input']!r})"
     return f"{where}: {message}{given}" if where else f"{message}{given}"
+
+
+def _as_kind(problem: ErrorDetails) -> str:
+    return f"`method: {{{CHOICE}: {problem['input']}}}`"
 
 
 def _dotted(location: Sequence[int | str], config: Mapping[str, Any]) -> list[str]:
@@ -156,7 +165,7 @@ def _suggest(path: Sequence[str], config: Mapping[str, Any]) -> str:
     alike = difflib.get_close_matches(wrong, siblings, n=1)
     if alike:
         return f"did you mean `{'.'.join([*parents, alike[0]])}`?"
-    elsewhere = [name for name in _all_paths(Experiment) if name.split(".")[-1] == wrong]
+    elsewhere = [name for name in all_paths(Experiment) if name.split(".")[-1] == wrong]
     if elsewhere:
         nearest = min(elsewhere, key=lambda name: (name.split(".")[0] != path[0], name.count(".")))
         return f"did you mean `{nearest}`?"
@@ -187,10 +196,11 @@ def _keys_below(parents: Sequence[str], config: Mapping[str, Any]) -> list[str]:
     return sorted({name for model in models for name in model.model_fields})
 
 
-def _all_paths(model: type[BaseModel], prefix: str = "") -> list[str]:
+def all_paths(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """The dotted paths of all settings of a model, whatever `kind` they are of."""
     paths = []
     for name, field in model.model_fields.items():
         paths.append(f"{prefix}{name}")
         for inner in _models(field.annotation):
-            paths.extend(_all_paths(inner, f"{prefix}{name}."))
+            paths.extend(all_paths(inner, f"{prefix}{name}."))
     return paths

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.settings import EncodeSettings, LocalizeSettings, PretrainedClip, TowerClip
+from stages.settings import EncodeSettings, LocalizeSettings, MmcstSettings, PretrainedClip, TowerClip
 
 NONE = "none"
 SOURCES = {"cutouts": "cut-outs of the demo", "images": "tags of train"}
@@ -20,5 +20,7 @@ def model_words(clip: PretrainedClip | TowerClip) -> str:
 
 def language_of(encode: EncodeSettings, localize: LocalizeSettings) -> str:
     """The text-image model that a localizer's maps rest on; `none` where it has no textual tokens or texts."""
-    uses = localize.method == "clip" or (localize.method == "mmcst" and localize.tokens == "multimodal")
+    uses = localize.method.kind == "clip" or (
+        isinstance(localize.method, MmcstSettings) and localize.method.tokens == "multimodal"
+    )
     return model_words(encode.clip) if uses else NONE

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from stages.settings import (
+    CamSettings,
     CnnBackbone,
     Experiment,
     LearnedAffinity,
@@ -40,9 +41,10 @@ class Row:
 
 
 def _row(title: str, tokens: str, representation: str, language: str, published: float, **more: Any) -> Row:
-    overrides = {"tokens": tokens, "representation": representation, "language_context": language}
-    name = "-".join([*overrides.values(), *more])
-    return Row(title, overrides | more, published, name)
+    method = {"tokens": tokens, "representation": representation, "language_context": language}
+    name = "-".join([*method.values(), *more])
+    context = {"context": more.pop("context")} if "context" in more else {}
+    return Row(title, {"method": {"kind": "mmcst", **method, **context}, **more}, published, name)
 
 
 # Xu et al., CVPR 2023, the two ablations of maps on VOC train. The rows of global tokens have no language context:
@@ -98,7 +100,8 @@ def table_rows(experiment: Experiment, table: str) -> dict[str, Row]:
     own localizer, under the name of its method."""
     if table == "compare_localizers":
         compared = {name: Row(name, overrides) for name, overrides in experiment.compare.localizers.items()}
-        return compared | {experiment.localize.method: Row(experiment.localize.method, {})}
+        own = experiment.localize.method.kind
+        return compared | {own: Row(own, {})}
     ablation = ABLATIONS[table.removeprefix("ablation_")]
     return {row.name: row for row in ablation}
 
@@ -116,7 +119,7 @@ def features_settings(settings: LocalizeSettings) -> LocalizeSettings | None:
     if cnn is None:
         return None
     augmentation = {name: getattr(training, name) for name in AUGMENTATION}
-    return LocalizeSettings(method="cam", backbone=cnn, training=LocalizerTraining(**augmentation))
+    return LocalizeSettings(method=CamSettings(kind="cam"), backbone=cnn, training=LocalizerTraining(**augmentation))
 
 
 def map_features_settings(settings: LocalizeSettings) -> LocalizeSettings | None:
@@ -125,7 +128,8 @@ def map_features_settings(settings: LocalizeSettings) -> LocalizeSettings | None
     if cnn is None:
         return None
     views = {name: getattr(maps, name) for name in ("size", "scales", "flip", "batch_size")}
-    return LocalizeSettings(method="cam", backbone=cnn.model_copy(update={"views": 1}), maps=MapSettings(**views))
+    once = cnn.model_copy(update={"views": 1})
+    return LocalizeSettings(method=CamSettings(kind="cam"), backbone=once, maps=MapSettings(**views))
 
 
 def features_name(settings: LocalizeSettings | None) -> str | None:
@@ -137,7 +141,7 @@ def features_name(settings: LocalizeSettings | None) -> str | None:
 def _frozen_cnn(settings: LocalizeSettings) -> CnnBackbone | None:
     """The CNN of a `hybrid` or `cnn` backbone whose features are computed once."""
     backbone = settings.backbone
-    if settings.method == "clip" or isinstance(backbone, VitBackbone) or not backbone.views:
+    if settings.method.kind == "clip" or isinstance(backbone, VitBackbone) or not backbone.views:
         return None
     return CnnBackbone(
         kind="cnn",
@@ -162,7 +166,7 @@ def refiner_rows(experiment: Experiment) -> dict[str, Row]:
         "maps": Row("maps above the threshold", without_walk | without_crf),
         "crf": Row("CRF", without_walk),
     }
-    if experiment.localize.method == "mmcst":
+    if experiment.localize.method.kind == "mmcst":
         rows["attention"] = Row("attention walk", attention | without_crf)
         rows["attention_crf"] = Row("attention walk, CRF", attention)
     if isinstance(experiment.refine.affinity, LearnedAffinity):

@@ -10,16 +10,18 @@ import yaml
 from mmseg.datasets import COCOStuffDataset
 
 from stages.errors import SettingsError
-from stages.experiment import check_variants, read_experiment, section_json
+from stages.experiment import all_paths, check_variants, read_experiment, section_json
 from stages.settings import (
     DataSettings,
     EncodeSettings,
+    Experiment,
     LearnedAffinity,
     LocalizerTraining,
     LocalizeSettings,
     PretrainedClip,
     VitBackbone,
 )
+from stages.settings.moved import MOVED
 from stages.variants import all_variants
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
@@ -31,7 +33,7 @@ def demo_config() -> dict[str, Any]:
         "data": {"format": "demo", "classes": ["cat", "dog"]},
         "encode": {"weights": {"resnet18": "timm"}},
         "localize": {"backbone": {"kind": "hybrid", "model": "resnet18"}},
-        "segment": {"backbone": "resnet18"},
+        "segment": {"network": {"backbone": "resnet18"}},
     }
 
 
@@ -87,8 +89,8 @@ def test_full_configs_have_the_encoders_and_the_training_of_the_paper(name: str)
     experiment = read_experiment(yaml.safe_load(path.read_text()), source=path.name)
     assert experiment.encode.clip == PretrainedClip(model="ViT-B-16", pretrained="openai")
     assert experiment.localize.backbone == VitBackbone(model="vit_base_patch16_224.dino", drop_path=0.1)
-    assert (experiment.localize.method, experiment.localize.context.attention) == ("mmcst", "map")
-    assert experiment.localize.language_context == "image_contrastive"
+    assert (experiment.localize.method.kind, experiment.localize.method.context.attention) == ("mmcst", "map")
+    assert experiment.localize.method.language_context == "image_contrastive"
     training = experiment.localize.training
     # MCTformer's public code (main.py and datasets.py): timm's defaults of DeiT, rate 5e-4 for a batch of 512.
     assert training == LocalizerTraining(
@@ -117,13 +119,13 @@ def test_full_configs_refine_and_segment_as_mctformers_code_does(name: str, imag
     assert rates == (0.1, 0.1, 5)
     assert (experiment.refine.walk.beta, experiment.refine.walk.doublings) == (8, 6)
     assert experiment.refine.crf.iterations == 0
-    segment = experiment.segment
-    assert (segment.model, segment.backbone, segment.crop) == ("deeplabv1_mctformer", "resnet38", 321)
+    segment, network, inference = experiment.segment.training, experiment.segment.network, experiment.segment.inference
+    assert (network.model, network.backbone, segment.crop) == ("deeplabv1_mctformer", "resnet38", 321)
     assert (segment.optimizer, segment.momentum, segment.weight_decay) == ("sgd", 0, 0)
     assert (segment.learning_rate, segment.learning_rate * segment.backbone_rate) == (7e-3, pytest.approx(7e-4))
     assert segment.iterations == 30 * (images // segment.batch_size)
-    assert (segment.test_fusion, segment.test_flip, len(segment.test_scales)) == ("max", False, 5)
-    crf = segment.test_crf
+    assert (inference.fusion, inference.flip, len(inference.scales)) == ("max", False, 5)
+    crf = inference.crf
     assert crf is not None
     assert (crf.bilateral_position, crf.bilateral_colour, crf.bilateral_weight) == (83, 5, 3)
     assert (crf.gaussian_position, crf.gaussian_weight, crf.iterations) == (4, 3, 10)
@@ -189,10 +191,10 @@ def test_what_must_be_given() -> None:
     [
         ("data.classes", ["cat", "cat"], "twice in `classes`"),
         ("data.format", "voc", "needs `root`"),
-        ("segment.backbone", "resnet50", "weights of resnet50"),
+        ("segment.network.backbone", "resnet50", "weights of resnet50"),
         ("encode.synonyms.bird", ["bird"], "synonyms names bird"),
-        ("segment.class_weights", {"dog": 2, "doog": 1}, "class_weights names doog"),
-        ("segment.warmup_iterations", 20000, "warmup_iterations: 20000, must be below"),
+        ("segment.training.class_weights", {"dog": 2, "doog": 1}, "class_weights names doog"),
+        ("segment.training.warmup_iterations", 20000, "warmup_iterations: 20000, must be below"),
         ("evaluate.segmenter", ["train"], "segment.predict leaves out"),
     ],
 )
@@ -295,3 +297,34 @@ def test_the_threshold_of_localization_is_chosen_on_val() -> None:
         config["evaluate"]["localization"] = splits
         with pytest.raises(SettingsError, match="evaluate.localization must hold val, where the threshold is chosen"):
             read_experiment(config, source="changed.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (
+            "localize.tokens",
+            "visual",
+            "localize.tokens: is `localize.method.tokens` now (given: 'visual'); move it there",
+        ),
+        ("localize.method", "cam", "localize.method: holds the settings of its method now (given: 'cam')"),
+        ("localize.method", "cam", "write `method: {kind: cam}`"),
+        (
+            "localize.mctformer",
+            {"version": "v2"},
+            "localize.mctformer: is `localize.method` with `kind: mctformer` now",
+        ),
+        ("segment.backbone", "resnet18", "segment.backbone: is `segment.network.backbone` now"),
+        ("segment.crop", 64, "segment.crop: is `segment.training.crop` now (given: 64)"),
+        ("segment.test_scales", [1.0], "segment.test_scales: is `segment.inference.scales` now"),
+    ],
+)
+def test_settings_of_earlier_versions_name_their_new_key(path: str, value: object, words: str) -> None:
+    assert words in message_of(change(demo_config(), path, value))
+
+
+def test_every_moved_setting_is_one_now() -> None:
+    known = set(all_paths(Experiment))
+    for old, new in MOVED.items():
+        assert old not in known
+        assert new.split("`")[0] in known

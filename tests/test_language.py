@@ -3,7 +3,7 @@
 import pytest
 
 from stages.language import language_of
-from stages.settings import EncodeSettings, LocalizeSettings
+from stages.settings import ClipSettings, EncodeSettings, LocalizeSettings
 
 TOWERS = {"kind": "towers", "learns_from": ["images", "cutouts"]}
 
@@ -20,11 +20,12 @@ TOWERS = {"kind": "towers", "learns_from": ["images", "cutouts"]}
 def test_the_model_is_named_with_what_it_learned_from(clip: dict, words: str) -> None:
     encode = EncodeSettings.model_validate({"clip": {"kind": "pretrained"} | clip})
     assert language_of(encode, LocalizeSettings()) == words
-    assert language_of(encode, LocalizeSettings(method="clip")) == words
+    assert language_of(encode, LocalizeSettings(method=ClipSettings(kind="clip"))) == words
 
 
 @pytest.mark.parametrize(
-    "localize", [{"tokens": "visual", "language_context": "none"}, {"method": "mctformer"}, {"method": "ts_cam"}]
+    "method",
+    [{"kind": "mmcst", "tokens": "visual", "language_context": "none"}, {"kind": "mctformer"}, {"kind": "ts_cam"}],
 )
-def test_localizers_without_text_owe_nothing_to_it(localize: dict) -> None:
-    assert language_of(EncodeSettings(), LocalizeSettings.model_validate(localize)) == "none"
+def test_localizers_without_text_owe_nothing_to_it(method: dict) -> None:
+    assert language_of(EncodeSettings(), LocalizeSettings.model_validate({"method": method})) == "none"

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment
 from stages.report.published import MAPS
-from stages.settings import Experiment, HybridBackbone, LocalizeSettings
+from stages.settings import CamSettings, Experiment, HybridBackbone, LocalizeSettings, MmcstSettings
 from stages.variants import (
     ABLATIONS,
     TABLES,
@@ -26,7 +26,7 @@ def demo() -> Experiment:
     return read_experiment(yaml.safe_load((REPOSITORY / "configs/demo.yaml").read_text()), source="demo")
 
 
-OWN = LocalizeSettings(backbone=HybridBackbone(kind="hybrid", blocks=2), pooling_decay=0.9)
+OWN = LocalizeSettings(backbone=HybridBackbone(kind="hybrid", blocks=2), method=MmcstSettings(pooling_decay=0.9))
 CNN = {"kind": "cnn", "model": "resnet50"}
 
 
@@ -35,12 +35,12 @@ def test_sections_are_merged_below_the_surface() -> None:
     assert changed.training.epochs == 3
     assert changed.training.crop == OWN.training.crop
     assert changed.backbone == HybridBackbone(kind="hybrid", blocks=1)
-    assert changed.pooling_decay == 0.9
+    assert changed.method == MmcstSettings(pooling_decay=0.9)
 
 
 def test_another_kind_stands_alone() -> None:
-    changed = variant_settings(OWN, {"method": "cam", "backbone": CNN})
-    assert changed.backbone.model_dump() == LocalizeSettings(method="cam", backbone=CNN).backbone.model_dump()
+    changed = variant_settings(OWN, {"method": {"kind": "cam"}, "backbone": CNN})
+    assert changed == LocalizeSettings(method=CamSettings(kind="cam"), backbone=CNN)
 
 
 def test_a_wrong_setting_of_a_variant_is_refused() -> None:
@@ -59,8 +59,8 @@ def test_the_ablations_end_with_the_paper_itself(demo: Experiment) -> None:
 def test_every_row_has_a_variant_of_its_own_settings(demo: Experiment) -> None:
     variants = all_variants(demo)
     assert len({settings.model_dump_json() for settings in variants.values()}) == len(variants) - 1  # own, twice named
-    assert variants["visual-global-none"].tokens == "visual"
-    assert variants["multimodal-global_local-caption_l1"].language_source == "caption"
+    assert variants["visual-global-none"].method.tokens == "visual"
+    assert variants["multimodal-global_local-caption_l1"].method.language_source == "caption"
 
 
 def test_trainings_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
@@ -94,9 +94,13 @@ def test_maps_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
     ("name", "overrides", "message"),
     [
         ("fast", {"training": {"epoch": 3}}, r"x: compare.localizers.fast.training.epoch: no such setting"),
-        ("fast", {"method": "cam"}, r"compare.localizers.fast: method 'cam' wants backbone.kind `cnn`"),
+        ("fast", {"method": {"kind": "cam"}}, r"compare.localizers.fast: method 'cam' needs backbone.kind `cnn`"),
         ("mmcst", {}, "this is the name of the experiment's own localizer"),
-        ("r50", {"method": "cam", "backbone": CNN}, "encode.weights says not where the weights of resnet50 come from"),
+        (
+            "r50",
+            {"method": {"kind": "cam"}, "backbone": CNN},
+            "encode.weights says not where the weights of resnet50 come from",
+        ),
     ],
 )
 def test_wrong_localizers_of_a_comparison_are_named(demo: Experiment, name: str, overrides: dict, message: str) -> None:

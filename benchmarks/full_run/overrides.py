@@ -19,8 +19,8 @@ ALLOWED = (
     "localize.training.warmup_epochs",
     "refine.affinity.training.epochs",
     "refine.auto.images",
-    "segment.iterations",
-    "segment.warmup_iterations",
+    "segment.training.iterations",
+    "segment.training.warmup_iterations",
     "evaluate.train_list",
 )
 EPOCHS = 2
@@ -41,7 +41,12 @@ def override(experiment: Experiment, *, root: Path, weights: Path, counts: Mappi
             "clip": {"model": clip_model(experiment), "pretrained": str(clip_file(weights, experiment))},
         },
         "localize": {"training": {"epochs": EPOCHS, "warmup_epochs": 1}},
-        "segment": {"iterations": ITERATIONS, "warmup_iterations": min(1, experiment.segment.warmup_iterations)},
+        "segment": {
+            "training": {
+                "iterations": ITERATIONS,
+                "warmup_iterations": min(1, experiment.segment.training.warmup_iterations),
+            }
+        },
         "refine": {"auto": {"images": AUTO_IMAGES}},
     }
     if experiment.refine.affinity.kind == "learned":

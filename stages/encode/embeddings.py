@@ -56,7 +56,7 @@ def caption_embeddings(
         raise DataError(
             f"{len(without)} images have no caption, first {without[0]!r}; fill the dataset's column `caption`, name a"
             " file of captions in data.captions, set encode.captions to `tags`, or choose another"
-            " localize.language_context"
+            " localize.method.language_context"
         )
     model = clip.model.to(device)
     embeddings: dict[str, Tensor] = {}

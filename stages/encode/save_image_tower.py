@@ -1,5 +1,6 @@
-"""Writes the image tower of the CLIP model, for localizers that compare patches with class texts."""
+"""Writes the image tower of the CLIP model, and what it is, for localizers that compare patches with class texts."""
 
+import json
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -18,8 +19,9 @@ def run(arguments: list[str] | None = None) -> None:
     settings = parse_settings(EncodeSettings, args.settings)
     tower = load_clip(settings, projections=args.clip, weights=args.weights).model.visual
     state = {name: value.contiguous() for name, value in tower.state_dict().items()}
+    described = {"described": json.dumps({"tower": settings.clip.model_dump(mode="json")})}
     with atomic_path(args.output) as temporary:
-        save_file(state, temporary)
+        save_file(state, temporary, metadata=described)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ class Cam(Localizer):
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
         super().__init__(settings, text, weights)
         if not isinstance(settings.backbone, CnnBackbone):
-            raise SettingsError("localize.method 'cam' wants backbone.kind `cnn`")
+            raise SettingsError("localize.method.kind 'cam' needs backbone.kind `cnn`")
         self.rate = settings.backbone.rate
         self.pyramid = build_pyramid(settings.backbone, weights)
         self.stride, self.statistics = self.pyramid.stride, self.pyramid.statistics

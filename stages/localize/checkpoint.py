@@ -1,8 +1,9 @@
 """The trained localizer as a file: weights in safetensors, settings and classes in its metadata."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,9 +16,26 @@ from stages.localize.registry import LOCALIZERS
 from stages.settings import LocalizeSettings
 
 
-def build_localizer(settings: LocalizeSettings, *, weights: Path | None, text: torch.Tensor) -> Localizer:
-    """A localizer at the start of its training: pretrained weights of its backbone, text embeddings [C, E]."""
-    return LOCALIZERS[settings.method](settings, text, load_file(weights) if weights else None)
+def build_localizer(
+    settings: LocalizeSettings,
+    *,
+    weights: Path | None,
+    text: torch.Tensor,
+    described: Mapping[str, Any] | None = None,
+) -> Localizer:
+    """A localizer at the start of its training: pretrained weights of its backbone, text embeddings [C, E].
+
+    described: what its structure follows from beside the settings; left out, what the file of weights says of it.
+    """
+    if described is None:
+        described = read_described(weights) if weights else {}
+    return LOCALIZERS[settings.method.kind](settings, text, load_file(weights) if weights else None, **described)
+
+
+def read_described(weights: Path) -> dict[str, Any]:
+    """What a file of weights says of the network that they are of; nothing for timm's."""
+    with safe_open(weights, framework="pt") as stored:
+        return json.loads((stored.metadata() or {}).get("described", "{}"))
 
 
 def save_localizer(path: Path, localizer: Localizer, classes: Sequence[str]) -> None:
@@ -30,6 +48,7 @@ def save_localizer(path: Path, localizer: Localizer, classes: Sequence[str]) -> 
                 "settings": localizer.settings.model_dump(mode="json"),
                 "classes": list(classes),
                 "language_width": localizer.language_width,
+                "described": dict(localizer.described),
             }
         )
     }
@@ -48,6 +67,6 @@ def load_localizer(path: Path) -> tuple[Localizer, tuple[str, ...]]:
         raise DataError(f"{path}: no whole localizer ({error}); delete it and rerun `localize`") from error
     classes = tuple(metadata["classes"])
     text = torch.zeros(len(classes), metadata["language_width"])
-    localizer = build_localizer(settings, weights=None, text=text)
+    localizer = build_localizer(settings, weights=None, text=text, described=metadata["described"])
     localizer.load_state_dict(state)
     return localizer.eval(), classes

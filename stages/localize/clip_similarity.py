@@ -4,7 +4,8 @@ B images, C classes, E width of the joint space.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import open_clip
 import torch
@@ -13,12 +14,13 @@ from einops import rearrange
 from open_clip.model import _build_vision_tower
 from open_clip.timm_model import TimmModel
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+from pydantic import TypeAdapter
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from stages.errors import DataError, SettingsError
-from stages.localize.localizer import Localizer, Located, StateDict
-from stages.settings import LocalizeSettings, MapSettings, PretrainedClip, TowerClip
+from stages.localize.localizer import Localizer, Located, StateDict, method_of
+from stages.settings import ClipModel, ClipSettings, LocalizeSettings, MapSettings, PretrainedClip, TowerClip
 
 
 class ClipSimilarity(Localizer):
@@ -27,17 +29,21 @@ class ClipSimilarity(Localizer):
     Source: Zhou, Loy and Dai, Extract Free Dense Labels from CLIP (MaskCLIP), ECCV 2022, section 3.2. Theirs labels
     each patch with the class of the largest similarity; here the softmax over the classes weighs the similarities.
 
-    Raises SettingsError where `clip.tower` is missing or is of a structure whose patches cannot be projected, and
-    DataError for weights of another tower.
+    Args:
+        tower: the text-image model, as in `encode.clip`; it comes with the weights of its image tower.
+
+    Raises SettingsError for a tower whose patches cannot be projected, and DataError for weights of another tower.
     """
 
     trained = False
 
-    def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
+    def __init__(
+        self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None, *, tower: Mapping[str, Any]
+    ) -> None:
         super().__init__(settings, text, weights)
-        chosen = settings.clip.tower
-        if chosen is None:
-            raise SettingsError("localize.clip.tower: missing; method 'clip' wants the value of `encode.clip` there")
+        self.method = method_of(settings, ClipSettings)
+        self.described = {"tower": tower}
+        chosen = TypeAdapter(ClipModel).validate_python(tower)
         self.tower = build_image_tower(chosen).requires_grad_(False)
         _check_structure(self.tower, chosen)
         self.stride, self.statistics = _stride(self.tower), image_statistics(chosen, self.tower)
@@ -48,13 +54,13 @@ class ClipSimilarity(Localizer):
             try:
                 self.tower.load_state_dict(weights)
             except RuntimeError as error:
-                raise DataError(f"weights of another image tower than localize.clip.tower names: {error}") from error
+                raise DataError(f"weights of another image tower than they describe: {error}") from error
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """Maps are two kinds multiplied: `similarity`, the ReLU of each patch's cosine with each class's text, and
-        `softmax`, over the classes, of these cosines divided by `clip.temperature`.
+        `softmax`, over the classes, of these cosines divided by `temperature`.
 
-        Scores: log(C p), p the softmax over the classes of the pooled image's cosines divided by `clip.temperature`.
+        Scores: log(C p), p the softmax over the classes of the pooled image's cosines divided by `temperature`.
         Nothing is trained, so there is no learned offset between cosines and probabilities; this one makes the sigmoid
         reach 0.5 where a class is as likely as chance, 1/C. Several classes of one image can pass it; a class that
         stands alone in its list always does.
@@ -68,9 +74,9 @@ class ClipSimilarity(Localizer):
             whole = F.normalize(pooled.float(), dim=1) @ self.text.float().T
         kinds = {
             "similarity": torch.relu(cosines),
-            "softmax": (cosines / self.settings.clip.temperature).softmax(dim=1),
+            "softmax": (cosines / self.method.temperature).softmax(dim=1),
         }
-        scores = (whole / self.settings.clip.temperature).log_softmax(dim=1) + math.log(self.classes)
+        scores = (whole / self.method.temperature).log_softmax(dim=1) + math.log(self.classes)
         return Located(kinds["similarity"] * kinds["softmax"], kinds, scores)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -161,7 +167,8 @@ def _check_structure(tower: nn.Module, settings: PretrainedClip | TowerClip) -> 
         field = "image_tower" if isinstance(settings, TowerClip) else "model"
         raise SettingsError(
             f"encode.clip.{field}: the patches of {getattr(settings, field)!r} cannot be compared with texts, as"
-            " localize.method 'clip' does; choose a plain ViT (such as ViT-B-16) or a timm CNN that pools by a mean"
+            " localize.method.kind 'clip' does; choose a plain ViT (such as ViT-B-16) or a timm CNN that pools by a"
+            " mean"
         )
 
 

@@ -22,7 +22,9 @@ def run(arguments: list[str] | None = None) -> None:
     # Texts have no part in this localizer.
     localizer = build_localizer(settings, weights=None, text=torch.zeros(len(classes), 1))
     if not isinstance(localizer, Mctformer):
-        raise SettingsError(f"localize.method: {settings.method!r} has other weights than MCTformer; set `mctformer`")
+        raise SettingsError(
+            f"localize.method.kind: {settings.method.kind!r} has other weights than MCTformer; set `mctformer`"
+        )
     load_mctformer(args.input, localizer)
     save_localizer(args.output, localizer, classes)
 

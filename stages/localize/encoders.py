@@ -186,4 +186,4 @@ def build_encoder(settings: LocalizeSettings, weights: Mapping[str, Tensor] | No
         return VitEncoder(backbone, weights)
     if isinstance(backbone, HybridBackbone):
         return HybridEncoder(backbone, weights)
-    raise SettingsError(f"localize.method {settings.method!r} wants backbone.kind `vit` or `hybrid`")
+    raise SettingsError(f"localize.method.kind {settings.method.kind!r} needs backbone.kind `vit` or `hybrid`")

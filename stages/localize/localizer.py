@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
 from stages.localize.pyramid import Pyramid
-from stages.settings import LocalizeSettings, MapSettings
+from stages.settings import LocalizeSettings, MapSettings, Method
 
 StateDict = Mapping[str, Tensor]
+M = TypeVar("M", bound=Method)
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,19 @@ class Located:
     scores: Tensor
 
 
+def method_of(settings: LocalizeSettings, model: type[M]) -> M:
+    """The method's own settings. Raises TypeError where they are another method's."""
+    if not isinstance(settings.method, model):
+        raise TypeError(f"settings of {settings.method.kind}, not of {model.__name__}")
+    return settings.method
+
+
 class Localizer(nn.Module):
     """A localizer: one subclass a method, one line in `stages.localize.registry`.
 
     stride: pixels a patch.  statistics: mean and deviation that images are normalised with, RGB in [0, 1].  trained:
-    whether the method learns at all.
+    whether the method learns at all.  described: what its structure follows from beside the settings, as JSON values;
+    it is stored with the weights and given to the constructor by name.
 
     Args:
         settings: the section `localize`.
@@ -39,6 +49,7 @@ class Localizer(nn.Module):
     """
 
     trained: ClassVar[bool] = True
+    described: Mapping[str, Any] = MappingProxyType({})
     stride: int
     statistics: tuple[Sequence[float], Sequence[float]]
 

@@ -19,10 +19,10 @@ from stages.localize.attention import (
     run_blocks,
     wanted_attention,
 )
-from stages.localize.localizer import Located, StateDict
+from stages.localize.localizer import Located, StateDict, method_of
 from stages.localize.tokens import class_token_contrast, global_weighted_ranking_pooling
 from stages.localize.transformer import TransformerLocalizer
-from stages.settings import LocalizeSettings, MapSettings
+from stages.settings import LocalizeSettings, MapSettings, MctformerSettings
 
 
 class Mctformer(TransformerLocalizer):
@@ -38,7 +38,8 @@ class Mctformer(TransformerLocalizer):
         self.class_tokens = nn.Parameter(self.encoder.start_token().repeat(self.classes, 1))  # [C, D]
         self.class_position = nn.Parameter(nn.init.trunc_normal_(torch.zeros(shape), std=0.02))
         self.patch_classifier = nn.Conv2d(self.encoder.width, self.classes, kernel_size=3, padding=1)
-        self.plus = settings.mctformer.version == "plus"
+        self.method = method_of(settings, MctformerSettings)
+        self.plus = self.method.version == "plus"
 
     def forward(
         self, inputs: Tensor | list[Tensor], *, attention: Attention = NO_ATTENTION
@@ -66,13 +67,13 @@ class Mctformer(TransformerLocalizer):
         }
         if attended.each_block is not None:
             contrast = class_token_contrast(attended.each_block.float(), labels)
-            losses["loss_contrast"] = self.settings.mctformer.contrast_weight * contrast
+            losses["loss_contrast"] = self.method.contrast_weight * contrast
         return losses
 
     def _pool(self, maps: Tensor) -> Tensor:
         values = maps.float().flatten(2)
         if self.plus:
-            return global_weighted_ranking_pooling(values, self.settings.pooling_decay)
+            return global_weighted_ranking_pooling(values, self.method.pooling_decay)
         return values.mean(dim=-1)
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:

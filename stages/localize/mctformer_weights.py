@@ -32,10 +32,9 @@ def load_mctformer(path: Path, localizer: Mctformer) -> None:
         )
     published = read_checkpoint(path)
     version = "plus" if "pos_embed_cls" in published else "v2"
-    if version != localizer.settings.mctformer.version:
+    if version != localizer.method.version:
         raise SettingsError(
-            f"localize.mctformer.version: {path} holds {version}, not {localizer.settings.mctformer.version}; set"
-            f" {version!r}"
+            f"localize.method.version: {path} holds {version}, not {localizer.method.version}; set {version!r}"
         )
     localizer.load_state_dict(own_state(published, localizer.state_dict(), path))
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks, wanted_attention
 from stages.localize.encoders import Grid
-from stages.localize.localizer import Located, StateDict
+from stages.localize.localizer import Located, StateDict, method_of
 from stages.localize.ranks import over_all_ranks
 from stages.localize.tokens import (
     attention_of_maps,
@@ -27,7 +27,7 @@ from stages.localize.tokens import (
     mean_of_own_classes,
 )
 from stages.localize.transformer import TransformerLocalizer
-from stages.settings import LocalizeSettings, MapSettings
+from stages.settings import LocalizeSettings, MapSettings, MmcstSettings
 
 # Start of the scores' biases: in most images a class is absent, and the first steps need not be spent on that.
 ABSENT = -1.5
@@ -77,11 +77,11 @@ class Correlation(nn.Module):
     Maps are products over sqrt(D) times a learned scale; scores have a learned bias. Both start by the first batch.
 
     Args:
-        settings: the section `localize`.
+        settings: the method's own.
         weight: lambda, of the local tokens.
     """
 
-    def __init__(self, settings: LocalizeSettings, weight: float) -> None:
+    def __init__(self, settings: MmcstSettings, weight: float) -> None:
         super().__init__()
         self.context = settings.context
         self.decay = settings.pooling_decay
@@ -130,13 +130,15 @@ class Mmcst(TransformerLocalizer):
         self.visual_position = nn.Parameter(nn.init.trunc_normal_(torch.zeros(classes, width), std=0.02))
         self.class_scale = nn.Parameter(torch.tensor(1.0))
         self.class_bias = nn.Parameter(torch.tensor(ABSENT))
-        self.visual_correlation = Correlation(settings, settings.visual_context_weight)
-        self.multimodal = settings.tokens == "multimodal"
+        method = method_of(settings, MmcstSettings)
+        self.method = method
+        self.visual_correlation = Correlation(method, method.visual_context_weight)
+        self.multimodal = method.tokens == "multimodal"
         if self.multimodal:
             self.text_embeddings = nn.Parameter(text.detach().clone())  # [C, E]
             self.text_mlp = Mlp(language_width, hidden_features=width, out_features=width)
-            self.text_correlation = Correlation(settings, settings.text_context_weight)
-        if settings.language_context != "none":
+            self.text_correlation = Correlation(method, method.text_context_weight)
+        if method.language_context != "none":
             self.language_projection = nn.Linear(width, language_width)
 
     def class_tokens(self) -> Tensor:
@@ -177,7 +179,7 @@ class Mmcst(TransformerLocalizer):
         """
         patches, grid = self.encoder.patches(images)  # [B, N, D]
         attended = run_blocks(self.encoder.blocks, self.encoder.norm, self.class_tokens(), patches, attention=attention)
-        return self._localize(attended, grid, representation or self.settings.representation)
+        return self._localize(attended, grid, representation or self.method.representation)
 
     def _localize(self, attended: Attended, grid: Grid, representation: str) -> Localization:
         patches = attended.patches
@@ -199,17 +201,17 @@ class Mmcst(TransformerLocalizer):
             name: F.multilabel_soft_margin_loss(scores.float(), labels)
             for name, scores in zip(names, output.classifiers, strict=True)
         }
-        if output.text is not None and self.settings.language_context != "none":
+        if output.text is not None and self.method.language_context != "none":
             predicted = self.language_projection(mean_of_own_classes(output.text.tokens, labels)).float()
-            losses["loss_language"] = self.settings.language_weight * self._language_loss(predicted, embedding)
+            losses["loss_language"] = self.method.language_weight * self._language_loss(predicted, embedding)
         # No losses, but beside them in the training curves: an attention that is even gives all classes one context.
         entropies = {"visual": output.visual.entropy, "text": output.text.entropy if output.text else None}
         return losses | {f"entropy_{name}": value for name, value in entropies.items() if value is not None}
 
     def _language_loss(self, predicted: Tensor, embedding: Tensor) -> Tensor:
-        if self.settings.language_context == "caption_l1":
+        if self.method.language_context == "caption_l1":
             return F.l1_loss(F.normalize(predicted, dim=-1), F.normalize(embedding, dim=-1))
-        return contrastive_loss(over_all_ranks(predicted), over_all_ranks(embedding), self.settings.temperature)
+        return contrastive_loss(over_all_ranks(predicted), over_all_ranks(embedding), self.method.temperature)
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """ReLU of each kind's maps, times its class-to-patch attention and smoothed by patch attention where asked."""

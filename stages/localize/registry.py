@@ -1,4 +1,4 @@
-"""The localizers by `localize.method`."""
+"""The localizers by `localize.method.kind`."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

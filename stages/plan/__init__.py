@@ -146,8 +146,8 @@ class Plan:
     def frozen_weights(self) -> list[str]:
         """The weights that the experiment starts from: of every encoder, and of CLIP where they are a file. Those that
         open_clip fetches by a name are told by that name in the settings, and by the embeddings that came of them."""
-        models = {self.experiment.segment.backbone}
-        if self.experiment.localize.method != "clip":
+        models = {self.experiment.segment.network.backbone}
+        if self.experiment.localize.method.kind != "clip":
             models.add(self.experiment.localize.backbone.model)
         if isinstance(self.experiment.refine.affinity, LearnedAffinity):
             models.add(self.experiment.refine.affinity.backbone)

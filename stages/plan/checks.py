@@ -16,7 +16,7 @@ def checked_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
     experiment = read_experiment(config, source=source)
     check_variants(experiment, source=source)
     try:
-        overlay_path(experiment.segment.model)
+        overlay_path(experiment.segment.network.model)
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from error
     _check_root(experiment, source)
@@ -41,7 +41,7 @@ def _check_weights(experiment: Experiment, source: str) -> None:
             raise SettingsError(
                 f"{source}: encode.weights.{model}: no file {file}; put it there (docs/method.md, Weights without"
                 " internet) or, to have weights fetched, name another backbone in segment and refine.affinity:"
-                " resnet101, with segment.model deeplabv3plus"
+                " resnet101, with segment.network.model deeplabv3plus"
             )
 
 

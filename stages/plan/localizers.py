@@ -64,11 +64,11 @@ class Localizer:
     def training_inputs(self) -> Inputs:
         """Pretrained weights, and embeddings and frozen features where the training uses them."""
         settings, results = self.settings, self.files.results
-        if settings.method == "clip":
+        if settings.method.kind == "clip":
             return {"weights": f"{results}/encode/image_tower.safetensors"}
         found: Inputs = {"weights": self.files.weights(settings.backbone.model)}
-        if settings.language_source != "none":
-            found["images"] = f"{results}/encode/{settings.language_source}_embeddings.safetensors"
+        if settings.method.language_source != "none":
+            found["images"] = f"{results}/encode/{settings.method.language_source}_embeddings.safetensors"
         name = features_name(features_settings(settings))
         return found | ({"features": f"{results}/localize/features/{name}"} if name else {})
 
@@ -107,7 +107,7 @@ class Localizers:
     def of_row(self, name: str, seeds: tuple[int, ...]) -> list[Localizer]:
         """A row of a table: a variant with each of its seeds, of which what is not trained has one."""
         settings = self.variants[name]
-        return [self.of(settings, seed) for seed in (seeds[:1] if settings.method == "clip" else seeds)]
+        return [self.of(settings, seed) for seed in (seeds[:1] if settings.method.kind == "clip" else seeds)]
 
     def training_json(self, settings: LocalizeSettings) -> str:
         """A section `localize` for the commands that train, or prepare a training."""
@@ -118,9 +118,6 @@ class Localizers:
         return self._as_json(settings, NOT_OF_MAPS)
 
     def _as_json(self, settings: LocalizeSettings, without: tuple[str, ...]) -> str:
-        if settings.method == "clip":  # it is told which CLIP it is
-            told = settings.clip.model_copy(update={"tower": self.experiment.encode.clip})
-            settings = settings.model_copy(update={"clip": told})
         whole = self.experiment.model_copy(update={"localize": settings})
         return section_json(whole, "localize", without=without)
 

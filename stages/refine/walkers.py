@@ -103,7 +103,9 @@ def build_walker(settings: RefineSettings, affinity: Path | None, device: torch.
         return LearnedWalker(load_affinity(affinity), settings, device)
     localizer, _ = load_localizer(affinity)
     if not isinstance(localizer, Mmcst):
-        raise SettingsError("refine.affinity.kind: `attention` is of localize.method `mmcst`; set `learned` or `none`")
+        raise SettingsError(
+            "refine.affinity.kind: `attention` needs localize.method.kind `mmcst`; set `learned` or `none`"
+        )
     return AttentionWalker(localizer, settings, device)
 
 

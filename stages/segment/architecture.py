@@ -24,8 +24,8 @@ def model_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str,
 
     Raises SettingsError for an overlay, a backbone or class weights that do not fit.
     """
-    overlay = read_overlay(settings.model)
-    facts = describe_backbone(settings, output_stride=overlay.output_stride)
+    overlay = read_overlay(settings.network.model)
+    facts = describe_backbone(settings.network, output_stride=overlay.output_stride)
     positions = facts.positions(overlay.features)
     base = ConfigDict(
         {
@@ -35,7 +35,7 @@ def model_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str,
                 "mean": [255 * value for value in facts.mean],
                 "std": [255 * value for value in facts.std],
                 "bgr_to_rgb": True,
-                "size": [settings.crop, settings.crop],
+                "size": [settings.training.crop, settings.training.crop],
                 "pad_val": 0,
                 "seg_pad_val": IGNORE,
             },
@@ -55,10 +55,12 @@ def model_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str,
     if "auxiliary_head" in overlay.model:
         base["auxiliary_head"] = shared
     base.merge(ConfigDict(_scaled(overlay, facts.output_stride)))
-    if settings.decoder_channels:
+    if settings.network.decoder_channels:
         if "channels" not in base["decode_head"]:
-            raise SettingsError(f"segment.decoder_channels: the decoder of {settings.model} has none; leave it out")
-        base["decode_head"]["channels"] = settings.decoder_channels
+            raise SettingsError(
+                f"segment.network.decoder_channels: the decoder of {settings.network.model} has none; leave it out"
+            )
+        base["decode_head"]["channels"] = settings.network.decoder_channels
     return base.to_dict()
 
 
@@ -91,14 +93,14 @@ def _scale(rates: Any, meant: int, actual: int) -> Any:
 def loss_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str, Any]:
     """The loss with a weight a label, background first. Raises SettingsError for a weight of a class that is not."""
     names = (BACKGROUND_NAME, *classes)
-    unknown = sorted(set(settings.class_weights) - set(names))
+    unknown = sorted(set(settings.training.class_weights) - set(names))
     if unknown:
-        raise SettingsError(f"segment.class_weights: {unknown[0]!r} is no class; there are {', '.join(names)}")
+        raise SettingsError(f"segment.training.class_weights: {unknown[0]!r} is no class; there are {', '.join(names)}")
     # With class weights mmsegmentation's loss averages over the pixels that are not ignored, which its own switch for
     # that (avg_non_ignore) does not allow beside class weights.
-    weights = [settings.class_weights.get(name, 1.0) for name in names]
-    if isinstance(settings.loss, BootstrappedLoss):
-        return {"type": "BootstrappedCrossEntropyLoss", "kept": settings.loss.kept, "class_weight": weights}
+    weights = [settings.training.class_weights.get(name, 1.0) for name in names]
+    if isinstance(settings.training.loss, BootstrappedLoss):
+        return {"type": "BootstrappedCrossEntropyLoss", "kept": settings.training.loss.kept, "class_weight": weights}
     return {"type": "CrossEntropyLoss", "class_weight": weights}
 
 
@@ -114,7 +116,7 @@ def checked_model(settings: SegmentSettings, classes: Sequence[str]) -> tuple[di
     Raises SettingsError that names the overlay when the model cannot be built or its parts do not fit.
     """
     config = model_config(settings, classes)
-    side = min(TRIAL_SIDE, settings.crop)
+    side = min(TRIAL_SIDE, settings.training.crop)
     try:
         model: Any = build_model(config).eval()
         with torch.inference_mode():
@@ -122,12 +124,14 @@ def checked_model(settings: SegmentSettings, classes: Sequence[str]) -> tuple[di
     # A registry, a constructor and a forward pass raise anything; whatever it is, the overlay is what does not fit.
     except Exception as error:
         raise SettingsError(
-            f"{overlay_path(settings.model)}: on backbone {settings.backbone} it cannot be built and run:"
-            f" {type(error).__name__}: {error}; correct the overlay, or choose another `segment.backbone`"
+            f"{overlay_path(settings.network.model)}: on backbone {settings.network.backbone} it cannot be built and"
+            " run:"
+            f" {type(error).__name__}: {error}; correct the overlay, or choose another `segment.network.backbone`"
         ) from error
     if scores.shape[1] != len(classes) + 1:
         raise SettingsError(
-            f"{overlay_path(settings.model)}: gives {scores.shape[1]} scores a pixel for {len(classes)} classes and"
+            f"{overlay_path(settings.network.model)}: gives {scores.shape[1]} scores a pixel for {len(classes)}"
+            " classes and"
             " background; leave the number of classes to tagmask"
         )
     return config, sum(parameter.numel() for parameter in model.parameters())

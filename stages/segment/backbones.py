@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from stages.errors import SettingsError
 from stages.mit import STRIDES, VARIANTS, mit_channels, mit_options
 from stages.resnet38 import ResNet38
-from stages.settings import SegmentSettings
+from stages.settings import NetworkSettings
 
 USUAL_STRIDE = 32
 RESNET38_STRIDE = 8
@@ -53,12 +53,13 @@ class BackboneFacts:
             return (next(place for place, stride in enumerate(self.strides) if stride >= LOW_LEVEL_STRIDE), last)
         if len(self.strides) < PYRAMID:
             raise SettingsError(
-                f"segment.backbone: it has {len(self.strides)} feature maps, the overlay reads {PYRAMID}; take another"
+                f"segment.network.backbone: it has {len(self.strides)} feature maps, the overlay reads {PYRAMID};"
+                " take another"
             )
         return tuple(range(last - PYRAMID + 1, last + 1))
 
 
-def describe_backbone(settings: SegmentSettings, *, output_stride: int) -> BackboneFacts:
+def describe_backbone(settings: NetworkSettings, *, output_stride: int) -> BackboneFacts:
     """The facts of the setting's backbone; `output_stride` is used where the settings leave it out and the backbone has
     a choice.
 
@@ -71,16 +72,19 @@ def describe_backbone(settings: SegmentSettings, *, output_stride: int) -> Backb
     if settings.backbone in VARIANTS:
         _require_stride(settings, USUAL_STRIDE)
         if settings.frozen_stages or settings.frozen_norm:
-            raise SettingsError(f"segment.frozen_stages, frozen_norm: {settings.backbone} learns as a whole; leave out")
+            raise SettingsError(
+                f"segment.network.frozen_stages, frozen_norm: {settings.backbone} learns as a whole; leave out"
+            )
         config = {"type": "MitBackbone", **mit_options(settings.backbone)}
         return BackboneFacts(config, STRIDES, mit_channels(settings.backbone))
     return _describe_timm(settings, settings.output_stride or output_stride)
 
 
-def _require_stride(settings: SegmentSettings, stride: int) -> None:
+def _require_stride(settings: NetworkSettings, stride: int) -> None:
     if settings.output_stride not in (None, stride):
         raise SettingsError(
-            f"segment.output_stride: {settings.backbone} has {stride}, not {settings.output_stride}; leave it out"
+            f"segment.network.output_stride: {settings.backbone} has {stride}, not {settings.output_stride}; leave it"
+            " out"
         )
 
 
@@ -89,21 +93,24 @@ def stride_option(output_stride: int) -> dict[str, Any]:
     return {} if output_stride == USUAL_STRIDE else {"output_stride": output_stride}
 
 
-def _describe_timm(settings: SegmentSettings, output_stride: int) -> BackboneFacts:
+def _describe_timm(settings: NetworkSettings, output_stride: int) -> BackboneFacts:
     name = settings.backbone
     try:
         model: Any = timm.create_model(name, features_only=True, **stride_option(output_stride))
     except RuntimeError as error:
         raise SettingsError(
-            f"segment.backbone: {error}; give the name of a timm CNN, resnet38, or mit_b0 to mit_b5"
+            f"segment.network.backbone: {error}; give the name of a timm CNN, resnet38, or mit_b0 to mit_b5"
         ) from error
     except (TypeError, AssertionError, NotImplementedError) as error:
         raise SettingsError(
-            f"segment.output_stride: timm's {name} cannot be built with {output_stride} ({error}); set {USUAL_STRIDE}"
+            f"segment.network.output_stride: timm's {name} cannot be built with {output_stride} ({error}); set"
+            f" {USUAL_STRIDE}"
         ) from error
     strides, channels = model.feature_info.reduction(), model.feature_info.channels()
     if settings.frozen_stages > len(strides):
-        raise SettingsError(f"segment.frozen_stages: {settings.frozen_stages}, but {name} has {len(strides)} stages")
+        raise SettingsError(
+            f"segment.network.frozen_stages: {settings.frozen_stages}, but {name} has {len(strides)} stages"
+        )
     config = {
         "type": "FreezableTimmBackbone",
         "model_name": name,

@@ -9,14 +9,14 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from stages.launch import CPU_WRAPPER, batch_share, ranks
-from stages.settings import SegmentSettings
+from stages.settings import SegmenterTraining
 from stages.training import runner_defaults
 
 POLY_POWER = 0.9
 LOG_EVERY = 10
 
 
-def train_pipeline(settings: SegmentSettings, classes: int) -> list[dict[str, Any]]:
+def train_pipeline(settings: SegmenterTraining, classes: int) -> list[dict[str, Any]]:
     """Loading, random scale, crop, mirror, and colours where asked: after the crop, where there are fewest pixels."""
     colours = [{"type": "PhotoMetricDistortion"}] if settings.colours else []
     return [
@@ -29,7 +29,7 @@ def train_pipeline(settings: SegmentSettings, classes: int) -> list[dict[str, An
     ]
 
 
-def schedule(settings: SegmentSettings) -> list[dict[str, Any]]:
+def schedule(settings: SegmenterTraining) -> list[dict[str, Any]]:
     """Linear warm-up, then polynomial decay to zero at the last step (Chen et al., TPAMI 2018: power 0.9)."""
     warmup, steps = settings.warmup_iterations, settings.iterations
     decay = {"type": "PolyLR", "power": POLY_POWER, "eta_min": 0.0, "begin": warmup, "end": steps, "by_epoch": False}
@@ -39,7 +39,7 @@ def schedule(settings: SegmentSettings) -> list[dict[str, Any]]:
     return [{"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": warmup, "by_epoch": False}, decay]
 
 
-def optimizer(settings: SegmentSettings) -> dict[str, Any]:
+def optimizer(settings: SegmenterTraining) -> dict[str, Any]:
     """AdamW or SGD; a lower rate for the backbone, no decay of norms and biases."""
     rate = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
@@ -74,7 +74,7 @@ class TrainingFiles:
 
 
 def train_config(
-    settings: SegmentSettings,
+    settings: SegmenterTraining,
     files: TrainingFiles,
     *,
     resolved: Mapping[str, Any],
@@ -111,7 +111,7 @@ def train_config(
             "work_dir": str(files.work),
             "model": with_weights(resolved["model"], files.weights),
             "train_dataloader": {
-                "batch_size": batch_share(settings.batch_size, "segment.batch_size"),
+                "batch_size": batch_share(settings.batch_size, "segment.training.batch_size"),
                 "num_workers": settings.workers,
                 "persistent_workers": settings.workers > 0,
                 "sampler": {"type": "Draws"},

@@ -13,15 +13,15 @@ from stages.dense_crf import dense_crf
 from stages.devices import autocast
 from stages.images import BACKGROUND
 from stages.segment.model import ChannelsLastEncoderDecoder
-from stages.settings import CrfSettings, SegmentSettings
+from stages.settings import CrfSettings, InferenceSettings
 
 # Neighbouring windows share a third, as in mmsegmentation's own configs (513 by 341).
 WINDOW_STEP = 2 / 3
 
 
 @torch.inference_mode()
-def class_probabilities(model: ChannelsLastEncoderDecoder, image: Tensor, settings: SegmentSettings) -> Tensor:
-    """Softmax scores over `test_scales` and, with `test_flip`, the mirrored image: their mean, or the largest of each
+def class_probabilities(model: ChannelsLastEncoderDecoder, image: Tensor, settings: InferenceSettings) -> Tensor:
+    """Softmax scores over `scales` and, with `flip`, the mirrored image: their mean, or the largest of each
     label's, divided by their sum.
 
     image: [3, rows, columns] RGB 0..255, on the model's device. Returns [background and classes, rows, columns].
@@ -29,19 +29,17 @@ def class_probabilities(model: ChannelsLastEncoderDecoder, image: Tensor, settin
     size = image.shape[1:]
     normalised = ((image.float() - model.data_preprocessor.mean) / model.data_preprocessor.std)[None]
     fused = torch.zeros(model.num_classes, *size, device=image.device)
-    for scale in settings.test_scales:
+    for scale in settings.scales:
         scaled_size = [max(1, round(side * scale)) for side in size]
         scaled = interpolate(normalised, scaled_size, mode="bilinear", align_corners=False, antialias=True)
-        views = torch.cat([scaled, scaled.flip(-1)]) if settings.test_flip else scaled
+        views = torch.cat([scaled, scaled.flip(-1)]) if settings.flip else scaled
         with autocast(image.device):
-            logits = logits_of(model, views, settings.test_window)
+            logits = logits_of(model, views, settings.window)
         scores = logits.float().softmax(dim=1)
-        if settings.test_flip:
+        if settings.flip:
             scores = torch.stack([scores[0], scores[1].flip(-1)])
         scores = interpolate(scores, size, mode="bilinear", align_corners=False)
-        fused = (
-            torch.maximum(fused, scores.amax(dim=0)) if settings.test_fusion == "max" else fused + scores.mean(dim=0)
-        )
+        fused = torch.maximum(fused, scores.amax(dim=0)) if settings.fusion == "max" else fused + scores.mean(dim=0)
     return fused / fused.sum(dim=0)
 
 

@@ -40,17 +40,19 @@ def overlay_path(name: str) -> Path:
     if path.is_file():
         return path
     if name.endswith(".py"):
-        raise SettingsError(f"segment.model: no file {path}; give the path of an overlay, or a name in configs/segment")
+        raise SettingsError(
+            f"segment.network.model: no file {path}; give the path of an overlay, or a name in configs/segment"
+        )
     known = sorted(file.stem for file in OVERLAYS.glob("*.py"))
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     raise SettingsError(
-        f"segment.model: no overlay {name!r}; {hint}there are {', '.join(known)}, or a path ending in .py"
+        f"segment.network.model: no overlay {name!r}; {hint}there are {', '.join(known)}, or a path ending in .py"
     )
 
 
 def read_overlay(name: str) -> Overlay:
-    """Reads the overlay of `segment.model`. Raises SettingsError that names file, entry and cure."""
+    """Reads the overlay of `segment.network.model`. Raises SettingsError that names file, entry and cure."""
     from mmengine.config import Config  # not for the workflow, which only asks for the path
 
     path = overlay_path(name)
@@ -72,7 +74,8 @@ def read_overlay(name: str) -> Overlay:
         given = sorted(set(OURS) & set(overlay.model.get(part) or {}))
         if given:
             raise SettingsError(
-                f"{path}: model.{part}.{given[0]}: leave it out; tagmask sets it from `data.classes`, `segment.loss`"
-                " and `segment.class_weights`"
+                f"{path}: model.{part}.{given[0]}: leave it out; tagmask sets it from `data.classes`,"
+                " `segment.training.loss`"
+                " and `segment.training.class_weights`"
             )
     return overlay

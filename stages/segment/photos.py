@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from stages.errors import DataError
 from stages.segment.inference import class_probabilities, mask_of
 from stages.segment.model import Segmenter
-from stages.settings import SegmentSettings
+from stages.settings import InferenceSettings
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -37,7 +37,7 @@ def find_photos(folder: Path) -> list[Path]:
 
 
 def predict_photo(
-    segmenter: Segmenter, photo: Image.Image, settings: SegmentSettings, *, longest_side: int
+    segmenter: Segmenter, photo: Image.Image, settings: InferenceSettings, *, longest_side: int
 ) -> NDArray[np.uint8]:
     """The mask [rows, columns] uint8 of a photo, at its size.
 
@@ -50,8 +50,8 @@ def predict_photo(
     device = next(segmenter.model.parameters()).device
     pixels = torch.from_numpy(small).permute(2, 0, 1).to(device)
     scores = class_probabilities(segmenter.model, pixels, settings)
-    if settings.test_crf:
-        mask = mask_of(small, scores.cpu().numpy(), settings.test_crf)
+    if settings.crf:
+        mask = mask_of(small, scores.cpu().numpy(), settings.crf)
         labels = torch.from_numpy(mask).long()
         scores = torch.nn.functional.one_hot(labels, len(scores)).permute(2, 0, 1).float()
     return enlarged_labels(scores, (photo.height, photo.width)).cpu().numpy()

@@ -19,7 +19,7 @@ from stages.files import atomic_path
 from stages.images import BACKGROUND, BACKGROUND_NAME, image_size, read_image, voc_palette, write_mask
 from stages.segment.model import Segmenter, load_segmenter
 from stages.segment.photos import find_photos, predict_photo
-from stages.settings import SegmentSettings
+from stages.settings import InferenceSettings
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def area_rows(name: str, mask: NDArray[np.uint8], classes: Sequence[str]) -> Ite
 
 
 def predict_folder(
-    segmenter: Segmenter, folder: Path, output: Path, settings: SegmentSettings, *, longest_side: int
+    segmenter: Segmenter, folder: Path, output: Path, settings: InferenceSettings, *, longest_side: int
 ) -> int:
     """Writes `masks/<name>.png`, `overlays/<name>.jpg` and `areas.csv` of all photos below a folder; returns how many.
 
@@ -83,19 +83,19 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--images", type=Path, required=True, help="folder of photos; folders in it are searched too")
     command.add_argument("--output", type=Path, required=True, help="folder for masks/, overlays/ and areas.csv")
     command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; without it the one that there is")
-    command.add_argument("--config", type=Path, help="take scales, mirror, window and CRF from this config's `segment`")
+    command.add_argument("--config", type=Path, help="take scales, mirror, window and CRF from this config: `segment`")
     command.add_argument(
         "--longest-side", type=int, default=LONGEST_SIDE, help="larger photos are predicted at this many pixels"
     )
     args = command.parse_args(arguments)
     if args.longest_side < 1:
         raise DataError(f"--longest-side: {args.longest_side}; give the pixels of the longer side")
-    settings = read_config(args.config).segment if args.config else SegmentSettings()
+    settings = read_config(args.config).segment.inference if args.config else InferenceSettings()
     path = args.segmenter or find_segmenter(RESULTS)
     segmenter = load_segmenter(path)
     segmenter.model.to(pick_device())
     source = args.config or "none given, so one scale and no CRF"
-    log.info("%s: %s; scales %s (config: %s)", path, ", ".join(segmenter.classes), settings.test_scales, source)
+    log.info("%s: %s; scales %s (config: %s)", path, ", ".join(segmenter.classes), settings.scales, source)
     count = predict_folder(segmenter, args.images, args.output, settings, longest_side=args.longest_side)
     log.info("%d photos: %s", count, args.output)
 

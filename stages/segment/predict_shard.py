@@ -18,13 +18,13 @@ from stages.index import Record, read_classes, read_index, shard_of
 from stages.pool import over_processes
 from stages.segment.inference import class_probabilities, mask_of, told
 from stages.segment.model import Segmenter, load_segmenter
-from stages.settings import CrfSettings, SegmentSettings
+from stages.settings import CrfSettings, InferenceSettings, SegmentSettings
 
 Job = tuple[NDArray[np.uint8], NDArray[np.float32], CrfSettings | None, Path]
 
 
 def probabilities_of(
-    segmenter: Segmenter, records: Iterable[Record], root: Path, settings: SegmentSettings, *, tags: bool
+    segmenter: Segmenter, records: Iterable[Record], root: Path, settings: InferenceSettings, *, tags: bool
 ) -> Iterator[tuple[str, NDArray[np.uint8], Tensor]]:
     """Yields of each image its id, its pixels [rows, columns, 3] and class probabilities [1 + C, rows, columns].
 
@@ -74,7 +74,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--told", action="store_true", help="the images' tags are known")
     command.add_argument("--processes", type=int, default=1, help="processes of the CRF, if there is one")
     args = command.parse_args(arguments)
-    settings = parse_settings(SegmentSettings, args.settings)
+    settings = parse_settings(SegmentSettings, args.settings).inference
     segmenter = load_segmenter(args.segmenter)
     classes = read_classes(args.classes)
     if classes != segmenter.classes:
@@ -83,7 +83,7 @@ def run(arguments: list[str] | None = None) -> None:
     records = shard_of(read_index(args.index), args.shard, args.shards)
     predicted = probabilities_of(segmenter, records, args.root, settings, tags=args.told)
     with atomic_folder(args.output) as folder:
-        write_masks(predicted, folder, settings.test_crf, images=len(records), processes=args.processes)
+        write_masks(predicted, folder, settings.crf, images=len(records), processes=args.processes)
 
 
 if __name__ == "__main__":

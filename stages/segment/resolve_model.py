@@ -17,9 +17,9 @@ def run(arguments: list[str] | None = None) -> None:
     args = parser(__doc__, "classes", "output").parse_args(arguments)
     settings, classes = parse_settings(SegmentSettings, args.settings), read_classes(args.classes)
     model, parameters = checked_model(settings, classes)
-    optim_wrapper = read_overlay(settings.model).optim_wrapper
+    optim_wrapper = read_overlay(settings.network.model).optim_wrapper
     write_json(args.output, {"parameters": parameters, "model": model, "optim_wrapper": optim_wrapper})
-    log.info("%s on %s: %d parameters", settings.model, settings.backbone, parameters)
+    log.info("%s on %s: %d parameters", settings.network.model, settings.network.backbone, parameters)
 
 
 if __name__ == "__main__":

@@ -16,31 +16,19 @@ from stages.segment import dataset, draws, transforms  # noqa: F401 (registers t
 from stages.segment.config import TrainingFiles, train_config
 from stages.segment.dataset import training_masks
 from stages.segment.model import save_segmenter
-from stages.settings import SegmentSettings
+from stages.settings import SegmenterTraining, SegmentSettings
 from stages.training import fingerprint_of, prepare_work, write_curves
 
-# Settings that training does not depend on (or, of the model, not beside `--model`): when only they change, the
-# finished weights are still right.
-NOT_TRAINED_BY = (
-    *("workers", "checkpoint_every", "test_scales", "test_flip", "test_fusion", "test_window", "test_crf", "predict"),
-    *(
-        "model",
-        "backbone",
-        "output_stride",
-        "decoder_channels",
-        "frozen_stages",
-        "frozen_norm",
-        "loss",
-        "class_weights",
-    ),
-)
+# Settings on which the training does not depend, or which `--model` holds already: when only they change, the finished
+# weights are still right.
+NOT_TRAINED_BY = ("workers", "checkpoint_every", "loss", "class_weights")
 
 
 def fingerprint(
-    settings: SegmentSettings, files: TrainingFiles, *, classes: Path, seed: int, code: str
+    settings: SegmenterTraining, files: TrainingFiles, *, classes: Path, seed: int, code: str
 ) -> dict[str, str]:
     """What the training depends on, down to the bytes of its masks."""
-    defaults = {name: SegmentSettings.model_fields[name].default for name in NOT_TRAINED_BY}
+    defaults = {name: SegmenterTraining.model_fields[name].default for name in NOT_TRAINED_BY}
     known = fingerprint_of(
         settings.model_copy(update=defaults),
         seed=seed,
@@ -51,7 +39,7 @@ def fingerprint(
 
 
 def train_segmenter(
-    settings: SegmentSettings,
+    settings: SegmenterTraining,
     files: TrainingFiles,
     *,
     resolved: Mapping[str, Any],
@@ -72,7 +60,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--code", required=True, help="hash of the source code that training depends on")
     command.add_argument("--gpus", type=int, default=1, help="GPUs over which a step's batch is spread")
     args = command.parse_args(arguments)
-    settings = parse_settings(SegmentSettings, args.settings)
+    settings = parse_settings(SegmentSettings, args.settings).training
     if relaunch("stages.segment.train", args.gpus, arguments):
         return
     join_ranks()

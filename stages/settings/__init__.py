@@ -13,24 +13,38 @@ from stages.settings.data import (
     OpenImagesSettings,
     VocSettings,
 )
-from stages.settings.encode import EncodeSettings, PretrainedClip, TowerClip
+from stages.settings.encode import ClipModel, EncodeSettings, PretrainedClip, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
 from stages.settings.experiment import Experiment
 from stages.settings.localize import (
+    CamSettings,
+    ClipSettings,
     LocalizerTraining,
     LocalizeSettings,
     MapSettings,
     MctformerSettings,
-    TrainingFreeClip,
+    Method,
+    MmcstSettings,
+    TsCamSettings,
 )
 from stages.settings.refine import AffinityTraining, AttentionAffinity, LearnedAffinity, RefineSettings
-from stages.settings.segment import BootstrappedLoss, CrossEntropyLoss, SegmentSettings
+from stages.settings.segment import (
+    BootstrappedLoss,
+    CrossEntropyLoss,
+    InferenceSettings,
+    NetworkSettings,
+    SegmenterTraining,
+    SegmentSettings,
+)
 
 __all__ = [
     "CRF_SETS",
     "AffinityTraining",
     "AttentionAffinity",
     "BootstrappedLoss",
+    "CamSettings",
+    "ClipModel",
+    "ClipSettings",
     "CnnBackbone",
     "CocoSettings",
     "CompareSettings",
@@ -44,21 +58,26 @@ __all__ = [
     "Experiment",
     "FolderSettings",
     "HybridBackbone",
+    "InferenceSettings",
     "LearnedAffinity",
     "LocalizeSettings",
     "LocalizerTraining",
     "MapSettings",
     "MctformerSettings",
+    "Method",
+    "MmcstSettings",
+    "NetworkSettings",
     "OpenImagesSettings",
     "PretrainedClip",
     "RefineSettings",
     "ReportSettings",
     "ScoredSplit",
     "SegmentSettings",
+    "SegmenterTraining",
     "SplitName",
     "Strict",
     "TowerClip",
-    "TrainingFreeClip",
+    "TsCamSettings",
     "VitBackbone",
     "VocSettings",
     "joined",

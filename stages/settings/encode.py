@@ -44,13 +44,17 @@ class TowerClip(Strict):
         return self
 
 
+# A text-image model, chosen by its kind.
+ClipModel = Annotated[PretrainedClip | TowerClip, Field(discriminator="kind")]
+
+
 class EncodeSettings(Strict):
     """Frozen knowledge: backbone weights, class text embeddings, image embeddings."""
 
     weights: dict[str, str] = Field(
         {}, description="timm model name -> where its weights come from: `timm`, `package`, or a .safetensors/.pth file"
     )
-    clip: PretrainedClip | TowerClip = Field(PretrainedClip(), discriminator="kind", description="the CLIP model")
+    clip: ClipModel = Field(PretrainedClip(), description="the CLIP model")
     templates: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         (
             "a photo of a {}.",
@@ -64,7 +68,7 @@ class EncodeSettings(Strict):
     synonyms: dict[str, tuple[str, ...]] = Field({}, description="class -> names to use in its prompts in place of it")
     captions: Literal["dataset", "tags"] = Field(
         "dataset",
-        description="what `localize.language_context` takes for an image's caption: the dataset's own, or a sentence of"
+        description="what `localize.method.language_context` takes for an image's caption: the dataset's own, or a sentence of"
         " the image's tags, for datasets that have none",
     )
     batch_size: Count = Field(32, description="images a step")

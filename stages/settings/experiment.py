@@ -37,8 +37,8 @@ class Experiment(Strict):
     @property
     def models(self) -> set[str]:
         """The models whose pretrained weights the experiment starts from; CLIP's own apart."""
-        needed = {self.segment.backbone}
-        if self.localize.method != "clip":
+        needed = {self.segment.network.backbone}
+        if self.localize.method.kind != "clip":
             needed.add(self.localize.backbone.model)
         if isinstance(self.refine.affinity, LearnedAffinity):
             needed.add(self.refine.affinity.backbone)
@@ -51,16 +51,16 @@ class Experiment(Strict):
         missing = sorted(self.models - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights says not where the weights of {', '.join(missing)} come from")
-        if self.refine.affinity.kind == "attention" and self.localize.method != "mmcst":
+        if self.refine.affinity.kind == "attention" and self.localize.method.kind != "mmcst":
             raise ValueError(
-                f"refine.affinity.kind `attention` is of localize.method `mmcst`, not {self.localize.method!r}; set"
-                " `learned` or `none`"
+                f"refine.affinity.kind `attention` needs localize.method.kind `mmcst`, not"
+                f" {self.localize.method.kind!r}; set `learned` or `none`"
             )
         if self.refine.background_threshold == "oracle" and not self.evaluate.maps:
             raise ValueError("refine.background_threshold `oracle` needs a split with true masks in evaluate.maps")
-        weighted = sorted(set(self.segment.class_weights) - {"background", *self.data.classes})
+        weighted = sorted(set(self.segment.training.class_weights) - {"background", *self.data.classes})
         if weighted:
-            raise ValueError(f"segment.class_weights names {', '.join(weighted)}, which data.classes has not")
+            raise ValueError(f"segment.training.class_weights names {', '.join(weighted)}, which data.classes has not")
         unknown = sorted(set(self.encode.synonyms) - set(self.data.classes))
         if unknown:
             raise ValueError(f"encode.synonyms names {', '.join(unknown)}, which data.classes has not")

@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
 from stages.settings.base import Count, Positive, Share, Strict
-from stages.settings.encode import PretrainedClip, TowerClip
 
 
 class LocalizerTraining(Strict):
@@ -85,41 +84,19 @@ class VisualContext(Strict):
     )
 
 
-class MctformerSettings(Strict):
-    """Multi-class tokens: MCTformer V2 (Xu et al., CVPR 2022) and MCTformer+ (Xu et al., TPAMI 2024)."""
+class Method(Strict):
+    """What the settings of every localizer have. `language_source` is what the image-language context compares with."""
 
-    version: Literal["v2", "plus"] = Field(
-        "plus",
-        description="v2 pools patch maps by their mean; plus by ranking, contrasts class tokens, and takes the square"
-        " root of patch maps times class attention",
-    )
-    contrast_weight: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="weight of the contrastive-class-token loss (plus)"
-    )
+    @property
+    def language_source(self) -> Literal["image", "caption", "none"]:
+        """`none` for localizers without such a context."""
+        return "none"
 
 
-class TrainingFreeClip(Strict):
-    """Similarity of CLIP's patch features and class texts; nothing is trained."""
+class MmcstSettings(Method):
+    """The localization transformer (MMCST) and every switch that the published tables vary."""
 
-    temperature: Positive = Field(
-        0.1, description="of the softmax over classes by which each patch's similarities are weighed"
-    )
-    tower: PretrainedClip | TowerClip | None = Field(
-        None, discriminator="kind", description="the CLIP model; the workflow fills in `encode.clip`"
-    )
-
-
-class LocalizeSettings(Strict):
-    """The localization transformer (MMCST) and every switch that the published tables vary; rival localizers."""
-
-    method: Literal["mmcst", "cam", "ts_cam", "mctformer", "clip"] = Field(
-        "mmcst", description="localizer: the paper's, or a rival; `tokens` to `temperature` below are of mmcst alone"
-    )
-    backbone: VitBackbone | HybridBackbone | CnnBackbone = Field(
-        VitBackbone(),
-        discriminator="kind",
-        description="image encoder: `cnn` for cam, `vit` or `hybrid` for the others",
-    )
+    kind: Literal["mmcst"] = "mmcst"
     tokens: Literal["visual", "multimodal"] = Field("multimodal", description="class tokens: visual only, or with text")
     representation: Literal["global", "local", "global_local"] = Field(
         "global_local", description="tokens alone, their visual context alone, or both; `global` is context off"
@@ -133,8 +110,68 @@ class LocalizeSettings(Strict):
     )
     language_weight: Annotated[float, Field(ge=0)] = Field(1.0, description="w, weight of the image-language loss")
     temperature: Positive = Field(0.07, description="tau of the contrastive loss")
-    mctformer: MctformerSettings = MctformerSettings()
-    clip: TrainingFreeClip = TrainingFreeClip()
+
+    @property
+    def language_source(self) -> Literal["image", "caption", "none"]:
+        """What the image-language context compares with."""
+        return self.language_context.split("_")[0]  # type: ignore[return-value]
+
+    @model_validator(mode="after")
+    def language_needs_text(self) -> "MmcstSettings":
+        if self.tokens == "visual" and self.language_context != "none":
+            raise ValueError(
+                f"language_context {self.language_context!r} works on textual tokens; `tokens: visual` wants none"
+            )
+        return self
+
+
+class CamSettings(Method):
+    """A linear classifier over pooled CNN features (Zhou et al., CVPR 2016); `backbone.kind: cnn`."""
+
+    kind: Literal["cam"]
+
+
+class TsCamSettings(Method):
+    """One class token, whose attention multiplies patch maps (TS-CAM, Gao et al., ICCV 2021)."""
+
+    kind: Literal["ts_cam"]
+
+
+class MctformerSettings(Method):
+    """Multi-class tokens: MCTformer V2 (Xu et al., CVPR 2022) and MCTformer+ (Xu et al., TPAMI 2024)."""
+
+    kind: Literal["mctformer"]
+    version: Literal["v2", "plus"] = Field(
+        "plus",
+        description="v2 pools patch maps by their mean; plus by ranking, contrasts class tokens, and takes the square"
+        " root of patch maps times class attention",
+    )
+    contrast_weight: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="weight of the contrastive-class-token loss (plus)"
+    )
+    pooling_decay: Share = Field(0.996, description="decay d of global weighted ranking pooling (plus)")
+
+
+class ClipSettings(Method):
+    """Similarity of CLIP's patch features and class texts (MaskCLIP, Zhou et al., ECCV 2022); nothing is trained."""
+
+    kind: Literal["clip"]
+    temperature: Positive = Field(
+        0.1, description="of the softmax over classes by which each patch's similarities are weighed"
+    )
+
+
+class LocalizeSettings(Strict):
+    """A localizer: the paper's, or a rival."""
+
+    method: MmcstSettings | CamSettings | TsCamSettings | MctformerSettings | ClipSettings = Field(
+        MmcstSettings(), discriminator="kind", description="the localizer, `mmcst` (the paper's) or a rival"
+    )
+    backbone: VitBackbone | HybridBackbone | CnnBackbone = Field(
+        VitBackbone(),
+        discriminator="kind",
+        description="image encoder: `cnn` for cam, `vit` or `hybrid` for the others",
+    )
     classes: Literal["tags", "predicted"] = Field(
         "tags",
         description="classes that get a map: the image's tags; `predicted` adds the classifier's for untagged ones",
@@ -150,23 +187,10 @@ class LocalizeSettings(Strict):
         " its maps are wanted and its tags are known anyway. Pseudo masks of val never train a segmenter",
     )
 
-    @property
-    def language_source(self) -> Literal["image", "caption", "none"]:
-        """What the image-language context compares with; rivals have none."""
-        source = self.language_context.split("_")[0] if self.method == "mmcst" else "none"
-        return source  # type: ignore[return-value]
-
     @model_validator(mode="after")
     def backbone_fits_the_method(self) -> "LocalizeSettings":
-        if self.method != "clip" and (self.method == "cam") != (self.backbone.kind == "cnn"):
-            wanted = "`cnn`" if self.method == "cam" else "`vit` or `hybrid`"
-            raise ValueError(f"method {self.method!r} wants backbone.kind {wanted}, not {self.backbone.kind!r}")
-        return self
-
-    @model_validator(mode="after")
-    def language_needs_text(self) -> "LocalizeSettings":
-        if self.tokens == "visual" and self.language_context != "none":
-            raise ValueError(
-                f"language_context {self.language_context!r} works on textual tokens; `tokens: visual` wants none"
-            )
+        kind = self.method.kind
+        if kind != "clip" and (kind == "cam") != (self.backbone.kind == "cnn"):
+            wanted = "`cnn`" if kind == "cam" else "`vit` or `hybrid`"
+            raise ValueError(f"method {kind!r} needs backbone.kind {wanted}, not {self.backbone.kind!r}")
         return self

@@ -21,15 +21,16 @@ class BootstrappedLoss(Strict):
     kept: Share = Field(0.8, description="weight of the mask's class; the rest goes to the class that the model finds")
 
 
-class SegmentSettings(Strict):
-    """A segmenter in mmsegmentation, trained on masks."""
+class NetworkSettings(Strict):
+    """The network, which is built and run once before anything is trained."""
 
     model: str = Field(
         "deeplabv3plus",
         description="its mmengine overlay: a name in configs/segment, or the path of a file of your own (.py)",
     )
     backbone: str = Field(
-        "resnet101", description="timm CNN, resnet38, or mit_b0 to mit_b5; where from says `encode.weights`"
+        "resnet101",
+        description="timm CNN, resnet38, or mit_b0 to mit_b5; `encode.weights` says where its weights come from",
     )
     output_stride: Literal[8, 16, 32] | None = Field(
         None, description="image size over the size of the backbone's last features; left out: the overlay's own"
@@ -37,6 +38,11 @@ class SegmentSettings(Strict):
     decoder_channels: Count | None = Field(None, description="channels of the decoder; left out: the overlay's own")
     frozen_stages: Annotated[int, Field(ge=0)] = Field(0, description="first backbone stages that stay as they are")
     frozen_norm: bool = Field(False, description="keep the statistics of the backbone's batch norms as they are")
+
+
+class SegmenterTraining(Strict):
+    """Training of the segmenter."""
+
     loss: CrossEntropyLoss | BootstrappedLoss = Field(
         CrossEntropyLoss(), discriminator="kind", description="what is minimised, on pixels that are not 255"
     )
@@ -45,7 +51,7 @@ class SegmentSettings(Strict):
     )
     crop: Count = Field(321, description="side of the training crop, pixels")
     scales: tuple[Positive, Positive] = Field((0.5, 2.0), description="random resize before the crop")
-    colours: bool = Field(True, description="random changes of brightness, contrast, saturation and hue in training")
+    colours: bool = Field(True, description="random changes of brightness, contrast, saturation and hue")
     batch_size: Annotated[int, Field(ge=2)] = Field(
         16, description="images a step over all GPUs; batch norm needs two or more"
     )
@@ -62,23 +68,36 @@ class SegmentSettings(Strict):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="weight decay, not of norms and biases")
     checkpoint_every: Count = Field(1000, description="steps between checkpoints")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
-    test_scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="scales, fused")
-    test_flip: bool = Field(False, description="fuse with the mirrored image")
-    test_fusion: Literal["mean", "max"] = Field(
-        "mean", description="each class's probability over scales and mirror: their mean, or the largest (MCTformer's)"
-    )
-    test_window: Count | None = Field(
-        None, description="side of a window that slides over the scaled image by two thirds; left out: the whole image"
-    )
-    test_crf: Crf | None = Field(
-        None, description="dense CRF on predictions: psa, deeplab, irn, mctformer, or values; default none"
-    )
-    predict: tuple[SplitName, ...] = Field(("val", "test"), description="splits to predict")
 
     @model_validator(mode="after")
-    def warmup_ends(self) -> "SegmentSettings":
+    def warmup_ends(self) -> "SegmenterTraining":
         if self.warmup_iterations >= self.iterations:
             raise ValueError(
-                f"warmup_iterations: {self.warmup_iterations}, must be below segment.iterations ({self.iterations})"
+                f"warmup_iterations: {self.warmup_iterations}, must be below iterations ({self.iterations})"
             )
         return self
+
+
+class InferenceSettings(Strict):
+    """From a trained segmenter to predictions."""
+
+    scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="image scales, fused")
+    flip: bool = Field(False, description="fuse with the mirrored image")
+    fusion: Literal["mean", "max"] = Field(
+        "mean", description="each class's probability over scales and mirror: their mean, or the largest (MCTformer's)"
+    )
+    window: Count | None = Field(
+        None, description="side of a window that slides over the scaled image by two thirds; left out: the whole image"
+    )
+    crf: Crf | None = Field(
+        None, description="dense CRF on predictions: psa, deeplab, irn, mctformer, or values; default none"
+    )
+
+
+class SegmentSettings(Strict):
+    """A segmenter in mmsegmentation, trained on masks."""
+
+    network: NetworkSettings = NetworkSettings()
+    training: SegmenterTraining = SegmenterTraining()
+    inference: InferenceSettings = InferenceSettings()
+    predict: tuple[SplitName, ...] = Field(("val", "test"), description="splits to predict")

@@ -56,14 +56,14 @@ def test_the_list_of_what_may_change_is_short() -> None:
         *("data.root", "data.expected.*", "data.shards", "evaluate.train_list"),
         *("encode.weights.*", "encode.clip.model", "encode.clip.pretrained"),
         *("localize.training.epochs", "localize.training.warmup_epochs", "refine.affinity.training.epochs"),
-        *("refine.auto.images", "segment.iterations", "segment.warmup_iterations"),
+        *("refine.auto.images", "segment.training.iterations", "segment.training.warmup_iterations"),
     }
 
 
 @pytest.mark.parametrize(
     ("extra", "named"),
     [
-        ({"segment": {"crop": 64}}, "segment.crop"),
+        ({"segment": {"training": {"crop": 64}}}, "segment.training.crop"),
         ({"localize": {"training": {"batch_size": 2}}}, "localize.training.batch_size"),
         ({"refine": {"affinity": {"training": {"crop": 64}}}}, "refine.affinity.training.crop"),
         ({"data": {"on_error": "skip"}}, "data.on_error"),

@@ -24,8 +24,9 @@ def test_the_command_writes_the_ratios(tmp_path: Path, capsys: pytest.CaptureFix
     Image.fromarray(pixels).save(root / "a.png")
     write_mask(root / "a-mask.png", np.ones((40, 50), dtype=np.uint8))
     write_index(results / "data" / "val.csv", [Record("a", "a.png", "a-mask.png", ("cat",), "val")])
-    segment = {"backbone": "test_efficientnet", "decoder_channels": 8, "crop": 32, "batch_size": 2}
-    model = model_config(SegmentSettings(**segment), ("cat", "dog"))
+    network = {"backbone": "test_efficientnet", "decoder_channels": 8}
+    segment = {"network": network, "training": {"crop": 32, "batch_size": 2}}
+    model = model_config(SegmentSettings.model_validate(segment), ("cat", "dog"))
     save_segmenter(results / SEGMENTER, build_model(model), classes=("cat", "dog"), config=model)
     config = {
         "experiment": "tiny", "segment": segment,

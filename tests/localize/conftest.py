@@ -37,13 +37,16 @@ def weight_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def make_localizer(weight_files: dict[str, Path]):
-    """Builds a small localizer: kind of backbone, then any settings of `localize`."""
+    """Builds a small localizer: kind of backbone, method, then any settings of the method or of `localize`."""
 
-    def make(kind: str = "hybrid", **settings) -> Localizer:
+    def make(kind: str = "hybrid", method: str = "mmcst", **settings) -> Localizer:
         torch.manual_seed(0)
         backbone = BACKBONES[kind] | settings.pop("backbone", {})
         text = torch.nn.functional.normalize(torch.randn(len(CLASSES), 16), dim=1)
-        validated = LocalizeSettings.model_validate({"backbone": backbone, **settings})
+        own = {name: settings.pop(name) for name in list(settings) if name not in LocalizeSettings.model_fields}
+        validated = LocalizeSettings.model_validate(
+            {"method": {"kind": method, **own}, "backbone": backbone, **settings}
+        )
         return build_localizer(validated, weights=weight_files[kind], text=text).eval()
 
     return make

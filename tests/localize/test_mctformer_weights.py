@@ -48,7 +48,7 @@ def published(version: str) -> dict[str, torch.Tensor]:
 
 def settings_of(version: str, **backbone) -> dict:
     vit = {"kind": "vit", "model": MODEL, "image_size": SIDE, **backbone}
-    return {"method": "mctformer", "backbone": vit, "mctformer": {"version": version}}
+    return {"method": {"kind": "mctformer", "version": version}, "backbone": vit}
 
 
 def converted(folder: Path, content: object, settings: dict, classes: tuple[str, ...] = CLASSES) -> Mctformer:
@@ -112,7 +112,7 @@ def test_a_norm_after_the_last_block_is_another_model(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     state = published("v2")
-    with pytest.raises(SettingsError, match=r"localize\.mctformer\.version: .* holds v2, not plus; set 'v2'"):
+    with pytest.raises(SettingsError, match=r"localize\.method\.version: .* holds v2, not plus; set 'v2'"):
         converted(tmp_path, state, settings_of("plus"))
     with pytest.raises(DataError, match=r"cls_token is \(1, 4, 64\), not \(1, 3, 64\); the classes"):
         converted(tmp_path, state, settings_of("v2"), CLASSES[:3])
@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"1 tensors have no place in this localizer, first blocks\.6\.norm1\.bias"):
         converted(tmp_path, state | {"blocks.6.norm1.bias": torch.zeros(WIDTH)}, settings_of("v2"))
     with pytest.raises(SettingsError, match="'ts_cam' has other weights"):
-        converted(tmp_path, state, settings_of("v2") | {"method": "ts_cam"})
+        converted(tmp_path, state, settings_of("v2") | {"method": {"kind": "ts_cam"}})
 
 
 def test_a_pickle_is_not_unpickled(tmp_path: Path) -> None:

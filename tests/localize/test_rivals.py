@@ -22,8 +22,8 @@ METHODS = [
     ("cam", "cnn", {"backbone": {"frozen": True}}),
     ("ts_cam", "hybrid", {}),
     ("ts_cam", "vit", {}),
-    ("mctformer", "hybrid", {"mctformer": {"version": "v2"}}),
-    ("mctformer", "vit", {"mctformer": {"version": "plus"}}),
+    ("mctformer", "hybrid", {"version": "v2"}),
+    ("mctformer", "vit", {"version": "plus"}),
 ]
 
 
@@ -92,7 +92,7 @@ def test_ts_cam_couples_meaning_and_attention_of_all_blocks(make_localizer, imag
 def test_mctformer_fuses_attention_and_patch_maps(
     make_localizer, images: torch.Tensor, version: str, affinity: bool
 ) -> None:
-    localizer = make_localizer("vit", method="mctformer", mctformer={"version": version})
+    localizer = make_localizer("vit", method="mctformer", version=version)
     maps, _, attended = localizer(images, attention=Attention(1, 2))
     expected = maps.clamp(min=0).flatten(2) * attended.class_attention
     if version == "plus":
@@ -107,9 +107,7 @@ def test_mctformer_fuses_attention_and_patch_maps(
 def test_mctformer_takes_its_own_number_of_blocks(
     make_localizer, images: torch.Tensor, version: str, blocks: int
 ) -> None:
-    localizer = make_localizer(
-        "vit", method="mctformer", mctformer={"version": version}, backbone={"tokens_from_block": 8}
-    )
+    localizer = make_localizer("vit", method="mctformer", version=version, backbone={"tokens_from_block": 8})
     located = localizer.locate(images, MapSettings())
     _, _, attended = localizer(images, attention=Attention(blocks))
     torch.testing.assert_close(located.kinds["class attention"].flatten(2), attended.class_attention)
@@ -118,7 +116,7 @@ def test_mctformer_takes_its_own_number_of_blocks(
 @pytest.mark.parametrize("version", ["v2", "plus"])
 def test_mctformer_losses(make_localizer, images: torch.Tensor, version: str) -> None:
     localizer = make_localizer(
-        "vit", method="mctformer", mctformer={"version": version, "contrast_weight": 0.5}, pooling_decay=0.9
+        "vit", method="mctformer", version=version, contrast_weight=0.5, pooling_decay=0.9
     ).train()
     maps, class_scores, attended = localizer(images)
     losses = localizer.losses(images, LABELS, NO_EMBEDDING)
@@ -152,10 +150,10 @@ def test_contrast_is_of_an_images_own_classes() -> None:
 
 @pytest.mark.parametrize(("method", "kind"), [("cam", "vit"), ("mmcst", "cnn"), ("ts_cam", "cnn")])
 def test_a_backbone_that_does_not_fit_the_method_is_refused(method: str, kind: str) -> None:
-    with pytest.raises(ValidationError, match=r"method '\w+' wants backbone.kind"):
-        LocalizeSettings.model_validate({"method": method, "backbone": {"kind": kind}})
+    with pytest.raises(ValidationError, match=r"method '\w+' needs backbone.kind"):
+        LocalizeSettings.model_validate({"method": {"kind": method}, "backbone": {"kind": kind}})
 
 
 def test_views_of_a_learning_cnn_are_refused() -> None:
     with pytest.raises(ValidationError, match="set `frozen: true` or `views: 0`"):
-        LocalizeSettings.model_validate({"method": "cam", "backbone": {"kind": "cnn", "views": 2}})
+        LocalizeSettings.model_validate({"method": {"kind": "cam"}, "backbone": {"kind": "cnn", "views": 2}})

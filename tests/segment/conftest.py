@@ -18,7 +18,7 @@ from stages.index import Record, write_classes, write_index
 from stages.segment import resolve_model
 from stages.segment.architecture import build_model, model_config
 from stages.segment.model import save_segmenter
-from stages.settings import SegmentSettings
+from stages.settings import NetworkSettings, SegmentSettings
 
 CLASSES = ("blue", "red")
 
@@ -57,7 +57,7 @@ class TinySet:
 
 @pytest.fixture
 def make_settings() -> Callable[..., SegmentSettings]:
-    """Makes settings of a training that takes a second, with changes by name."""
+    """Makes settings of a training that takes a second, with changes to network, training and inference by name."""
     tiny = {
         "backbone": "tf_efficientnet_lite0",
         "decoder_channels": 8,
@@ -68,7 +68,14 @@ def make_settings() -> Callable[..., SegmentSettings]:
         "warmup_iterations": 0,
         "checkpoint_every": 2,
     }
-    return lambda **changes: SegmentSettings.model_validate_json(json.dumps(tiny | changes))
+
+    def make(inference: dict[str, Any] | None = None, **changes: object) -> SegmentSettings:
+        sections: dict[str, dict[str, object]] = {"network": {}, "training": {}, "inference": inference or {}}
+        for name, value in (tiny | changes).items():
+            sections["network" if name in NetworkSettings.model_fields else "training"][name] = value
+        return SegmentSettings.model_validate_json(json.dumps(sections))
+
+    return make
 
 
 @pytest.fixture

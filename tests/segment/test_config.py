@@ -30,11 +30,11 @@ def test_poly_decay_without_warmup(make_settings, warmup: int) -> None:
     settings = make_settings(iterations=10, warmup_iterations=warmup)
     # Peak at the first step after the warm-up, zero at the last: (1 - step / (steps - 1)) ** 0.9.
     expected = [(1 - max(0, step - warmup) / (9 - warmup)) ** 0.9 for step in range(10)]
-    assert rates(settings) == pytest.approx(expected)
+    assert rates(settings.training) == pytest.approx(expected)
 
 
 def test_warmup_rises_to_the_peak(make_settings) -> None:
-    taken = rates(make_settings(iterations=20, warmup_iterations=5))
+    taken = rates(make_settings(iterations=20, warmup_iterations=5).training)
     assert taken[0] == pytest.approx(0.01)
     assert np.diff(taken[:5]) == pytest.approx([0.2475] * 4)  # from 0.01 to 1 in four equal steps
     assert taken[5] == pytest.approx(1.0)
@@ -50,7 +50,7 @@ def test_pipeline_crops_image_and_mask_alike(tiny_set, make_settings) -> None:
         "seg_map_path": tiny_set.root / "1.png",
         "seg_fields": [],
     }
-    for transform in train_pipeline(make_settings(crop=80, scales=(1.5, 1.5)), 2):
+    for transform in train_pipeline(make_settings(crop=80, scales=(1.5, 1.5)).training, 2):
         if transform["type"] == "PhotoMetricDistortion":
             continue  # keeps the colours, to be compared with the mask
         results = TRANSFORMS.build(transform)(results)

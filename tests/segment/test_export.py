@@ -13,7 +13,7 @@ from stages.segment import export
 from stages.segment.architecture import build_model, model_config
 from stages.segment.inference import class_probabilities
 from stages.segment.model import Segmenter, load_segmenter
-from stages.settings import SegmentSettings
+from stages.settings import InferenceSettings
 
 CLASSES = ("blue", "red")
 MODELS = [
@@ -45,7 +45,7 @@ def test_every_model_gives_the_same_masks(make_settings, tmp_path: Path, changes
     image = torch.randint(0, 256, (2, 3, 90, 130)).float()  # another size, and two at once
     program = export.FORMATS[suffix][1](path)
     for one, scores in zip(image, program(image), strict=True):
-        expected = class_probabilities(segmenter.model, one, SegmentSettings())
+        expected = class_probabilities(segmenter.model, one, InferenceSettings())
         torch.testing.assert_close(scores, expected, rtol=0, atol=1e-3)
 
 
@@ -69,7 +69,8 @@ def test_command_and_what_onnxruntime_sees(segmenter_file: Path, tmp_path: Path)
     assert [entry.name for entry in session.get_inputs()] == ["image"]
     pixels = photo.transpose(2, 0, 1)[None].astype(np.float32)
     scores = session.run(["probabilities"], {"image": pixels})[0][0]
-    expected = class_probabilities(load_segmenter(segmenter_file).model, torch.from_numpy(pixels[0]), SegmentSettings())
+    model = load_segmenter(segmenter_file).model
+    expected = class_probabilities(model, torch.from_numpy(pixels[0]), InferenceSettings())
     np.testing.assert_allclose(scores, expected.numpy(), atol=1e-4)
 
 

@@ -12,7 +12,7 @@ from stages.errors import SettingsError
 from stages.segment.architecture import build_model, checked_model, model_config
 from stages.segment.inference import class_probabilities
 from stages.segment.overlay import OVERLAYS, read_overlay
-from stages.settings import SegmentSettings
+from stages.settings import InferenceSettings, NetworkSettings, SegmenterTraining, SegmentSettings
 
 CLASSES = ("blue", "red")
 # Overlay, backbone, parameters for VOC's 21 labels and for COCO's 81.
@@ -47,7 +47,11 @@ def test_full_size_models_learn_a_step_and_predict_at_several_scales(
     name: str, backbone: str, voc: int, coco: int
 ) -> None:
     for classes, parameters in ((20, voc), (80, coco)):
-        settings = SegmentSettings(model=name, backbone=backbone, crop=65, test_scales=(0.5, 1.0, 1.5), test_flip=True)
+        settings = SegmentSettings(
+            network=NetworkSettings(model=name, backbone=backbone),
+            training=SegmenterTraining(crop=65),
+            inference=InferenceSettings(scales=(0.5, 1.0, 1.5), flip=True),
+        )
         names = [f"class {number}" for number in range(classes)]
         model = build_model(model_config(settings, names)).train()
         assert sum(parameter.numel() for parameter in model.parameters()) == parameters
@@ -115,18 +119,18 @@ def test_what_is_wrong_in_an_overlay_is_named(make_settings, tmp_path: Path, tex
 def test_a_misspelt_overlay_is_named_with_the_right_one() -> None:
     with pytest.raises(SettingsError, match="no overlay 'deeplabv3pls'; did you mean 'deeplabv3plus'"):
         read_overlay("deeplabv3pls")
-    with pytest.raises(SettingsError, match=r"segment\.model: no file there\.py"):
+    with pytest.raises(SettingsError, match=r"segment\.network\.model: no file there\.py"):
         read_overlay("there.py")
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"backbone": "resnet38", "output_stride": 16}, "segment.output_stride: resnet38 has 8, not 16"),
+        ({"backbone": "resnet38", "output_stride": 16}, "segment.network.output_stride: resnet38 has 8, not 16"),
         ({"backbone": "mit_b0", "frozen_stages": 1}, "mit_b0 learns as a whole"),
         ({"backbone": "resnet38", "model": "segformer"}, "it has 3 feature maps, the overlay reads 4"),
         ({"model": "deeplabv2", "backbone": "resnet18"}, "decoder_channels: the decoder of deeplabv2 has none"),
-        ({"class_weights": {"rde": 2}}, "segment.class_weights: 'rde' is no class"),
+        ({"class_weights": {"rde": 2}}, "segment.training.class_weights: 'rde' is no class"),
     ],
 )
 def test_backbones_that_do_not_fit(make_settings, changes: dict, words: str) -> None:

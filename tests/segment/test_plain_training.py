@@ -37,9 +37,9 @@ def png_set(tiny_set):
 
 def plain_config(settings, png_set, resolved: dict, weights: Path, work: Path) -> Config:
     """The same training from mmsegmentation's dataset, loading, model class and timm backbone."""
-    crop = (settings.crop, settings.crop)
+    crop = (settings.training.crop, settings.training.crop)
     files = TrainingFiles(png_set.index, png_set.root, png_set.index, weights, work)
-    ours = train_config(settings, files, resolved=resolved, classes=png_set.names, seed=3, resume=False)
+    ours = train_config(settings.training, files, resolved=resolved, classes=png_set.names, seed=3, resume=False)
     dataset = {
         "type": "BaseSegDataset",
         "data_root": str(png_set.root),
@@ -50,7 +50,7 @@ def plain_config(settings, png_set, resolved: dict, weights: Path, work: Path) -
         "pipeline": [
             {"type": "LoadImageFromFile"},
             {"type": "LoadAnnotations", "imdecode_backend": "pillow"},
-            {"type": "RandomScale", "scales": settings.scales},
+            {"type": "RandomScale", "scales": settings.training.scales},
             {"type": "RandomCrop", "crop_size": crop},
             {"type": "RandomFlip", "prob": 0.5},
             {"type": "PhotoMetricDistortion"},
@@ -60,7 +60,7 @@ def plain_config(settings, png_set, resolved: dict, weights: Path, work: Path) -
     model = dict(resolved["model"], type="EncoderDecoder")
     model["backbone"] = {
         "type": "TIMMBackbone",
-        "model_name": settings.backbone,
+        "model_name": settings.network.backbone,
         "output_stride": 16,
         "pretrained": True,
         "out_indices": (1, 4),

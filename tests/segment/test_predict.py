@@ -15,7 +15,7 @@ from stages.segment import photos, predict
 from stages.segment.model import load_segmenter
 from stages.segment.photos import enlarged_labels, find_photos, predict_photo
 from stages.segment.predict import overlay_picture
-from stages.settings import SegmentSettings
+from stages.settings import InferenceSettings
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_large_photo_is_predicted_small_and_enlarged(segmenter_file: Path, mon
 
     monkeypatch.setattr(photos, "class_probabilities", noted)
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 200, 3), dtype=np.uint8))
-    for settings in (SegmentSettings(), SegmentSettings(test_crf="irn")):
+    for settings in (InferenceSettings(), InferenceSettings(crf="irn")):
         mask = predict_photo(segmenter, photo, settings, longest_side=100)
         assert mask.shape == (90, 200)
         assert mask.max() <= 2

@@ -23,7 +23,7 @@ def options(tiny_set, settings, segmenter: Path, output: Path, shard: int) -> li
 
 
 def test_masks_have_the_size_of_their_images_and_the_palette(tiny_set, make_settings, segmenter_file, tmp_path) -> None:
-    settings = make_settings(test_scales=[0.75, 1.25], test_flip=True)
+    settings = make_settings(inference={"scales": [0.75, 1.25], "flip": True})
     predict_shard.run(options(tiny_set, settings, segmenter_file, tmp_path / "predictions" / "1", 1))
     written = sorted((tmp_path / "predictions" / "1").iterdir())
     assert [path.name for path in written] == ["im.1.png", "im.3.png"]
@@ -39,7 +39,7 @@ def test_scores_are_probabilities_and_flip_averaging_commutes_with_mirroring(mak
     model = build(make_settings()).eval()
     image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
     for scales in ([1.0], [0.5, 1.5]):
-        settings = make_settings(test_scales=scales, test_flip=True)
+        settings = make_settings(inference={"scales": scales, "flip": True})
         scores = class_probabilities(model, image, settings)
         torch.testing.assert_close(scores.sum(dim=0), torch.ones(48, 64))
         mirrored = class_probabilities(model, image.flip(-1), settings)
@@ -67,13 +67,13 @@ def test_the_largest_score_over_scales_and_mirror_is_taken_where_asked(make_sett
     model = build(make_settings()).eval()
     image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
     views = [
-        class_probabilities(model, image, make_settings(test_scales=[1.0])),
-        class_probabilities(model, image, make_settings(test_scales=[1.5])),
-        class_probabilities(model, image.flip(-1), make_settings(test_scales=[1.0])).flip(-1),
-        class_probabilities(model, image.flip(-1), make_settings(test_scales=[1.5])).flip(-1),
+        class_probabilities(model, image, make_settings(inference={"scales": [1.0]})),
+        class_probabilities(model, image, make_settings(inference={"scales": [1.5]})),
+        class_probabilities(model, image.flip(-1), make_settings(inference={"scales": [1.0]})).flip(-1),
+        class_probabilities(model, image.flip(-1), make_settings(inference={"scales": [1.5]})).flip(-1),
     ]
     largest = torch.stack(views).amax(dim=0)
-    settings = make_settings(test_scales=[1.0, 1.5], test_flip=True, test_fusion="max")
+    settings = make_settings(inference={"scales": [1.0, 1.5], "flip": True, "fusion": "max"})
     fused = class_probabilities(model, image, settings)
     torch.testing.assert_close(fused, largest / largest.sum(dim=0), rtol=0, atol=1e-5)
     mean = class_probabilities(model, image, settings.model_copy(update={"test_fusion": "mean"}))

@@ -79,7 +79,7 @@ def test_broken_training_resumes_and_other_settings_start_afresh(
     assert sorted(path.name for path in work.glob("*.pth")) == ["iter_2.pth", "iter_3.pth"]
     assert watched(arguments) == [3]
     # Settings that training does not depend on cost nothing; a mask that changed costs a new training.
-    predicts_otherwise = make_settings(iterations=4, checkpoint_every=1, test_flip=True)
+    predicts_otherwise = make_settings(iterations=4, checkpoint_every=1, inference={"flip": True})
     assert watched(tiny_set.options(predicts_otherwise, lite0_weights, work)) == []
     other = make_settings(iterations=2, checkpoint_every=1)
     assert watched(tiny_set.options(other, lite0_weights, work)) == [0, 1]
@@ -106,5 +106,5 @@ def test_learns_the_colour_of_four_images(tiny_set, make_settings, lite0_weights
         losses = [float(row["value"]) for row in csv.DictReader(stream) if row["name"] == "loss"]
     assert losses[-1] < 0.6 * losses[0]
     image = torch.from_numpy(np.array(read_image(tiny_set.root / "1.jpg"))).permute(2, 0, 1)
-    scores = class_probabilities(segmenter.model, image, settings)
+    scores = class_probabilities(segmenter.model, image, settings.inference)
     assert scores[:, 25, 30].argmax() == 2  # the middle of the red square

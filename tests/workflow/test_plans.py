@@ -246,7 +246,7 @@ def test_a_config_replaces_the_default_one(snakemake: Snakemake, tmp_path: Path)
     (tmp_path / "datasets/custom").mkdir(parents=True)
     result = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=REPOSITORY / "configs/custom.yaml")
     assert result.returncode == 0, result.stdout
-    assert yaml.safe_load(DEMO.read_text())["segment"]["class_weights"] != {}
+    assert yaml.safe_load(DEMO.read_text())["segment"]["training"]["class_weights"] != {}
     assert '"class_weights":{}' in result.stdout  # left out there, so the model's default, not the demo's
 
 
@@ -282,7 +282,7 @@ def test_the_public_configs_fetch_all_weights_where_they_are_told_so(snakemake: 
     (tmp_path / "datasets/res38_cls.pth").unlink()
     text = (REPOSITORY / "configs/voc12.yaml").read_text()
     text = text.replace("backbone: resnet38\n", "backbone: resnet101\n").replace("deeplabv1_mctformer", "deeplabv3plus")
-    (tmp_path / "fetched.yaml").write_text(text.replace("  frozen_stages: 1", "  frozen_stages: 0"))
+    (tmp_path / "fetched.yaml").write_text(text.replace("    frozen_stages: 1", "    frozen_stages: 0"))
     result = snakemake(tmp_path, "--dry-run", config=tmp_path / "fetched.yaml")
     assert result.returncode == 0, result.stdout
     assert jobs_of(result.stdout)["load_weights"] == 2
@@ -307,7 +307,8 @@ def test_a_misspelt_overlay_is_one_clear_error(snakemake: Snakemake, tmp_path: P
     config = changed(DEMO, tmp_path, "model: deeplabv3plus", "model: deeplabv3pls")
     result = snakemake(tmp_path, "--dry-run", config=config)
     assert result.returncode != 0
-    assert "changed.yaml: segment.model: no overlay 'deeplabv3pls'; did you mean 'deeplabv3plus'?" in result.stdout
+    told = "changed.yaml: segment.network.model: no overlay 'deeplabv3pls'; did you mean 'deeplabv3plus'?"
+    assert told in result.stdout
     assert "Traceback" not in result.stdout
 
 

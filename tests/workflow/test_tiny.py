@@ -102,7 +102,7 @@ def test_a_setting_of_the_maps_trains_no_localizer(snakemake: Snakemake, finishe
 
 
 def test_a_setting_of_prediction_trains_no_segmenter(snakemake: Snakemake, finished: Path) -> None:
-    jobs = plan(snakemake, finished, "decoder_channels: 8", "decoder_channels: 8\n  test_flip: true")
+    jobs = plan(snakemake, finished, "decoder_channels: 8\n", "decoder_channels: 8\n  inference: {flip: true}\n")
     assert jobs == {
         "predict": 4,
         "score_masks": 2,
@@ -141,7 +141,7 @@ def test_an_overlay_that_does_not_fit_is_told_before_anything_is_trained(
     overlay = (REPOSITORY / "configs/segment/deeplabv3plus.py").read_text()
     (folder / "wrong.py").write_text(overlay.replace("DepthwiseSeparableASPPHead", "NoSuchHead"))
     config = folder / "wrong.yaml"
-    config.write_text(TINY.read_text().replace("decoder_channels: 8", "model: wrong.py\n  decoder_channels: 8"))
+    config.write_text(TINY.read_text().replace("decoder_channels: 8", "model: wrong.py\n    decoder_channels: 8"))
     result = snakemake(folder, config=config)
     assert result.returncode != 0
     assert "wrong.py" in result.stdout
@@ -223,8 +223,10 @@ COMPARED = """
 compare:
   localizer_seeds: [3]
   localizers:
-    cam: {method: cam, backbone: {kind: cnn, model: test_efficientnet, output_stride: 32, frozen: true, views: 1}}
-    clip: {method: clip}
+    cam:
+      method: {kind: cam}
+      backbone: {kind: cnn, model: test_efficientnet, output_stride: 32, frozen: true, views: 1}
+    clip: {method: {kind: clip}}
 """
 
 

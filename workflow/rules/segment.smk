@@ -1,9 +1,8 @@
 # segment: trains segmenters on masks, and predicts. `{segmenter}` is the supervision, `pseudo_masks` or `true_masks` (the
 # bound), and `variants/SUPERVISION-SEED` for other seeds. A view is `predictions`, or `told`, for which the tags of the
 # images are known.
-MODEL_SETTINGS = ["model", "backbone", "output_stride", "decoder_channels", "frozen_stages", "frozen_norm", "loss"]
-MODEL_SETTINGS += ["class_weights"]
-INFERENCE_SETTINGS = ["test_scales", "test_flip", "test_fusion", "test_window", "test_crf"]
+# What the model holds of the training's settings.
+OF_MODEL = ["training.loss", "training.class_weights"]
 
 
 wildcard_constraints:
@@ -16,7 +15,7 @@ wildcard_constraints:
 rule resolve_model:
     input:
         classes=rules.list_classes.output.classes,
-        overlay=relative(overlay_path(experiment.segment.model)),
+        overlay=relative(overlay_path(experiment.segment.network.model)),
     output:
         model="<results>/segment/model.json",
     log:
@@ -29,7 +28,7 @@ rule resolve_model:
     resources:
         **needs(4000, minutes=10),
     params:
-        settings=settings("segment", only=[*MODEL_SETTINGS, "crop"]),
+        settings=settings("segment", only=["network", "training.crop", *OF_MODEL]),
         code=code_of("stages.segment.resolve_model"),
     shell:
         "python -m stages.segment.resolve_model --settings {params.settings:q} --classes {input.classes}"
@@ -44,7 +43,7 @@ rule train_segmenter:
         checked=plan.indexes,
         classes=rules.list_classes.output.classes,
         model=rules.resolve_model.output.model,
-        weights=plan.files.weights(experiment.segment.backbone),
+        weights=plan.files.weights(experiment.segment.network.backbone),
         masks=lambda wildcards: plan.segmenters.training_masks(segmenter_of(wildcards)),
     output:
         segmenter="<results>/segment/{segmenter}/segmenter.safetensors",
@@ -59,7 +58,7 @@ rule train_segmenter:
     resources:
         **needs(8000, minutes=1440, gpu=1),
     params:
-        settings=settings("segment", without=["predict", *INFERENCE_SETTINGS, *MODEL_SETTINGS]),
+        settings=settings("segment", without=["network", "inference", "predict", *OF_MODEL]),
         seed=lambda wildcards: segmenter_of(wildcards).seed,
         code=code_of("stages.segment.train"),
         root=dataset_root,
@@ -93,7 +92,7 @@ rule predict:
     resources:
         **needs(6000, minutes=240, gpu=1),
     params:
-        settings=settings("segment", only=INFERENCE_SETTINGS),
+        settings=settings("segment", only=["inference"]),
         told=lambda wildcards: "--told" if wildcards.view == "told" else "",
         root=dataset_root,
         shards=experiment.data.shards,
