@@ -68,7 +68,7 @@ class EncodeSettings(Strict):
     synonyms: dict[str, tuple[str, ...]] = Field({}, description="class -> names to use in its prompts in place of it")
     captions: Literal["dataset", "tags"] = Field(
         "dataset",
-        description="what `localize.method.language_context` takes for an image's caption: the dataset's own, or a sentence of"
-        " the image's tags, for datasets that have none",
+        description="what `localize.method.language_context` takes for an image's caption: the dataset's own, or a"
+        " sentence of the image's tags, for datasets that have none",
     )
     batch_size: Count = Field(32, description="images a step")
