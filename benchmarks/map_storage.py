@@ -22,18 +22,18 @@ from safetensors.numpy import load_file, save_file
 
 from stages.devices import pick_device
 from stages.evaluate.confusion import confusion_matrix, mean_iou
-from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
+from stages.evaluate.threshold_sweep import Sample, sweep_confusions, threshold_grid
 from stages.evaluate.truth import read_truth
 from stages.experiment import read_experiment
 from stages.files import write_json
 from stages.images import read_image
 from stages.index import Record, read_classes, read_index
+from stages.labelling import enlarge_maps
 from stages.localize.checkpoint import load_localizer
 from stages.localize.inference import make_maps
 from stages.pool import over_processes
 from stages.refine.background import add_threshold
 from stages.refine.pseudo_masks import label_image
-from stages.seeds import enlarge_maps
 from stages.settings import CrfSettings, Experiment
 
 Maps = NDArray[np.float32]

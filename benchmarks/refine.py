@@ -23,14 +23,14 @@ from scipy.ndimage import gaussian_filter
 from benchmarks.timing import OURS, TABLE_HEAD, Way, ratios_to_ours
 from stages.dense_crf import dense_crf
 from stages.evaluate.confusion import confusion_matrix
-from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
+from stages.evaluate.threshold_sweep import Sample, sweep_confusions, threshold_grid
 from stages.files import write_json
+from stages.labelling import threshold_maps
 from stages.pool import over_processes
 from stages.refine.affinity_pairs import node_pairs
 from stages.refine.background import add_threshold
 from stages.refine.pseudo_masks import ImageScores, label_probabilities, write_pseudo_mask
 from stages.refine.random_walk import random_walk, transition_matrix
-from stages.seeds import threshold_maps
 from stages.settings import CRF_SETS
 
 RADIUS = 5

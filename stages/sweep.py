@@ -15,12 +15,12 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
-from stages.command import describe, main
 from stages.errors import DataError, SettingsError
-from stages.evaluate.localization_score import read_localization
 from stages.evaluate.scores import read_score
+from stages.evaluate.wsol_score import read_localization
 from stages.experiment import read_experiment
 from stages.files import atomic_path, write_text
+from stages.runtime.command import describe, main
 from stages.settings import EvaluateSettings, Strict
 
 log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.data.cutouts import Cutout, read_background, read_cutout
-from stages.data.demo_lists import read_background_list, read_cutout_list, read_packages
-from stages.data.packages import fetch_packages, find_files
-from stages.data.painting import paint_sized
+from stages.data.demo.cutouts import Cutout, read_background, read_cutout
+from stages.data.demo.lists import read_background_list, read_cutout_list, read_packages
+from stages.data.demo.packages import fetch_packages, find_files
+from stages.data.demo.painting import paint_sized
 from stages.files import atomic_folder
 from stages.settings import DataSettings, DemoSettings
 from tests.workflow.miniatures import Pictures, write_coco, write_openimages, write_voc

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stages.files import atomic_path
-from stages.mit import VARIANTS, mit_options
-from stages.resnet38 import ResNet38
+from stages.networks.mit import VARIANTS, mit_options
+from stages.networks.resnet38 import ResNet38
 
 
 def random_model(model: str) -> nn.Module:

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.command import main
 from stages.data.captions import with_captions
 from stages.data.make_index import with_made_masks, without_truth
 from stages.data.make_truth import MAKERS, make_truth, read_faults
@@ -15,6 +14,7 @@ from stages.data.sheet import draw_sheet, write_sheet
 from stages.data.survey import Survey, double_lines, doubles_of, survey_lines, survey_split
 from stages.errors import DataError, SettingsError
 from stages.experiment import read_config
+from stages.runtime.command import main
 from stages.settings import DataSettings, Experiment, parts_of
 
 

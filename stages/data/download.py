@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.command import DISK_CURES
+from stages.runtime.command import DISK_CURES
 
 log = logging.getLogger(__name__)
 

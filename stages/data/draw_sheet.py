@@ -1,8 +1,8 @@
 """Draws the contact sheet of a split: images with their tags and the outlines of their true masks."""
 
-from stages.command import main, parse_settings, parser
 from stages.data.sheet import draw_sheet, write_sheet
 from stages.index import read_index
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import DataSettings
 
 

@@ -2,9 +2,9 @@
 
 from typing import get_args
 
-from stages.command import main, parse_settings, parser
-from stages.data.sources import fetch_sources, read_sources
+from stages.data.archives import fetch_sources, read_sources
 from stages.files import write_json
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import DataSettings, SplitName
 
 

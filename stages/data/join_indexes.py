@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from stages.command import main
 from stages.errors import DataError
 from stages.index import Record, read_index, write_index
+from stages.runtime.command import main
 
 
 def join_indexes(paths: list[Path]) -> list[Record]:

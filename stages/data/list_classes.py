@@ -1,8 +1,8 @@
 """Writes the class list: one name a line, line k (from 1) is mask value k."""
 
-from stages.command import main, parse_settings, parser
-from stages.data.demo_lists import check_classes
+from stages.data.demo.lists import check_classes
 from stages.index import write_classes
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import DataSettings
 
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from stages.command import main, parse_settings, parser
 from stages.data.captions import with_captions
 from stages.data.left_out import leave_out, write_left_out
 from stages.data.make_truth import read_faults
 from stages.data.problems import Problem, find_all, refuse_problems
 from stages.data.readers import read_split
 from stages.index import Record, write_index
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import DataSettings, SplitName
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from typing import Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.command import main, parse_settings, parser
 from stages.data.coco_masks import coco_masks
 from stages.data.openimages_reader import openimages_masks
 from stages.data.sbd_masks import sbd_masks
@@ -17,6 +16,7 @@ from stages.errors import DataError
 from stages.files import atomic_folder, read_json, write_json
 from stages.images import write_mask
 from stages.pool import over_processes
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import DataSettings, SplitName
 
 log = logging.getLogger(__name__)

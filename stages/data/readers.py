@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from stages.data.coco_reader import read_coco_split
 from stages.data.csv_reader import read_csv_split
-from stages.data.demo_reader import read_demo_split
+from stages.data.demo.reader import read_demo_split
 from stages.data.folder_reader import read_folder_split
 from stages.data.openimages_reader import read_openimages_split
 from stages.data.voc_reader import read_voc_split

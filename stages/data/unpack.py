@@ -13,9 +13,9 @@ from typing import IO
 
 from tqdm import tqdm
 
-from stages.command import DISK_CURES
 from stages.errors import DataError
 from stages.files import atomic_path
+from stages.runtime.command import DISK_CURES
 
 log = logging.getLogger(__name__)
 

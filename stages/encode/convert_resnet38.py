@@ -5,9 +5,9 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from stages.command import main
 from stages.encode.resnet38_weights import read_resnet38
 from stages.files import atomic_path
+from stages.runtime.command import main
 
 
 def run(arguments: list[str] | None = None) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from stages.command import main, parse_settings, parser
 from stages.devices import pick_device
 from stages.encode.clip import load_clip
 from stages.encode.embeddings import caption_embeddings, image_embeddings
 from stages.files import atomic_path
 from stages.index import read_index, tagged
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EncodeSettings
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from stages.command import main, parse_settings, parser
 from stages.encode.clip import load_clip, text_embeddings
 from stages.files import atomic_path
 from stages.index import read_classes
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EncodeSettings
 
 

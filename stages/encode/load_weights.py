@@ -2,9 +2,9 @@
 
 from safetensors.torch import save_file
 
-from stages.command import main, parse_settings, parser
 from stages.encode.weights import load_weights
 from stages.files import atomic_path
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EncodeSettings
 
 

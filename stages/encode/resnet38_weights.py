@@ -1,4 +1,4 @@
-"""Public weights of ResNet38 under the names of `stages/resnet38.py`, each tensor checked."""
+"""Public weights of ResNet38 under the names of `stages/networks/resnet38.py`, each tensor checked."""
 
 import logging
 import re
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stages.encode.mxnet_params import read_params
 from stages.errors import DataError
-from stages.resnet38 import ResNet38
+from stages.networks.resnet38 import ResNet38
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from stages.command import main, parse_settings, parser
 from stages.encode.clip import load_clip
 from stages.files import atomic_path
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EncodeSettings
 
 

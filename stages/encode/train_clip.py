@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from stages.command import main, parse_settings, parser
 from stages.devices import pick_device
 from stages.encode.clip import build_towers
 from stages.encode.cutout_views import cutout_pairs
@@ -16,6 +15,7 @@ from stages.encode.projections import train_projections
 from stages.errors import DataError, SettingsError
 from stages.files import atomic_path
 from stages.index import read_index, tagged
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EncodeSettings, TowerClip
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stages.encode.resnet38_weights import checked, read_resnet38
 from stages.errors import DataError, SettingsError
-from stages.mit import VARIANTS, mit_options
+from stages.networks.mit import VARIANTS, mit_options
 
 StateDict = dict[str, Tensor]
 

@@ -4,9 +4,9 @@ import argparse
 import logging
 from pathlib import Path
 
-from stages.command import main
 from stages.evaluate.submission import TEST_IMAGES, require_right, sizes_of_test
 from stages.index import read_classes
+from stages.runtime.command import main
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.command import main
 from stages.evaluate.scores import Score, read_score
 from stages.evaluate.summarize import sort_scores
-from stages.evaluate.tables import TableRow, language_note, markdown_table
+from stages.evaluate.table_formats import TableRow, language_note, markdown_table
 from stages.evaluate.write_table import write_csv
 from stages.files import write_text
+from stages.runtime.command import main
 
 TITLES = {
     "pseudo_masks": "pseudo masks, told the tags",

@@ -4,12 +4,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.command import main, parse_settings, parser
 from stages.data.left_out import read_left_out
 from stages.errors import DataError
 from stages.evaluate.truth import read_list
 from stages.files import write_text
 from stages.index import read_index
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EvaluateSettings
 
 log = logging.getLogger(__name__)

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages.command import main, parser
 from stages.errors import DataError
-from stages.evaluate.localization import SIDE, count_pixels, iou_at, normalise, peak_iou, pixel_average_precision
-from stages.evaluate.localization_score import LocalizationScore, read_localization, write_localization
+from stages.evaluate.pixel_precision import SIDE, count_pixels, iou_at, normalise, peak_iou, pixel_average_precision
 from stages.evaluate.score_maps import read_images
 from stages.evaluate.truth import read_truth
+from stages.evaluate.wsol_score import LocalizationScore, read_localization, write_localization
 from stages.index import Record, read_index
 from stages.mask_folders import find_masks
+from stages.runtime.command import main, parser
 
 log = logging.getLogger(__name__)
 

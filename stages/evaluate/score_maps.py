@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from stages.command import main, parse_settings, parser
 from stages.errors import DataError
 from stages.evaluate.classification import Probabilities
 from stages.evaluate.confusion import mean_iou
 from stages.evaluate.object_sizes import ObjectIous
 from stages.evaluate.scores import FixedScore, ObjectScore, Score, rates_of, write_score
-from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
+from stages.evaluate.threshold_sweep import Sample, sweep_confusions, threshold_grid
 from stages.evaluate.truth import chosen_records, read_truth, require_masks
 from stages.index import Record, read_classes, read_index
-from stages.seeds import enlarge_maps
+from stages.labelling import enlarge_maps
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EvaluateSettings
 from stages.shards import ImageMaps, read_shard
 from stages.thresholds import Threshold, read_threshold

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages.command import main, parser
 from stages.errors import DataError
 from stages.evaluate.boundary import boundary_counts, boundary_ious
 from stages.evaluate.confusion import confusion_matrix
@@ -20,6 +19,7 @@ from stages.evaluate.truth import check_mask, chosen_records, read_truth, requir
 from stages.images import BACKGROUND_NAME, IGNORE, read_mask
 from stages.index import read_classes, read_index
 from stages.mask_folders import find_masks
+from stages.runtime.command import main, parser
 from stages.thresholds import read_threshold
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stages.command import main
 from stages.evaluate.scores import Score, read_score
 from stages.files import atomic_path
+from stages.runtime.command import main
 from stages.settings import parts_of
 
 COLUMNS = (

@@ -2,11 +2,11 @@
 
 import logging
 
-from stages.command import main, parse_settings, parser
 from stages.evaluate.submission import TEST_IMAGES, require_right, sizes_of_test, write_archive
 from stages.files import atomic_path
 from stages.index import read_classes
 from stages.mask_folders import find_masks
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EvaluateSettings
 
 log = logging.getLogger(__name__)

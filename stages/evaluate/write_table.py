@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.command import main
 from stages.evaluate.costs import epoch_seconds, peak_memory
 from stages.evaluate.scores import Score, read_score
-from stages.evaluate.tables import Cost, TableRow, classes_csv, language_note, table_csv, table_markdown
+from stages.evaluate.table_formats import Cost, TableRow, classes_csv, language_note, table_csv, table_markdown
 from stages.files import atomic_path, read_json, write_text
+from stages.runtime.command import main
 
 NOTE = (
     "Maps of {split}, {images} images, at the best threshold on them; mean and deviation over seeds. FP and FN are"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stages.errors import SettingsError
 from stages.localize.localizer import Localizer, Located, StateDict
-from stages.localize.pyramid import Pyramid, build_pyramid
+from stages.networks.pyramid import Pyramid, build_pyramid
 from stages.settings import CnnBackbone, LocalizeSettings, MapSettings
 
 

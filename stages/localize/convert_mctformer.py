@@ -4,12 +4,12 @@ from pathlib import Path
 
 import torch
 
-from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
 from stages.index import read_classes
 from stages.localize.checkpoint import build_localizer, save_localizer
 from stages.localize.mctformer import Mctformer
 from stages.localize.mctformer_weights import load_mctformer
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LocalizeSettings
 
 

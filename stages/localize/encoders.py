@@ -15,7 +15,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from stages.errors import SettingsError
-from stages.localize.pyramid import Pyramid, build_pyramid
+from stages.networks.pyramid import Pyramid, build_pyramid
 from stages.settings import HybridBackbone, LocalizeSettings, VitBackbone
 
 Grid = tuple[int, int]

@@ -2,13 +2,13 @@
 
 from safetensors.torch import load_file
 
-from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
 from stages.files import atomic_folder
 from stages.index import read_index, tagged
 from stages.localize.frozen import write_features
-from stages.localize.pyramid import build_pyramid
 from stages.localize.views import training_transform
+from stages.networks.pyramid import build_pyramid
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LocalizeSettings, VitBackbone
 
 

@@ -8,14 +8,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
-from stages.command import main, parse_settings, parser
 from stages.devices import autocast, pick_device
 from stages.errors import SettingsError
 from stages.files import atomic_folder
 from stages.index import Record, read_index, shard_of
 from stages.localize.inference import group_by_size, normalised, read_batch
 from stages.localize.map_features import MapFeatures
-from stages.localize.pyramid import Pyramid, build_pyramid
+from stages.networks.pyramid import Pyramid, build_pyramid
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LocalizeSettings, MapSettings, VitBackbone
 
 

@@ -14,7 +14,7 @@ from stages.devices import autocast, pick_device
 from stages.errors import DataError
 from stages.images import read_image
 from stages.index import Record
-from stages.localize.pyramid import Pyramid
+from stages.networks.pyramid import Pyramid
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from stages.images import image_size, read_image
 from stages.index import Record
 from stages.localize.localizer import Localizer
 from stages.localize.map_features import MapFeatures
-from stages.localize.pyramid import Pyramid
 from stages.localize.views import multi_hot
+from stages.networks.pyramid import Pyramid
 from stages.settings import LocalizeSettings, MapSettings
 from stages.shards import ImageMaps
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
-from stages.localize.pyramid import Pyramid
+from stages.networks.pyramid import Pyramid
 from stages.settings import LocalizeSettings, MapSettings, Method
 
 StateDict = Mapping[str, Tensor]

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from stages.command import main, parse_settings, parser
 from stages.devices import pick_device
 from stages.index import read_index, shard_of
 from stages.localize.checkpoint import load_localizer
 from stages.localize.inference import make_maps
 from stages.localize.map_features import MapFeatures
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LocalizeSettings
 from stages.shards import write_shard
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.command import main, parse_settings, parser
 from stages.devices import pick_device
 from stages.files import write_json
 from stages.index import read_index
 from stages.localize.checkpoint import load_localizer
 from stages.localize.inference import make_maps
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LocalizeSettings
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from stages.seeds import enlarge_maps
+from stages.labelling import enlarge_maps
 
 LONGEST_SIDE = 320  # of the photo in the picture, pixels
 GAP = 8

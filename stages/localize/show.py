@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from stages.command import main
 from stages.devices import autocast, pick_device
 from stages.errors import DataError, SettingsError
 from stages.experiment import read_config
@@ -20,6 +19,7 @@ from stages.localize.checkpoint import load_localizer
 from stages.localize.inference import locate_batch, read_batch, scale_to_one
 from stages.localize.localizer import Localizer, Located
 from stages.localize.picture import LONGEST_SIDE, draw_maps
+from stages.runtime.command import main
 from stages.settings import MapSettings
 
 log = logging.getLogger(__name__)

@@ -8,16 +8,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from stages.command import main, parse_settings, parser
 from stages.errors import DataError
 from stages.index import Record, read_classes, read_index, tagged
-from stages.launch import from_first_rank, is_first_rank, join_ranks, relaunch
 from stages.localize.checkpoint import build_localizer, save_localizer
 from stages.localize.frozen import read_features
 from stages.localize.localizer import Localizer
 from stages.localize.objective import LocalizerObjective
 from stages.localize.training import train_localizer
 from stages.localize.views import FeatureViews, ImageViews, embeddings_of, multi_hot, training_transform
+from stages.runtime.command import main, parse_settings, parser
+from stages.runtime.launch import from_first_rank, is_first_rank, join_ranks, relaunch
 from stages.settings import LocalizeSettings
 from stages.training import fingerprint_of, prepare_work, write_curves
 

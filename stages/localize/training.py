@@ -8,8 +8,8 @@ import torch
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from stages.launch import CPU_WRAPPER, batch_share, ranks
 from stages.localize.objective import LocalizerObjective
+from stages.runtime.launch import CPU_WRAPPER, batch_share, ranks
 from stages.settings import LocalizerTraining
 from stages.training import runner_defaults
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from stages.localize.encoders import build_encoder
 from stages.localize.localizer import Localizer, StateDict
-from stages.localize.pyramid import Pyramid
+from stages.networks.pyramid import Pyramid
 from stages.settings import LocalizeSettings
 
 

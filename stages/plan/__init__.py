@@ -16,7 +16,7 @@ from stages.plan.localizers import Localizer, Localizers
 from stages.plan.refiners import Refiner, Refiners
 from stages.plan.segmenters import SCORED, Segmenter, Segmenters
 from stages.plan.tables import Table, all_tables
-from stages.report.made_tables import TABLES
+from stages.report.shown_tables import TABLES
 from stages.settings import EncodeSettings, Experiment, LearnedAffinity, joined, parts_of
 
 __all__ = ["Files", "Inputs", "Localizer", "Plan", "Refiner", "ScoredMasks", "Segmenter", "Table"]

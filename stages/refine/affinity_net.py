@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from stages.errors import DataError
 from stages.files import atomic_path
-from stages.localize.pyramid import Pyramid
-from stages.resnet38 import ResNet38
+from stages.networks.pyramid import Pyramid
+from stages.networks.resnet38 import ResNet38
 from stages.settings import LearnedAffinity
 
 RESNET38 = "resnet38"

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.images import BACKGROUND
+from stages.labelling import enlarge_maps
 from stages.refine.background import add_threshold, best_labels
 from stages.refine.pseudo_masks import label_image, read_scored_image
-from stages.seeds import enlarge_maps
 from stages.settings import CrfSettings
 from stages.shards import ImageMaps
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.command import main, parse_settings, parser
 from stages.errors import DataError, SettingsError
 from stages.files import read_json
 from stages.index import read_index
 from stages.pool import over_processes
 from stages.refine.agreement import agreement, agreement_counts
 from stages.refine.maps_of_images import known_images
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import CrfSettings, RefineSettings
 from stages.shards import ImageMaps, read_shard
 from stages.thresholds import Threshold, write_threshold

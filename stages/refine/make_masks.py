@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
 from stages.files import atomic_folder
 from stages.index import Record, read_index
@@ -14,6 +13,7 @@ from stages.refine.background import Background
 from stages.refine.maps_of_images import known_images
 from stages.refine.pseudo_masks import ImageScores, write_pseudo_mask
 from stages.refine.scoring import Walker, stay
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import CrfSettings, RefineSettings
 from stages.shards import ImageMaps, read_shard
 from stages.thresholds import read_threshold

@@ -3,13 +3,13 @@
 import logging
 import os
 
-from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
 from stages.files import atomic_folder
 from stages.index import read_index
 from stages.pool import over_processes
 from stages.refine.maps_of_images import known_images
 from stages.refine.sure_regions import write_sure_regions
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LearnedAffinity, RefineSettings
 from stages.shards import read_shard
 

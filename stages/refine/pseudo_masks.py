@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from stages.dense_crf import dense_crf
 from stages.errors import DataError
 from stages.images import IGNORE, read_image, write_mask
+from stages.labelling import enlarge_maps
 from stages.refine.background import best_labels, mask_values
-from stages.seeds import enlarge_maps
 from stages.settings import CrfSettings
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.images import BACKGROUND, IGNORE, write_mask
+from stages.labelling import enlarge_maps
 from stages.refine.background import add_power
 from stages.refine.pseudo_masks import label_image, read_scored_image
-from stages.seeds import enlarge_maps
 from stages.settings import LearnedAffinity
 from stages.shards import ImageMaps
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from mmengine.runner import set_random_seed
 from safetensors.torch import load_file
 
-from stages.command import main, parse_settings, parser
 from stages.errors import SettingsError
 from stages.files import digest
 from stages.index import read_index, tagged
@@ -13,6 +12,7 @@ from stages.mask_folders import find_masks
 from stages.refine.affinity_net import AffinityNet, save_affinity
 from stages.refine.affinity_training import AffinityObjective, train_affinity
 from stages.refine.affinity_views import AffinityViews
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LearnedAffinity, RefineSettings
 from stages.training import fingerprint_of, prepare_work, write_curves
 

@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as transforms
 from stages.devices import autocast
 from stages.errors import SettingsError
 from stages.images import read_image
+from stages.labelling import enlarge_maps
 from stages.localize.attention import Attention
 from stages.localize.checkpoint import load_localizer
 from stages.localize.inference import resize_to_grid
@@ -26,7 +27,6 @@ from stages.refine.background import Background
 from stages.refine.pseudo_masks import ImageScores
 from stages.refine.random_walk import dense_transitions, random_walk, transition_matrix
 from stages.refine.scoring import Walker
-from stages.seeds import enlarge_maps
 from stages.settings import AttentionAffinity, LearnedAffinity, RefineSettings
 from stages.shards import ImageMaps
 

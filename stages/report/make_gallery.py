@@ -4,13 +4,13 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.command import main, parser
 from stages.files import atomic_folder, write_text
 from stages.index import read_classes, read_index, shard_of
 from stages.mask_folders import find_masks
 from stages.pool import over_processes
 from stages.report.gallery import Item, render_gallery, write_item
 from stages.report.panels import read_maps
+from stages.runtime.command import main, parser
 
 log = logging.getLogger(__name__)
 

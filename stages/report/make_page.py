@@ -4,19 +4,19 @@ import json
 import logging
 from pathlib import Path
 
-from stages.command import main, parse_settings, parser
 from stages.data.left_out import read_left_out
 from stages.errors import SettingsError
 from stages.evaluate.confusion_picture import read_confusion
-from stages.evaluate.localization_score import read_localization
+from stages.evaluate.wsol_score import read_localization
 from stages.files import write_text
 from stages.index import read_classes, read_index
 from stages.report.gather import find_scores, read_curves, read_scores
-from stages.report.made_tables import find_tables
 from stages.report.page import STAGE_NAMES, render_page
 from stages.report.panels import read_panels
 from stages.report.picture import draw_picture, write_picture
+from stages.report.shown_tables import find_tables
 from stages.report.timings import read_timings, read_workload
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import ReportSettings
 
 log = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from stages.command import main, parse_settings, parser
 from stages.evaluate.write_table import note_of, read_rows
 from stages.files import read_json, write_text
 from stages.index import read_classes, read_index
 from stages.report.table_page import MapsPanel, MasksPanel, read_maps_panels, read_masks_panels, render_table_page
+from stages.runtime.command import main, parse_settings, parser
 from stages.settings import ReportSettings
 
 log = logging.getLogger(__name__)

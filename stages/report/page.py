@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.data.left_out import LeftOut
-from stages.evaluate.localization_score import LocalizationScore
 from stages.evaluate.scores import Score
 from stages.evaluate.summarize import share_of_bound
-from stages.evaluate.tables import language_note
+from stages.evaluate.table_formats import language_note
+from stages.evaluate.wsol_score import LocalizationScore
 from stages.report.charts import class_chart, confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve
-from stages.report.made_tables import MadeTable
 from stages.report.panels import MAP_COLOURS, Panel, colour_mask, colour_of, overlay
 from stages.report.published import TABLES, published_beside
+from stages.report.shown_tables import MadeTable
 from stages.report.templates import render
 from stages.report.timings import Timing, sum_by_stage
 

@@ -13,8 +13,8 @@ from stages.errors import DataError
 from stages.evaluate.confusion import confusion_matrix, mean_iou
 from stages.images import IGNORE, read_image, read_mask, voc_palette
 from stages.index import Record
+from stages.labelling import enlarge_maps
 from stages.mask_folders import find_masks
-from stages.seeds import enlarge_maps
 from stages.shards import ImageMaps, read_shard
 
 MAP_COLOURS = "turbo"

@@ -12,7 +12,7 @@ import torch
 
 from stages.files import digest, sha256_of
 from stages.index import read_index
-from stages.store_key import digest_tree
+from stages.runtime.store_key import digest_tree
 
 PROGRAM = Path(__file__).parents[2]
 

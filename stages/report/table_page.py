@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.errors import DataError
-from stages.evaluate.tables import TableRow, class_means, row_cells
+from stages.evaluate.table_formats import TableRow, class_means, row_cells
 from stages.images import read_image, read_mask
 from stages.index import Record
+from stages.labelling import enlarge_maps
 from stages.mask_folders import find_masks
 from stages.report.charts import bar_chart
 from stages.report.page import data_uri
 from stages.report.panels import MAP_COLOURS, colour_mask, overlay
 from stages.report.templates import render
-from stages.seeds import enlarge_maps
 from stages.shards import read_shard
 
 

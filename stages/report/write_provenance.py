@@ -2,10 +2,10 @@
 
 import json
 
-from stages.command import main, parser
 from stages.errors import SettingsError
 from stages.files import write_json
 from stages.report.provenance import PROGRAM, commit_of, file_checksums, hardware, split_checksums, versions
+from stages.runtime.command import main, parser
 
 
 def run(arguments: list[str] | None = None) -> None:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stages.errors import SettingsError
-from stages.mit import STRIDES, VARIANTS, mit_channels, mit_options
-from stages.resnet38 import ResNet38
+from stages.networks.mit import STRIDES, VARIANTS, mit_channels, mit_options
+from stages.networks.resnet38 import ResNet38
 from stages.settings import NetworkSettings
 
 USUAL_STRIDE = 32

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 
-from stages.launch import CPU_WRAPPER, batch_share, ranks
+from stages.runtime.launch import CPU_WRAPPER, batch_share, ranks
 from stages.settings import SegmenterTraining
 from stages.training import runner_defaults
 

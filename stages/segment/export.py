@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.command import main
 from stages.errors import DataError
 from stages.files import atomic_path
 from stages.images import read_image
+from stages.runtime.command import main
 from stages.segment.model import Segmenter, load_segmenter
 from stages.segment.photos import find_photos
 from stages.segment.predict import RESULTS, find_segmenter

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from stages.command import main
 from stages.devices import pick_device
 from stages.errors import DataError
 from stages.experiment import read_config
 from stages.files import atomic_path
 from stages.images import BACKGROUND, BACKGROUND_NAME, image_size, read_image, voc_palette, write_mask
+from stages.runtime.command import main
 from stages.segment.model import Segmenter, load_segmenter
 from stages.segment.photos import find_photos, predict_photo
 from stages.settings import InferenceSettings

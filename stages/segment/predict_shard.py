@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from stages.command import main, parse_settings, parser
 from stages.devices import pick_device
 from stages.errors import DataError
 from stages.files import atomic_folder
 from stages.images import read_image, write_mask
 from stages.index import Record, read_classes, read_index, shard_of
 from stages.pool import over_processes
+from stages.runtime.command import main, parse_settings, parser
 from stages.segment.inference import class_probabilities, mask_of, told
 from stages.segment.model import Segmenter, load_segmenter
 from stages.settings import CrfSettings, InferenceSettings, SegmentSettings

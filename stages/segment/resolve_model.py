@@ -2,9 +2,9 @@
 
 import logging
 
-from stages.command import main, parse_settings, parser
 from stages.files import write_json
 from stages.index import read_classes
+from stages.runtime.command import main, parse_settings, parser
 from stages.segment import model as segmenters  # noqa: F401 (registers the segmenter)
 from stages.segment.architecture import checked_model
 from stages.segment.overlay import read_overlay

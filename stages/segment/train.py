@@ -8,10 +8,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from stages.command import main, parse_settings, parser
 from stages.files import digest, read_json
 from stages.index import read_classes, read_index
-from stages.launch import from_first_rank, is_first_rank, join_ranks, relaunch
+from stages.runtime.command import main, parse_settings, parser
+from stages.runtime.launch import from_first_rank, is_first_rank, join_ranks, relaunch
 from stages.segment import dataset, draws, transforms  # noqa: F401 (registers them)
 from stages.segment.config import TrainingFiles, train_config
 from stages.segment.dataset import training_masks
@@ -78,4 +78,4 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(run, stored=("output", "curves"))
+    main(run, stored=("output", "curves"), truth_unless="masks")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from stages.data.demo_lists import SPLITS, ListedBackground, ListedCutout
+from stages.data.demo.lists import SPLITS, ListedBackground, ListedCutout
 from stages.images import write_mask
 from stages.index import Record
 from stages.settings import DataSettings, DemoSettings

@@ -13,7 +13,7 @@ from timm.data import ImageNetInfo, create_transform, resolve_model_data_config
 
 from stages.encode.weights import load_weights
 from stages.errors import SettingsError
-from stages.mit import mit_options
+from stages.networks.mit import mit_options
 
 
 def test_packaged_efficientnet_knows_its_classes() -> None:

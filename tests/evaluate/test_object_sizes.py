@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stages.evaluate.object_sizes import SIZES, ObjectIous, size_group
-from stages.evaluate.sweep import Sample, sweep_confusions, threshold_grid
+from stages.evaluate.threshold_sweep import Sample, sweep_confusions, threshold_grid
 from stages.images import IGNORE
-from stages.seeds import threshold_maps
+from stages.labelling import threshold_maps
 
 CLASSES = 3
 

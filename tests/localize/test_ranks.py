@@ -9,10 +9,10 @@ import torch.multiprocessing
 from safetensors.torch import load_file
 
 from stages.errors import SettingsError
-from stages.launch import batch_share
 from stages.localize import train
 from stages.localize.ranks import over_all_ranks
 from stages.localize.tokens import contrastive_loss
+from stages.runtime.launch import batch_share
 from tests.localize.conftest import arguments
 
 TEMPERATURE = 0.2
@@ -72,6 +72,6 @@ def test_two_processes_train_the_weights_of_one(dataset: Path, weight_files: dic
 
 
 def test_a_batch_that_does_not_divide_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr("stages.launch.ranks", lambda: 3)
+    monkeypatch.setattr("stages.runtime.launch.ranks", lambda: 3)
     with pytest.raises(SettingsError, match=r"localize.training.batch_size: 64 images do not divide among 3 GPUs"):
         batch_share(64, "localize.training.batch_size")

@@ -10,11 +10,11 @@ from PIL import Image
 
 from stages.errors import DataError, SettingsError
 from stages.index import Record
+from stages.labelling import enlarge_maps
 from stages.localize import show
 from stages.localize.checkpoint import save_localizer
 from stages.localize.inference import make_maps, scale_to_one
 from stages.localize.picture import GAP, LONGEST_SIDE, OPACITY, TITLE, draw_maps
-from stages.seeds import enlarge_maps
 from stages.settings import MapSettings
 from tests.localize.conftest import CLASSES
 

@@ -12,10 +12,10 @@ from stages.dense_crf import dense_crf
 from stages.errors import DataError, SettingsError
 from stages.images import read_mask
 from stages.index import Record, write_index
+from stages.labelling import enlarge_maps
 from stages.refine.background import add_threshold
 from stages.refine.make_masks import run
 from stages.refine.pseudo_masks import agreed, label_image, label_probabilities
-from stages.seeds import enlarge_maps
 from stages.settings import CrfSettings, RefineSettings
 from stages.shards import ImageMaps, read_shard, write_shard
 

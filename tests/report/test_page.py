@@ -12,8 +12,8 @@ import pytest
 from stages.data.left_out import LeftOut, write_left_out
 from stages.errors import DataError, SettingsError
 from stages.evaluate.confusion_picture import read_confusion, write_confusion
-from stages.evaluate.localization_score import LocalizationScore, write_localization
 from stages.evaluate.scores import ClassificationScore, write_score
+from stages.evaluate.wsol_score import LocalizationScore, write_localization
 from stages.index import read_index, write_index
 from stages.report.charts import class_chart, confusion_chart, pick_curves
 from stages.report.gather import Curve

@@ -8,7 +8,7 @@ import pytest
 
 from stages.errors import DataError
 from stages.evaluate.scores import write_score
-from stages.evaluate.tables import TableRow
+from stages.evaluate.table_formats import TableRow
 from stages.index import read_index
 from stages.report import make_table_page
 from stages.report.charts import bar_chart

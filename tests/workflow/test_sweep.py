@@ -82,7 +82,7 @@ def test_provenance_says_what_both_came_from(swept: Path) -> None:
 
 
 def test_cleaning_keeps_what_results_use(swept: Path) -> None:
-    command = [sys.executable, "-m", "stages.clean_store", "--store", "results/store", "--delete"]
+    command = [sys.executable, "-m", "stages.runtime.clean_store", "--store", "results/store", "--delete"]
     done = subprocess.run(command, cwd=swept, env=environment(), capture_output=True, text=True, check=True)
     assert "0 of them" in done.stdout
     assert "deleted 0 entries" in done.stdout

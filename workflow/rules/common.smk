@@ -12,7 +12,7 @@ from stages.plan import SCORED_SPLIT, Plan
 from stages.plan.checks import checked_experiment
 from stages.segment.overlay import overlay_path
 from stages.settings import parts_of
-from stages.source_hash import hash_of_command
+from stages.runtime.source_hash import hash_of_command
 
 
 def relative(path):
@@ -48,7 +48,7 @@ wildcard_constraints:
 
 
 # Threads that wait by spinning slow each other down fivefold when anything else runs on the machine. A job's shell knows
-# which Snakemake started it, so that the job can end with it (stages/watch.py), even if it dies while the job starts.
+# which Snakemake started it, so that the job can end with it (stages/runtime/watch.py), even if it dies while the job starts.
 shell.prefix(
     "export OMP_WAIT_POLICY=PASSIVE TAGMASK_SNAKEMAKE=$PPID; "
     + (f"export TAGMASK_STORE={shlex.quote(str(experiment.store))}; " if experiment.store else "")

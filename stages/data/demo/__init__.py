@@ -1,0 +1,1 @@
+"""The demo set: photographs composed from packaged cut-outs."""

@@ -1,0 +1,119 @@
+"""What every stage command shares: paths, one JSON value of settings, a log, and errors without tracebacks."""
+
+import argparse
+import errno
+import itertools
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from stages.errors import SettingsError, TagmaskError
+from stages.files import remove_leftovers
+from stages.runtime.store import run_stored, store_folder
+from stages.runtime.watch import end_with_snakemake
+
+# Options whose paths a command writes.
+OUTPUTS = ("--output", "--curves", "--confusion", "--picture", "--pictures", "--left-out")
+# Faults of the disk that no stage can help, and what the user can do.
+DISK_CURES = {
+    errno.ENOSPC: "free some space and run the same command again: what is made stays, trainings go on",
+    errno.EDQUOT: "your quota is used up: free some space and run the same command again",
+    errno.EROFS: "the results are on a read-only file system; run where they can be written",
+    errno.EACCES: "no permission; make the folder yours, or run where results can be written",
+}
+
+FULL = 1 << 20  # bytes; a disk with less than this is full
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def parser(
+    description: str | None, *paths: str, many: tuple[str, ...] = (), settings: bool = True
+) -> argparse.ArgumentParser:
+    """An argument parser with one required `--<name>` path for each of `paths`, one `--<name>` list of paths for each
+    of `many`, and `--settings` (JSON) unless the command uses none."""
+    arguments = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    if settings:
+        arguments.add_argument("--settings", required=True, help="the stage's section of the config, as JSON")
+    for name in paths:
+        arguments.add_argument(f"--{name}", type=Path, required=True)
+    for name in many:
+        arguments.add_argument(f"--{name}", type=Path, required=True, nargs="+")
+    return arguments
+
+
+def parse_settings(model: type[Section], text: str) -> Section:
+    """Settings from JSON. Raises SettingsError that lists each wrong field by its path."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise SettingsError(describe(error)) from error
+
+
+def describe(error: ValidationError, section: str = "") -> str:
+    """One line for each wrong setting: its dotted path, what is wrong, and the value given."""
+    lines = []
+    for problem in error.errors():
+        path = ".".join(str(part) for part in ([section] if section else []) + list(problem["loc"]))
+        value = "" if problem["type"] == "missing" else f" (given: {problem['input']!r})"
+        lines.append(f"{path or 'settings'}: {problem['msg']}{value}")
+    return "\n".join(lines)
+
+
+def main(
+    run: Callable[[list[str] | None], None], *, stored: tuple[str, ...] = (), truth_unless: str | None = None
+) -> None:
+    """Runs a command: log on stderr; a TagmaskError becomes one message and exit status 1.
+
+    stored: options whose paths the command writes, where experiments may share them (`stages.runtime.store`).
+    truth_unless: the option in whose absence such a command reads true masks.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    end_with_snakemake()
+    try:
+        for name, value in itertools.pairwise(sys.argv):
+            if name in OUTPUTS:
+                remove_leftovers(Path(value))
+        folder = store_folder() if stored else None
+        if folder is None:
+            run(None)
+        else:
+            run_stored(run, stored, folder, truth_unless=truth_unless)
+    except TagmaskError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except Exception as error:
+        message = disk_fault(error, output_folder(sys.argv))
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        raise SystemExit(1) from error
+
+
+def output_folder(words: Sequence[str]) -> Path | None:
+    """The folder into which `--output` of a command line goes, or the one above it that is there."""
+    if "--output" not in words[:-1]:
+        return None
+    folder = Path(words[words.index("--output") + 1]).absolute().parent
+    return next((place for place in (folder, *folder.parents) if place.is_dir()), None)
+
+
+def disk_fault(error: Exception, folder: Path | None) -> str | None:
+    """What to tell the user where a fault of the disk is behind an error; None for any other error.
+
+    Libraries that write files themselves (safetensors, torch) say in words of their own that a disk is full; so the
+    space in `folder` decides, where the error is none of the system's.
+    """
+    if isinstance(error, OSError):
+        if error.errno not in DISK_CURES:
+            return None
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}; {DISK_CURES[error.errno]}"
+    if folder is not None and shutil.disk_usage(folder).free < FULL:
+        return f"{folder}: the disk is full ({error}); {DISK_CURES[errno.ENOSPC]}"
+    return None

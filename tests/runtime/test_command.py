@@ -1,0 +1,61 @@
+"""What every stage command does with its options and its errors."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.errors import DataError, SettingsError
+from stages.runtime.command import main, parse_settings, parser
+from stages.settings import RefineSettings
+
+
+def test_paths_and_lists_of_paths() -> None:
+    args = parser("Does it.\n\nMore.", "index", "output", many=("masks",)).parse_args(
+        ["--settings", "{}", "--index", "a.csv", "--output", "b", "--masks", "m/0", "m/1"]
+    )
+    assert args.index == Path("a.csv")
+    assert args.masks == [Path("m/0"), Path("m/1")]
+
+
+def test_a_missing_path_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser("Does it.", "index").parse_args(["--settings", "{}"])
+    assert "--index" in capsys.readouterr().err
+
+
+def test_settings_fill_their_defaults() -> None:
+    settings = parse_settings(RefineSettings, '{"crf":{"iterations":3}}')
+    assert settings.crf.iterations == 3
+    assert settings.crf.gaussian_weight == 3.0
+
+
+def test_wrong_settings_are_named_with_path_and_value() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(RefineSettings, '{"crf":{"iterations":-1},"background_threshold":"high"}')
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    assert any(line.startswith("crf.iterations: ") and "(given: -1)" in line for line in lines)
+    assert any(line.startswith("background_threshold: ") and "(given: 'high')" in line for line in lines)
+
+
+def test_settings_that_are_no_json() -> None:
+    with pytest.raises(SettingsError, match="Invalid JSON"):
+        parse_settings(RefineSettings, "{")
+
+
+def test_an_error_of_the_user_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    def run(arguments: list[str] | None = None) -> None:
+        raise DataError("a.png: no such mask")
+
+    with pytest.raises(SystemExit) as caught:
+        main(run)
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "error: a.png: no such mask\n"
+
+
+def test_an_error_of_the_program_keeps_its_traceback() -> None:
+    def run(arguments: list[str] | None = None) -> None:
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError):
+        main(run)
