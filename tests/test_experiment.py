@@ -254,8 +254,10 @@ def test_only_follows_names_with_dots_whole() -> None:
 
 
 def test_attention_of_another_localizer_is_refused() -> None:
-    config = change(change(demo_config(), "refine.affinity", {"kind": "attention"}), "localize.method", "ts_cam")
-    assert "refine.affinity.kind `attention` is of localize.method `mmcst`, not 'ts_cam'" in message_of(config)
+    config = change(
+        change(demo_config(), "refine.affinity", {"kind": "attention"}), "localize.method", {"kind": "ts_cam"}
+    )
+    assert "refine.affinity.kind `attention` needs localize.method.kind `mmcst`, not 'ts_cam'" in message_of(config)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_pipeline_crops_image_and_mask_alike(tiny_set, make_settings) -> None:
 
 def test_colours_are_changed_only_where_asked(make_settings) -> None:
     kinds = {
-        colours: [transform["type"] for transform in train_pipeline(make_settings(colours=colours), 2)]
+        colours: [transform["type"] for transform in train_pipeline(make_settings(colours=colours).training, 2)]
         for colours in (True, False)
     }
     assert [kind for kind in kinds[True] if kind != "PhotoMetricDistortion"] == kinds[False]
@@ -76,7 +76,7 @@ def test_colours_are_changed_only_where_asked(make_settings) -> None:
 def test_sgd_has_the_momentum_and_the_decay_of_the_settings(make_settings, momentum: float, decay: float) -> None:
     """Two steps by hand: the gradient has the decay's share of the weight, the second step the first's momentum."""
     settings = make_settings(optimizer="sgd", momentum=momentum, weight_decay=decay, learning_rate=0.1)
-    options = {name: value for name, value in optimizer(settings)["optimizer"].items() if name != "type"}
+    options = {name: value for name, value in optimizer(settings.training)["optimizer"].items() if name != "type"}
     weight = torch.nn.Parameter(torch.tensor([2.0]))
     sgd = torch.optim.SGD([weight], **options)
     expected, velocity = 2.0, 0.0

@@ -35,14 +35,14 @@ def test_any_timm_cnn_at_either_stride(make_settings, build, backbone: str, stri
 def test_a_model_that_names_no_stride_works_at_its_usual_one(make_settings) -> None:
     settings = make_settings(backbone="densenet121", output_stride=32)
     assert model_config(settings, CLASSES)["decode_head"]["in_channels"] == 1024
-    with pytest.raises(SettingsError, match=r"segment\.output_stride.*set 32"):
+    with pytest.raises(SettingsError, match=r"segment\.network\.output_stride.*set 32"):
         model_config(make_settings(backbone="densenet121", output_stride=16), CLASSES)
 
 
 def test_settings_that_do_not_fit_the_backbone(make_settings) -> None:
-    with pytest.raises(SettingsError, match=r"segment\.backbone.*resnet_18"):
+    with pytest.raises(SettingsError, match=r"segment\.network\.backbone.*resnet_18"):
         model_config(make_settings(backbone="resnet_18"), CLASSES)
-    with pytest.raises(SettingsError, match=r"segment\.frozen_stages: 6, but resnet18 has 5"):
+    with pytest.raises(SettingsError, match=r"segment\.network\.frozen_stages: 6, but resnet18 has 5"):
         model_config(make_settings(backbone="resnet18", frozen_stages=6), CLASSES)
 
 

@@ -66,7 +66,7 @@ def test_full_size_models_learn_a_step_and_predict_at_several_scales(
         optimizer.step()
         assert not torch.equal(model.decode_head.state_dict()[next(iter(model.decode_head.state_dict()))], before)
         image = torch.randint(0, 256, (3, 80, 90), dtype=torch.uint8)
-        scores = class_probabilities(model.eval(), image, settings)
+        scores = class_probabilities(model.eval(), image, settings.inference)
         assert scores.shape == (classes + 1, 80, 90)
         torch.testing.assert_close(scores.sum(dim=0), torch.ones(80, 90), rtol=0, atol=1e-3)
 
@@ -90,9 +90,9 @@ def test_an_overlay_of_ones_own(make_settings, tmp_path: Path) -> None:
     settings = make_settings(model=written(tmp_path, overlay(FCN)))
     config, parameters = checked_model(settings, CLASSES)
     assert config["decode_head"]["num_classes"] == 3
-    assert config["decode_head"]["channels"] == 8  # segment.decoder_channels stands above the overlay
+    assert config["decode_head"]["channels"] == 8  # segment.network.decoder_channels stands above the overlay
     assert parameters == sum(own.numel() for own in build_model(config).parameters())
-    free = checked_model(settings.model_copy(update={"decoder_channels": None}), CLASSES)[0]
+    free = checked_model(make_settings(model=settings.network.model, decoder_channels=None), CLASSES)[0]
     assert free["decode_head"]["channels"] == 16
 
 

@@ -40,9 +40,9 @@ def test_scores_are_probabilities_and_flip_averaging_commutes_with_mirroring(mak
     image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
     for scales in ([1.0], [0.5, 1.5]):
         settings = make_settings(inference={"scales": scales, "flip": True})
-        scores = class_probabilities(model, image, settings)
+        scores = class_probabilities(model, image, settings.inference)
         torch.testing.assert_close(scores.sum(dim=0), torch.ones(48, 64))
-        mirrored = class_probabilities(model, image.flip(-1), settings)
+        mirrored = class_probabilities(model, image.flip(-1), settings.inference)
         torch.testing.assert_close(mirrored.flip(-1), scores, rtol=0, atol=1e-5)
 
 
@@ -52,7 +52,7 @@ def test_one_scale_is_the_plain_model(make_settings, build) -> None:
     image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
     with torch.inference_mode():
         logits = model.encode_decode(image[None] / 127.5 - 1, [{"img_shape": torch.Size((48, 64))}])
-    scores = class_probabilities(model, image, settings)
+    scores = class_probabilities(model, image, settings.inference)
     torch.testing.assert_close(scores, logits[0].softmax(dim=0), rtol=0, atol=1e-5)
 
 
@@ -67,14 +67,14 @@ def test_the_largest_score_over_scales_and_mirror_is_taken_where_asked(make_sett
     model = build(make_settings()).eval()
     image = torch.randint(0, 256, (3, 48, 64), dtype=torch.uint8)
     views = [
-        class_probabilities(model, image, make_settings(inference={"scales": [1.0]})),
-        class_probabilities(model, image, make_settings(inference={"scales": [1.5]})),
-        class_probabilities(model, image.flip(-1), make_settings(inference={"scales": [1.0]})).flip(-1),
-        class_probabilities(model, image.flip(-1), make_settings(inference={"scales": [1.5]})).flip(-1),
+        class_probabilities(model, image, make_settings(inference={"scales": [1.0]}).inference),
+        class_probabilities(model, image, make_settings(inference={"scales": [1.5]}).inference),
+        class_probabilities(model, image.flip(-1), make_settings(inference={"scales": [1.0]}).inference).flip(-1),
+        class_probabilities(model, image.flip(-1), make_settings(inference={"scales": [1.5]}).inference).flip(-1),
     ]
     largest = torch.stack(views).amax(dim=0)
     settings = make_settings(inference={"scales": [1.0, 1.5], "flip": True, "fusion": "max"})
-    fused = class_probabilities(model, image, settings)
+    fused = class_probabilities(model, image, settings.inference)
     torch.testing.assert_close(fused, largest / largest.sum(dim=0), rtol=0, atol=1e-5)
-    mean = class_probabilities(model, image, settings.model_copy(update={"test_fusion": "mean"}))
+    mean = class_probabilities(model, image, settings.inference.model_copy(update={"fusion": "mean"}))
     torch.testing.assert_close(mean, torch.stack(views).mean(dim=0), rtol=0, atol=1e-5)
