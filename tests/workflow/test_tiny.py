@@ -16,21 +16,9 @@ from stages.shards import read_shard
 from tests.workflow.conftest import Snakemake
 from tests.workflow.final_files import final_files
 from tests.workflow.kills import STAGES, kill_at_random, longest_jobs
-from tests.workflow.tiny import REPOSITORY, SIZES, TINY, command, environment, jobs_of, write_inputs
+from tests.workflow.tiny import AFTER_MASKS, REPOSITORY, SHOWN, SIZES, TINY, command, environment, jobs_of, write_inputs
 
 pytestmark = pytest.mark.workflow
-
-# What follows every score and prediction.
-SHOWN = dict.fromkeys(("make_page", "make_gallery", "write_provenance", "all"), 1)
-AFTER_MASKS = {
-    "train_segmenter": 1,
-    "predict": 4,
-    "summarize": 1,
-    "make_page": 1,
-    "make_gallery": 1,
-    "write_provenance": 1,
-    "all": 1,
-}
 
 
 @pytest.fixture
@@ -44,15 +32,6 @@ def test_a_run_that_was_killed_in_every_stage_ends_like_an_unbroken_one(finished
     tally = kill_at_random(write_inputs(tmp_path), kills=len(STAGES), seed=1, longest=longest_jobs(finished))
     assert tally.kills == len(STAGES)
     assert final_files(tmp_path) == final_files(finished)
-
-
-def plan(snakemake: Snakemake, folder: Path, old: str, new: str) -> dict[str, int]:
-    """The jobs after a change of the config."""
-    text = TINY.read_text()
-    assert text.count(old) == 1
-    config = folder / "changed.yaml"
-    config.write_text(text.replace(old, new))
-    return jobs_of(snakemake(folder, "--dry-run", config=config).stdout)
 
 
 def test_every_stage_leaves_its_files(finished: Path) -> None:
@@ -91,37 +70,6 @@ def test_the_second_run_has_nothing_to_do(snakemake: Snakemake, finished: Path) 
     assert jobs_of(result.stdout) == {}
 
 
-def test_a_crf_setting_reruns_refine_and_what_follows(snakemake: Snakemake, finished: Path) -> None:
-    jobs = plan(snakemake, finished, "crf:\n    iterations: 2", "crf:\n    iterations: 5")
-    assert jobs == {"make_masks": 4, "score_masks": 4, **AFTER_MASKS}
-
-
-def test_a_setting_of_the_maps_trains_no_localizer(snakemake: Snakemake, finished: Path) -> None:
-    jobs = plan(snakemake, finished, "flip: false", "flip: true")
-    assert jobs == {"make_maps": 4, "make_masks": 4, "score_maps": 2, "score_masks": 4, **AFTER_MASKS}
-
-
-def test_a_setting_of_prediction_trains_no_segmenter(snakemake: Snakemake, finished: Path) -> None:
-    jobs = plan(snakemake, finished, "decoder_channels: 8\n", "decoder_channels: 8\n  inference: {flip: true}\n")
-    assert jobs == {
-        "predict": 4,
-        "score_masks": 2,
-        "summarize": 1,
-        **SHOWN,
-    }
-
-
-def test_another_segmenter_trains_no_localizer(snakemake: Snakemake, finished: Path) -> None:
-    jobs = plan(snakemake, finished, "decoder_channels: 8", "model: deeplabv1\n  decoder_channels: 16")
-    after = {
-        "predict": 4,
-        "score_masks": 2,
-        "summarize": 1,
-        **SHOWN,
-    }
-    assert jobs == {"resolve_model": 1, "train_segmenter": 1, **after}
-
-
 def test_another_segmenter_hides_no_change_of_the_localizer(snakemake: Snakemake, finished: Path) -> None:
     text = TINY.read_text().replace("decoder_channels: 8", "decoder_channels: 16").replace("epochs: 1\n", "epochs: 2\n")
     config = finished / "changed.yaml"
@@ -147,22 +95,6 @@ def test_an_overlay_that_does_not_fit_is_told_before_anything_is_trained(
     assert "wrong.py" in result.stdout
     assert "NoSuchHead" in result.stdout
     assert not (folder / "logs/tiny/localize/train.log").exists()
-
-
-def test_a_threshold_grid_scores_the_maps_again_and_no_masks(snakemake: Snakemake, finished: Path) -> None:
-    jobs = plan(snakemake, finished, "report:\n", "evaluate:\n  thresholds: 50\n\nreport:\n")
-    assert jobs == {
-        "score_maps": 2,
-        "summarize": 1,
-        # The gallery shows no score of a split.
-        **{rule: count for rule, count in SHOWN.items() if rule != "make_gallery"},
-    }
-
-
-def test_a_setting_of_the_report_makes_the_page(snakemake: Snakemake, finished: Path) -> None:
-    # The gallery has all images.
-    shown = {rule: count for rule, count in SHOWN.items() if rule != "make_gallery"}
-    assert plan(snakemake, finished, "panels: 2", "panels: 1") == shown
 
 
 def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakemake, copied: Path) -> None:
