@@ -52,7 +52,7 @@ RUN_BY = {
     r"tagmask report": f"{LINE}::test_report_is_made_where_it_is_missing_and_its_place_printed",
     r"python -m stages\.segment\.export": "tests/segment/test_export.py",
     r"python -m stages\.segment\.predict .*demo": "tests/segment/test_predict.py",
-    r"python -m stages\.clean_store": f"{WORKFLOW}/test_sweep.py::test_cleaning_keeps_what_results_use",
+    r"python -m stages\.runtime\.clean_store": f"{WORKFLOW}/test_sweep.py::test_cleaning_keeps_what_results_use",
     r"python -m stages\.sweep": f"{WORKFLOW}/test_sweep.py::test_one_table_holds_both",
     r"(python -m stages\.(data\.check|segment\.predict)|snakemake) .*photos": (
         f"{WORKFLOW}/test_miniatures.py::test_the_tutorial_of_photos_step_by_step"
@@ -85,7 +85,7 @@ def test_the_tests_that_run_them_are_there(place: str) -> None:
     assert f"def {name}(" in (REPOSITORY / path).read_text() if name else (REPOSITORY / path).is_file()
 
 
-@pytest.mark.parametrize(("page", "at_least"), [("README.md", 20), ("docs/cluster.md", 8), ("docs/experiments.md", 3)])
+@pytest.mark.parametrize(("page", "at_least"), [("docs/running.md", 18), ("docs/cluster.md", 8), ("docs/experiments.md", 3)])
 def test_there_are_commands_to_look_at(page: str, at_least: int) -> None:
     assert len(commands_of(REPOSITORY / page)) >= at_least
 
