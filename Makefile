@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up the environment themselves on first use (.venv, about 6 GB) and reuse it afterwards.
+# `make demo` and `make test` set up the environment themselves on first use (.venv, about 7 GB) and reuse it afterwards.
 PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= $(shell nproc)
