@@ -85,7 +85,9 @@ def test_the_tests_that_run_them_are_there(place: str) -> None:
     assert f"def {name}(" in (REPOSITORY / path).read_text() if name else (REPOSITORY / path).is_file()
 
 
-@pytest.mark.parametrize(("page", "at_least"), [("docs/running.md", 18), ("docs/cluster.md", 8), ("docs/experiments.md", 3)])
+@pytest.mark.parametrize(
+    ("page", "at_least"), [("docs/running.md", 18), ("docs/cluster.md", 8), ("docs/experiments.md", 3)]
+)
 def test_there_are_commands_to_look_at(page: str, at_least: int) -> None:
     assert len(commands_of(REPOSITORY / page)) >= at_least
 

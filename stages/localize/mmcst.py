@@ -6,6 +6,7 @@ B images, C classes, N patches, D width, E width of the language embeddings.
 from dataclasses import dataclass
 
 import torch
+import torch.distributed.nn.functional
 import torch.nn.functional as F
 from einops import rearrange
 from timm.layers import Mlp
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks, wanted_attention
 from stages.localize.encoders import Grid
 from stages.localize.localizer import Located, StateDict, method_of
-from stages.localize.ranks import over_all_ranks
 from stages.localize.tokens import (
     attention_of_maps,
     attention_of_tokens,
@@ -234,3 +234,14 @@ class Mmcst(TransformerLocalizer):
         chosen = kinds if settings.source == "sum" or settings.source not in kinds else {settings.source: 0}
         maps = torch.stack([kinds[name] for name in chosen]).sum(dim=0)
         return Located(maps, kinds, torch.stack(output.classifiers).float().mean(dim=0))
+
+
+def over_all_ranks(batch: Tensor) -> Tensor:
+    """The batches of all ranks of a distributed training, one after the other, with gradient; the batch itself where
+    there is one process.
+
+    Its gradient sums over ranks, and DistributedDataParallel averages: together the gradient of the whole batch.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return batch
+    return torch.cat(torch.distributed.nn.functional.all_gather(batch))

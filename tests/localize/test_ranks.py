@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from stages.errors import SettingsError
 from stages.localize import train
-from stages.localize.ranks import over_all_ranks
+from stages.localize.mmcst import over_all_ranks
 from stages.localize.tokens import contrastive_loss
 from stages.runtime.launch import batch_share
 from tests.localize.conftest import arguments
