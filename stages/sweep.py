@@ -22,6 +22,7 @@ from stages.experiment import read_experiment
 from stages.files import atomic_path, write_text
 from stages.runtime.command import describe, main
 from stages.settings import EvaluateSettings, Strict
+from stages.vocabulary import StageName
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +96,13 @@ def find_scores(folder: Path, scored: EvaluateSettings) -> dict[str, float]:
     Scores of splits that the config no longer names are left out: nothing keeps them up to date.
     """
     scores: dict[str, float] = {}
-    stages = {"maps": scored.maps, "pseudo_masks": scored.maps, "segmenter": scored.segmenter}
-    for stage, splits in {**stages, "upper_bound": scored.segmenter}.items():
+    stages: dict[StageName, Sequence[str]] = {
+        "maps": scored.maps,
+        "pseudo_masks": scored.maps,
+        "segmenter": scored.segmenter,
+        "upper_bound": scored.segmenter,
+    }
+    for stage, splits in stages.items():
         paths = {split: folder / f"evaluate/{stage}-{split}.json" for split in splits}
         scores |= {f"{stage} {split}": read_score(path).miou for split, path in paths.items() if path.is_file()}
     for path in (folder / f"evaluate/localization-{split}.json" for split in scored.localization):

@@ -9,6 +9,7 @@ from stages.evaluate.scores import Score, read_score
 from stages.files import atomic_path
 from stages.runtime.command import main
 from stages.settings import parts_of
+from stages.vocabulary import SCORED_STAGES, SPLITS
 
 COLUMNS = (
     "stage",
@@ -22,17 +23,16 @@ COLUMNS = (
     "seed",
     "language",
 )
-ORDER = ("maps", "pseudo_masks", "told_segmenter", "segmenter", "upper_bound")
 
 
 def sort_scores(scores: Iterable[Score]) -> list[Score]:
     """In the order of the stages, then train, val, test, then those of several splits together."""
-    return sorted(scores, key=lambda score: (ORDER.index(score.stage), *split_order(score.split)))
+    return sorted(scores, key=lambda score: (SCORED_STAGES.index(score.stage), *split_order(score.split)))
 
 
 def split_order(split: str) -> tuple[int, list[int]]:
     """Sorts splits: train, val, test, then several together."""
-    places = [("train", "val", "test").index(part) for part in parts_of(split)]
+    places = [SPLITS.index(part) for part in parts_of(split)]
     return len(places), places
 
 

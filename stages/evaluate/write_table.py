@@ -12,6 +12,7 @@ from stages.evaluate.scores import Score, read_score
 from stages.evaluate.table_formats import Cost, TableRow, classes_csv, language_note, table_csv, table_markdown
 from stages.files import atomic_path, read_json, write_text
 from stages.runtime.command import main
+from stages.words import SOURCE_NOTES
 
 NOTE = (
     "Maps of {split}, {images} images, at the best threshold on them; mean and deviation over seeds. FP and FN are"
@@ -46,8 +47,7 @@ def _backgrounds(row: TableRow) -> str:
 def _background(score: Score) -> str:
     if score.background_power is not None:
         return f"(1 - max)^{score.background_power:g}"
-    source = {"fixed": "in the config", "auto": "chosen without true masks", "oracle": "ORACLE, chosen on true masks"}
-    return f"threshold {score.threshold:g} ({source[score.threshold_source or 'fixed']})"
+    return f"threshold {score.threshold:g} ({SOURCE_NOTES[score.threshold_source or 'fixed']})"
 
 
 def read_rows(specification: str, speeds: dict[str, float]) -> list[TableRow]:

@@ -15,7 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from stages.data.demo.cutouts import Cutout, read_background, read_cutout
-from stages.data.demo.lists import SPLITS, ListedBackground, ListedCutout
+from stages.data.demo.lists import ListedBackground, ListedCutout
 from stages.data.demo.painting import paint
 from stages.data.demo.scenes import Picture, plan_pictures
 from stages.errors import DataError
@@ -23,6 +23,7 @@ from stages.files import atomic_folder, read_json
 from stages.images import write_mask
 from stages.index import LABEL_SEPARATOR
 from stages.settings import DataSettings, DemoSettings
+from stages.vocabulary import SPLITS
 
 log = logging.getLogger(__name__)
 
