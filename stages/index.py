@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stages.errors import DataError
-from stages.files import atomic_path, write_text
+from stages.files import write_csv, write_text
 
 COLUMNS = ("id", "image", "mask", "labels", "split", "caption")
 BESIDE = "./"  # paths that start so are relative to the index itself
@@ -36,13 +36,7 @@ class Record:
 
 def write_index(path: Path, records: Sequence[Record]) -> None:
     """Writes an index CSV atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for record in records:
-            labels = LABEL_SEPARATOR.join(record.labels)
-            mask = _to_file(record.mask, Path(path).parent)
-            writer.writerow((record.id, record.image, mask, labels, record.split, record.caption))
+    write_csv(path, [COLUMNS, *(_to_row(record, Path(path).parent) for record in records)])
 
 
 def read_index(path: Path) -> list[Record]:
@@ -101,6 +95,11 @@ class Table(csv.DictReader):
                 f"{self.path}:{line}: the row that begins here is not CSV ({error}); a field that holds a comma or a"
                 " quote stands in quotes, and each quote within it twice"
             ) from error
+
+
+def _to_row(record: Record, folder: Path) -> tuple[str, ...]:
+    labels = LABEL_SEPARATOR.join(record.labels)
+    return record.id, record.image, _to_file(record.mask, folder), labels, record.split, record.caption
 
 
 def _to_file(mask: str, folder: Path) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 from stages.evaluate.scores import Score, read_score
 from stages.evaluate.summarize import sort_scores
 from stages.evaluate.table_formats import TableRow, language_note, markdown_table
-from stages.evaluate.write_table import write_csv
-from stages.files import write_text
+from stages.files import write_csv, write_text
 from stages.runtime.command import main
 from stages.words import SEGMENTER_ROWS
 

@@ -1,12 +1,11 @@
 """Puts all scores of an experiment into one table."""
 
 import argparse
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stages.evaluate.scores import Score, read_score
-from stages.files import atomic_path
+from stages.files import write_csv
 from stages.runtime.command import main
 from stages.settings import parts_of
 from stages.vocabulary import SCORED_STAGES, SPLITS
@@ -70,10 +69,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--output", type=Path, required=True, help="the table (CSV)")
     args = command.parse_args(arguments)
     rows = table_rows([read_score(path) for path in args.scores])
-    with atomic_path(args.output) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
+    write_csv(args.output, [COLUMNS, *rows])
 
 
 if __name__ == "__main__":
