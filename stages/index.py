@@ -141,6 +141,13 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return tuple(path.read_text(encoding="utf-8").splitlines())
 
 
+def evenly_spaced(items: Sequence[Value], count: int) -> list[Value]:
+    """`count` of the items at even distances, the first and the last among them; all where there are no more."""
+    count = min(count, len(items))
+    step = (len(items) - 1) / (count - 1) if count > 1 else 0.0
+    return [items[round(place * step)] for place in range(count)]
+
+
 def shard_of(records: Sequence[Record], shard: int, shards: int) -> list[Record]:
     """The rows of shard `shard` of `shards`: every `shards`-th row, so that shards are alike in size and content."""
     return list(records[shard::shards])

@@ -12,7 +12,7 @@ from PIL import Image
 from stages.errors import DataError
 from stages.evaluate.confusion import confusion_matrix, mean_iou
 from stages.images import IGNORE, read_image, read_mask, voc_palette
-from stages.index import Record
+from stages.index import Record, evenly_spaced
 from stages.labelling import enlarge_maps
 from stages.mask_folders import find_masks
 from stages.shards import ImageMaps, read_shard
@@ -89,8 +89,7 @@ def read_panels(
         chosen = choose(ious, count)
     else:
         ious = {}
-        places = np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))
-        chosen = [ids[place] for place in places]
+        chosen = evenly_spaced(ids, count)
     maps = read_maps([results / f"localize/maps/val/{shard}.safetensors" for shard in numbers], chosen)
     by_id = {record.id: record for record in records}
     return [
