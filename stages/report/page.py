@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,9 +17,10 @@ from stages.evaluate.scores import Score
 from stages.evaluate.summarize import share_of_bound
 from stages.evaluate.table_formats import language_note
 from stages.evaluate.wsol_score import LocalizationScore
+from stages.map_colours import css_scale, overlay
 from stages.report.charts import class_chart, confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve
-from stages.report.panels import MAP_COLOURS, Panel, colour_mask, colour_of, overlay
+from stages.report.panels import Panel, colour_mask, colour_of
 from stages.report.published import TABLES, published_beside
 from stages.report.shown_tables import MadeTable
 from stages.report.templates import render
@@ -268,7 +267,7 @@ def render_page(
         panels=panel_cards(panels),
         val_images=val_images,
         legend=legend_entries(panels, classes),
-        map_scale=", ".join(to_hex(colormaps[MAP_COLOURS](part / 8)) for part in range(9)),
+        map_scale=css_scale(),
         timings=timing_rows(timings),
         settings=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100) if config else "",
         versions=versions_text(),

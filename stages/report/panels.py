@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -16,9 +15,6 @@ from stages.index import Record, evenly_spaced
 from stages.labelling import enlarge_maps
 from stages.mask_folders import find_masks
 from stages.shards import ImageMaps, read_shard
-
-MAP_COLOURS = "turbo"
-MAP_OPACITY = 0.55
 
 
 @dataclass(frozen=True)
@@ -104,12 +100,6 @@ def read_panels(
         )
         for image_id in chosen
     ]
-
-
-def overlay(image: Image.Image, scores: NDArray[np.float32]) -> Image.Image:
-    """A map [rows, columns] in [0, 1] as colours (blue: 0, red: 1) over its image."""
-    heat = Image.fromarray((colormaps[MAP_COLOURS](scores)[..., :3] * 255).astype(np.uint8))
-    return Image.blend(image, heat, MAP_OPACITY)
 
 
 def colour_mask(mask: NDArray[np.uint8]) -> Image.Image:
