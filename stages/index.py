@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stages.errors import DataError
-from stages.files import atomic_path, write_text
+from stages.files import write_csv, write_text
 
 COLUMNS = ("id", "image", "mask", "labels", "split", "caption")
 BESIDE = "./"  # paths that start so are relative to the index itself
@@ -36,13 +36,7 @@ class Record:
 
 def write_index(path: Path, records: Sequence[Record]) -> None:
     """Writes an index CSV atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for record in records:
-            labels = LABEL_SEPARATOR.join(record.labels)
-            mask = _to_file(record.mask, Path(path).parent)
-            writer.writerow((record.id, record.image, mask, labels, record.split, record.caption))
+    write_csv(path, [COLUMNS, *(_to_row(record, Path(path).parent) for record in records)])
 
 
 def read_index(path: Path) -> list[Record]:
@@ -103,6 +97,11 @@ class Table(csv.DictReader):
             ) from error
 
 
+def _to_row(record: Record, folder: Path) -> tuple[str, ...]:
+    labels = LABEL_SEPARATOR.join(record.labels)
+    return record.id, record.image, _to_file(record.mask, folder), labels, record.split, record.caption
+
+
 def _to_file(mask: str, folder: Path) -> str:
     """A mask's path as it stands in an index in `folder`, so that results can be moved as a whole."""
     if mask and Path(mask).is_relative_to(folder.absolute()):
@@ -140,6 +139,13 @@ def read_classes(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise DataError(f"{path}: no such class list; the stage `data` writes it")
     return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
+def evenly_spaced(items: Sequence[Value], count: int) -> list[Value]:
+    """`count` of the items at even distances, the first and the last among them; all where there are no more."""
+    count = min(count, len(items))
+    step = (len(items) - 1) / (count - 1) if count > 1 else 0.0
+    return [items[round(place * step)] for place in range(count)]
 
 
 def shard_of(records: Sequence[Record], shard: int, shards: int) -> list[Record]:

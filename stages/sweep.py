@@ -2,7 +2,6 @@
 
 import argparse
 import copy
-import csv
 import itertools
 import logging
 import subprocess
@@ -19,9 +18,10 @@ from stages.errors import DataError, SettingsError
 from stages.evaluate.scores import read_score
 from stages.evaluate.wsol_score import read_localization
 from stages.experiment import read_experiment
-from stages.files import atomic_path, write_text
+from stages.files import write_csv, write_text
 from stages.runtime.command import describe, main
 from stages.settings import EvaluateSettings, Strict
+from stages.vocabulary import StageName
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +95,13 @@ def find_scores(folder: Path, scored: EvaluateSettings) -> dict[str, float]:
     Scores of splits that the config no longer names are left out: nothing keeps them up to date.
     """
     scores: dict[str, float] = {}
-    stages = {"maps": scored.maps, "pseudo_masks": scored.maps, "segmenter": scored.segmenter}
-    for stage, splits in {**stages, "upper_bound": scored.segmenter}.items():
+    stages: dict[StageName, Sequence[str]] = {
+        "maps": scored.maps,
+        "pseudo_masks": scored.maps,
+        "segmenter": scored.segmenter,
+        "upper_bound": scored.segmenter,
+    }
+    for stage, splits in stages.items():
         paths = {split: folder / f"evaluate/{stage}-{split}.json" for split in splits}
         scores |= {f"{stage} {split}": read_score(path).miou for split, path in paths.items() if path.is_file()}
     for path in (folder / f"evaluate/localization-{split}.json" for split in scored.localization):
@@ -121,10 +126,7 @@ def write_tables(folder: Path, combinations: Sequence[Combination], results: Pat
         for own, found in zip(combinations, scores, strict=True)
     ]
     header = ["experiment", *settings, *columns]
-    with atomic_path(folder / "table.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    write_csv(folder / "table.csv", [header, *rows])
     best = {name: max(own[name] for own in scores if name in own) for name in columns}
     lines = [" | ".join(header), " | ".join("---" for _ in header)]
     for row, found in zip(rows, scores, strict=True):

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from stages.errors import DataError, SettingsError
 from stages.files import read_json, write_json
-
-ThresholdSource = Literal["fixed", "auto", "oracle"]
+from stages.vocabulary import ThresholdSource
 
 
 @dataclass(frozen=True)

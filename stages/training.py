@@ -1,6 +1,5 @@
 """What the trainings share: a work folder that knows its own settings, mixed precision, and curves on disk."""
 
-import csv
 import json
 import logging
 import shutil
@@ -19,7 +18,7 @@ from mmengine.runner import set_random_seed
 from pydantic import BaseModel
 
 from stages.devices import autocast, pick_device
-from stages.files import atomic_path, sha256_of, write_json
+from stages.files import sha256_of, write_csv, write_json
 
 log = logging.getLogger(__name__)
 
@@ -158,8 +157,5 @@ def write_curves(path: Path, work: Path) -> None:
             for name, value in row.items():
                 if name not in ("step", "iter", "epoch") and isinstance(value, int | float):
                     values[step, name] = value
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("step", "name", "value"))
-        for (step, name), value in sorted(values.items()):
-            writer.writerow((step, name, value))
+    rows = ((step, name, value) for (step, name), value in sorted(values.items()))
+    write_csv(path, [("step", "name", "value"), *rows])

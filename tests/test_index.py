@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stages.errors import DataError
-from stages.index import Record, read_classes, read_index, shard_of, tagged, write_classes, write_index
+from stages.index import Record, evenly_spaced, read_classes, read_index, shard_of, tagged, write_classes, write_index
 
 RECORDS = [
     Record("a", "images/a.jpg", "masks/a.png", ("traffic light", "dog"), "train", 'a "dog", waiting'),
@@ -52,6 +53,13 @@ def test_classes_are_read_back_in_order(tmp_path: Path) -> None:
 def test_missing_classes_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"classes\.txt: no such class list"):
         read_classes(tmp_path / "classes.txt")
+
+
+def test_evenly_spaced_places_are_numpy_s() -> None:
+    for items in range(60):
+        for count in range(1, 70):
+            places = np.unique(np.linspace(0, items - 1, min(count, items)).round().astype(int)).tolist()
+            assert evenly_spaced(range(items), count) == places
 
 
 def test_shards_hold_every_image_once_and_differ_by_one_at_most() -> None:

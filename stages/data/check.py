@@ -16,13 +16,14 @@ from stages.errors import DataError, SettingsError
 from stages.experiment import read_config
 from stages.runtime.command import main
 from stages.settings import DataSettings, Experiment, parts_of
+from stages.vocabulary import SPLITS
 
 
 def splits_of(experiment: Experiment) -> list[str]:
     """The splits that the experiment uses."""
     evaluated = (*experiment.evaluate.maps, *experiment.evaluate.segmenter, *experiment.evaluate.localization)
     used = {"train", "val", *experiment.segment.predict, *(part for split in evaluated for part in parts_of(split))}
-    return [split for split in ("train", "val", "test") if split in used]
+    return [split for split in SPLITS if split in used]
 
 
 def check_split(

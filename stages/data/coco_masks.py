@@ -14,6 +14,7 @@ from pycocotools.coco import COCO
 from stages.data.coco_json import class_values, coco_name, fault_of, load_instances, tagged_or_kept
 from stages.errors import DataError
 from stages.images import BACKGROUND, IGNORE, read_mask
+from stages.index import evenly_spaced
 from stages.settings import DataSettings, Encoding
 
 log = logging.getLogger(__name__)
@@ -208,12 +209,11 @@ def recognise(
 def read_values(paths: Mapping[int, Path]) -> dict[int, NDArray[np.uint8]]:
     """The values in each of EXAMINED masks, spread over all. One that cannot be read is passed over here: it is its
     image's fault. Raises DataError where none can be read."""
-    numbers = list(paths)
     values: dict[int, NDArray[np.uint8]] = {}
     fault: DataError | None = None
-    for place in np.unique(np.linspace(0, len(numbers) - 1, EXAMINED).round().astype(int)):
+    for number, path in evenly_spaced(list(paths.items()), EXAMINED):
         try:
-            values[numbers[place]] = np.unique(read_mask(paths[numbers[place]]))
+            values[number] = np.unique(read_mask(path))
         except DataError as error:
             fault = fault or error
     if fault is not None and not values:

@@ -1,16 +1,15 @@
 """Fetches a dataset: downloads its archives, checks and unpacks them below the dataset root."""
 
-from typing import get_args
-
 from stages.data.archives import fetch_sources, read_sources
 from stages.files import write_json
 from stages.runtime.command import main, parse_settings, parser
-from stages.settings import DataSettings, SplitName
+from stages.settings import DataSettings
+from stages.vocabulary import SPLITS
 
 
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "root", "output")
-    command.add_argument("--splits", nargs="+", choices=get_args(SplitName), required=True, help="splits to be used")
+    command.add_argument("--splits", nargs="+", choices=SPLITS, required=True, help="splits to be used")
     args = command.parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)
     write_json(args.output, fetch_sources(read_sources(settings, args.splits), args.root))

@@ -4,12 +4,12 @@ import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import get_args
 
 from stages.errors import DataError
 from stages.index import LABEL_SEPARATOR, Record, Table
-from stages.settings import DataSettings, SplitName
+from stages.settings import DataSettings
 from stages.settings.data import FolderSettings
+from stages.vocabulary import SPLITS
 
 NEEDED = ("image", "tags")
 OPTIONAL = ("split", "mask", "caption")
@@ -56,7 +56,7 @@ def read_rows(source: Path) -> list[dict[str, str]]:
         if not PurePosixPath(row["image"].strip()).name:
             raise DataError(f"{source}:{table.line_num}: names no image; write the photo's path, or remove the row")
         own = (row.get("split") or "").strip()
-        if own and own not in get_args(SplitName):
+        if own and own not in SPLITS:
             raise DataError(f"{source}:{table.line_num}: split {own!r} must be train, val, test or empty")
         rows.append({**row, "image": row["image"].strip(), "split": own})
     return rows

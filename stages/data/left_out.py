@@ -1,13 +1,12 @@
 """Images that were left out (`data.on_error: skip`): which, and why, as a CSV a split."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages.data.problems import Problem
 from stages.errors import DataError
-from stages.files import atomic_path
+from stages.files import write_csv
 from stages.index import Record, Table
 
 COLUMNS = ("id", "image", "problem")
@@ -37,10 +36,7 @@ def leave_out(
 
 def write_left_out(path: Path, rows: Sequence[LeftOut]) -> None:
     """Writes the table, atomically; a header alone where nothing was left out."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows((row.id, row.image, row.problem) for row in rows)
+    write_csv(path, [COLUMNS, *((row.id, row.image, row.problem) for row in rows)])
 
 
 def read_left_out(path: Path) -> list[LeftOut]:

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
 
 from stages.data.captions import with_captions
 from stages.data.left_out import leave_out, write_left_out
@@ -13,7 +12,8 @@ from stages.data.problems import Problem, find_all, refuse_problems
 from stages.data.readers import read_split
 from stages.index import Record, write_index
 from stages.runtime.command import main, parse_settings, parser
-from stages.settings import DataSettings, SplitName
+from stages.settings import DataSettings
+from stages.vocabulary import SPLITS
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def without_truth(records: Sequence[Record], faults: Mapping[str, str]) -> list[
 
 def run(arguments: list[str] | None = None) -> None:
     commands = parser(__doc__, "root", "output")
-    commands.add_argument("--split", choices=get_args(SplitName), required=True)
+    commands.add_argument("--split", choices=SPLITS, required=True)
     commands.add_argument("--masks", type=Path, help="folder of masks that were made for this split")
     commands.add_argument("--left-out", type=Path, help="table of the images that are left out (CSV)")
     commands.add_argument("--processes", type=int, default=1, help="processes that read the images")

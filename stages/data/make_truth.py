@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,8 @@ from stages.files import atomic_folder, read_json, write_json
 from stages.images import write_mask
 from stages.pool import over_processes
 from stages.runtime.command import main, parse_settings, parser
-from stages.settings import DataSettings, SplitName
+from stages.settings import DataSettings
+from stages.vocabulary import SPLITS
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def read_faults(folder: Path) -> dict[str, str]:
 
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "root", "output")
-    command.add_argument("--split", choices=get_args(SplitName), required=True)
+    command.add_argument("--split", choices=SPLITS, required=True)
     command.add_argument("--side", type=int, help="of openimages: masks of this side, with the value 1")
     command.add_argument("--processes", type=int, default=1)
     args = command.parse_args(arguments)

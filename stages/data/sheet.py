@@ -9,7 +9,7 @@ from scipy.ndimage import binary_erosion
 
 from stages.files import atomic_path
 from stages.images import BACKGROUND, IGNORE, read_image, read_mask, voc_palette
-from stages.index import Record
+from stages.index import Record, evenly_spaced
 
 IMAGES = 48
 COLUMNS = 8
@@ -24,13 +24,12 @@ def draw_sheet(records: Sequence[Record], root: Path, classes: Sequence[str], *,
     An object's pixels are tinted and outlined in its class's VOC colour, ignored ones are white; an image without a
     mask is shown as it is. Raises DataError when an image or mask cannot be read.
     """
-    places = np.unique(np.linspace(0, len(records) - 1, min(images, len(records))).round().astype(int))
-    rows = -(-len(places) // COLUMNS)
+    shown = evenly_spaced(records, images)
+    rows = -(-len(shown) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * TILE, rows * (TILE + 3 * LINE)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
     palette = np.array(voc_palette(), dtype=np.uint8).reshape(256, 3)
-    for tile, place in enumerate(places):
-        record = records[place]
+    for tile, record in enumerate(shown):
         left, top = tile % COLUMNS * TILE, tile // COLUMNS * (TILE + 3 * LINE)
         image = draw_image(record, root, palette)
         image.thumbnail((TILE - 4, TILE - 4))

@@ -7,16 +7,10 @@ from pathlib import Path
 from stages.evaluate.scores import Score, read_score
 from stages.evaluate.summarize import sort_scores
 from stages.evaluate.table_formats import TableRow, language_note, markdown_table
-from stages.evaluate.write_table import write_csv
-from stages.files import write_text
+from stages.files import write_csv, write_text
 from stages.runtime.command import main
+from stages.words import SEGMENTER_ROWS
 
-TITLES = {
-    "pseudo_masks": "pseudo masks, told the tags",
-    "told_segmenter": "segmenter trained on them, told the tags",
-    "segmenter": "segmenter trained on them",
-    "upper_bound": "segmenter trained on true masks",
-}
 COLUMNS = ("row", "split", "images", "seeds", "miou", "deviation", "boundary_iou", "share_of_bound")
 NOTE = (
     "mIoU in percent, mean and deviation over the segmenter's seeds; the pseudo masks are those of one localizer. The"
@@ -29,7 +23,7 @@ def group_scores(scores: Sequence[Score]) -> list[TableRow]:
     groups: dict[tuple[str, str], list[Score]] = {}
     for score in sort_scores(scores):
         groups.setdefault((score.stage, score.split), []).append(score)
-    return [TableRow(TITLES[stage], tuple(group)) for (stage, _), group in groups.items()]
+    return [TableRow(SEGMENTER_ROWS[stage], tuple(group)) for (stage, _), group in groups.items()]
 
 
 def share_of_bound(row: TableRow, rows: Sequence[TableRow]) -> float | None:

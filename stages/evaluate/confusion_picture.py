@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from stages.errors import DataError
-from stages.files import atomic_path
+from stages.files import atomic_path, write_csv
 
 # With more labels the numbers in the cells would touch.
 MOST_WITH_NUMBERS = 25
@@ -19,10 +19,8 @@ INCHES_A_LABEL = 0.42
 
 def write_confusion(path: Path, confusion: NDArray[np.int64], labels: Sequence[str]) -> None:
     """Pixel counts [labels, labels] as CSV, atomically: a row a true label, a column a predicted one."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("true", *labels))
-        writer.writerows((label, *row) for label, row in zip(labels, confusion.tolist(), strict=True))
+    counts = ((label, *row) for label, row in zip(labels, confusion.tolist(), strict=True))
+    write_csv(path, [("true", *labels), *counts])
 
 
 def read_confusion(path: Path) -> NDArray[np.int64]:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +13,16 @@ from stages.errors import DataError
 from stages.evaluate.boundary import boundary_counts, boundary_ious
 from stages.evaluate.confusion import confusion_matrix
 from stages.evaluate.confusion_picture import draw_confusion, write_confusion
-from stages.evaluate.scores import Score, StageName, rates_of, write_score
+from stages.evaluate.scores import Score, rates_of, write_score
 from stages.evaluate.truth import check_mask, chosen_records, read_truth, require_masks
 from stages.images import BACKGROUND_NAME, IGNORE, read_mask
 from stages.index import read_classes, read_index
 from stages.mask_folders import find_masks
 from stages.runtime.command import main, parser
 from stages.thresholds import read_threshold
+from stages.vocabulary import MASK_STAGES
 
 log = logging.getLogger(__name__)
-
-MASK_STAGES = tuple(name for name in get_args(StageName) if name != "maps")
 
 
 @dataclass(frozen=True)

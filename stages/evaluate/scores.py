@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,7 @@ from stages.errors import DataError
 from stages.evaluate.confusion import class_ious, error_rates, mean_iou
 from stages.files import read_json, write_json
 from stages.settings import Strict
-from stages.thresholds import ThresholdSource
-
-StageName = Literal["maps", "pseudo_masks", "told_segmenter", "segmenter", "upper_bound"]
+from stages.vocabulary import StageName, ThresholdSource
 
 
 class FixedScore(Strict):

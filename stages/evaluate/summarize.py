@@ -1,14 +1,14 @@
 """Puts all scores of an experiment into one table."""
 
 import argparse
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stages.evaluate.scores import Score, read_score
-from stages.files import atomic_path
+from stages.files import write_csv
 from stages.runtime.command import main
 from stages.settings import parts_of
+from stages.vocabulary import SCORED_STAGES, SPLITS
 
 COLUMNS = (
     "stage",
@@ -22,17 +22,16 @@ COLUMNS = (
     "seed",
     "language",
 )
-ORDER = ("maps", "pseudo_masks", "told_segmenter", "segmenter", "upper_bound")
 
 
 def sort_scores(scores: Iterable[Score]) -> list[Score]:
     """In the order of the stages, then train, val, test, then those of several splits together."""
-    return sorted(scores, key=lambda score: (ORDER.index(score.stage), *split_order(score.split)))
+    return sorted(scores, key=lambda score: (SCORED_STAGES.index(score.stage), *split_order(score.split)))
 
 
 def split_order(split: str) -> tuple[int, list[int]]:
     """Sorts splits: train, val, test, then several together."""
-    places = [("train", "val", "test").index(part) for part in parts_of(split)]
+    places = [SPLITS.index(part) for part in parts_of(split)]
     return len(places), places
 
 
@@ -70,10 +69,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--output", type=Path, required=True, help="the table (CSV)")
     args = command.parse_args(arguments)
     rows = table_rows([read_score(path) for path in args.scores])
-    with atomic_path(args.output) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
+    write_csv(args.output, [COLUMNS, *rows])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Writes a table of localizer variants as CSV and Markdown, from their scores."""
 
 import argparse
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 from stages.evaluate.costs import epoch_seconds, peak_memory
 from stages.evaluate.scores import Score, read_score
 from stages.evaluate.table_formats import Cost, TableRow, classes_csv, language_note, table_csv, table_markdown
-from stages.files import atomic_path, read_json, write_text
+from stages.files import read_json, write_csv, write_text
 from stages.runtime.command import main
+from stages.words import SOURCE_NOTES
 
 NOTE = (
     "Maps of {split}, {images} images, at the best threshold on them; mean and deviation over seeds. FP and FN are"
@@ -46,8 +46,7 @@ def _backgrounds(row: TableRow) -> str:
 def _background(score: Score) -> str:
     if score.background_power is not None:
         return f"(1 - max)^{score.background_power:g}"
-    source = {"fixed": "in the config", "auto": "chosen without true masks", "oracle": "ORACLE, chosen on true masks"}
-    return f"threshold {score.threshold:g} ({source[score.threshold_source or 'fixed']})"
+    return f"threshold {score.threshold:g} ({SOURCE_NOTES[score.threshold_source or 'fixed']})"
 
 
 def read_rows(specification: str, speeds: dict[str, float]) -> list[TableRow]:
@@ -67,12 +66,6 @@ def _read_row(row: dict[str, Any], speeds: dict[str, float]) -> TableRow:
         )
     scores = tuple(read_score(Path(path)) for path in row["scores"])
     return TableRow(row["title"], scores, row["published"], cost)
-
-
-def write_csv(path: Path, lines: Sequence[Sequence[str]]) -> None:
-    """Writes a CSV atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, lineterminator="\n").writerows(lines)
 
 
 def run(arguments: list[str] | None = None) -> None:

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from stages.errors import DataError
 from stages.files import read_json, write_json
-from stages.settings import SplitName, Strict
+from stages.settings import Strict
+from stages.vocabulary import SplitName
 
 
 class LocalizationScore(Strict):

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file
 
-from stages.errors import DataError
-from stages.files import atomic_path
+from stages.checkpoints import CheckpointFormat
 from stages.localize.localizer import Localizer
 from stages.localize.registry import LOCALIZERS
 from stages.settings import LocalizeSettings
+
+FORMAT = CheckpointFormat("localizer", "localizer", "localize")
 
 
 def build_localizer(
@@ -40,33 +41,21 @@ def read_described(weights: Path) -> dict[str, Any]:
 
 def save_localizer(path: Path, localizer: Localizer, classes: Sequence[str]) -> None:
     """Writes the weights, with the settings and class names that they go with, atomically."""
-    state = {name: value.detach().cpu().contiguous() for name, value in localizer.state_dict().items()}
-    # One entry: safetensors writes several in an order that changes from run to run, and equal weights are equal files.
-    metadata = {
-        "localizer": json.dumps(
-            {
-                "settings": localizer.settings.model_dump(mode="json"),
-                "classes": list(classes),
-                "language_width": localizer.language_width,
-                "described": dict(localizer.described),
-            }
-        )
+    description = {
+        "settings": localizer.settings.model_dump(mode="json"),
+        "classes": list(classes),
+        "language_width": localizer.language_width,
+        "described": dict(localizer.described),
     }
-    with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata=metadata)
+    FORMAT.save(path, localizer, description)
 
 
 def load_localizer(path: Path) -> tuple[Localizer, tuple[str, ...]]:
     """The trained localizer, in evaluation mode, and its class names. Raises DataError when it cannot be read."""
-    try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = json.loads(stored.metadata()["localizer"])
-        state = load_file(path)
-        settings = LocalizeSettings.model_validate(metadata["settings"])
-    except (SafetensorError, FileNotFoundError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no whole localizer ({error}); delete it and rerun `localize`") from error
-    classes = tuple(metadata["classes"])
-    text = torch.zeros(len(classes), metadata["language_width"])
-    localizer = build_localizer(settings, weights=None, text=text, described=metadata["described"])
-    localizer.load_state_dict(state)
+    with FORMAT.opened(path) as (description, state):
+        settings = LocalizeSettings.model_validate(description["settings"])
+        classes = tuple(description["classes"])
+        text = torch.zeros(len(classes), description["language_width"])
+        localizer = build_localizer(settings, weights=None, text=text, described=description["described"])
+        localizer.load_state_dict(state)
     return localizer.eval(), classes

@@ -3,18 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from stages.labelling import enlarge_maps
+from stages.map_colours import overlay
 
 LONGEST_SIDE = 320  # of the photo in the picture, pixels
 GAP = 8
 TITLE = 30
 FONT_SIZE = 16
-COLOURS = "turbo"  # blue: 0, red: 1
-OPACITY = 0.55
 
 
 def draw_maps(photo: Image.Image, maps: Mapping[str, NDArray[np.float32]], classes: Sequence[str]) -> Image.Image:
@@ -39,11 +37,5 @@ def draw_maps(photo: Image.Image, maps: Mapping[str, NDArray[np.float32]], class
         sheet.paste(tile, (lefts[0], top))
     for column, kind in zip(lefts[1:], maps.values(), strict=True):
         for top, scores in zip(tops, enlarge_maps(kind, (tile.height, tile.width)), strict=True):
-            sheet.paste(colour_over(tile, scores), (column, top))
+            sheet.paste(overlay(tile, scores), (column, top))
     return sheet
-
-
-def colour_over(photo: Image.Image, scores: NDArray[np.float32]) -> Image.Image:
-    """A map [rows, columns] in [0, 1] of the photo's size as colours over it."""
-    heat = Image.fromarray((colormaps[COLOURS](scores)[..., :3] * 255).astype(np.uint8))
-    return Image.blend(photo, heat, OPACITY)

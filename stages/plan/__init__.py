@@ -2,6 +2,7 @@
 reads and leaves, and under which options of its command. The rules ask it, and it knows no Snakemake."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +19,9 @@ from stages.plan.segmenters import SCORED, Segmenter, Segmenters
 from stages.plan.tables import Table, all_tables
 from stages.report.shown_tables import TABLES
 from stages.settings import EncodeSettings, Experiment, LearnedAffinity, joined, parts_of
+from stages.vocabulary import SPLITS, StageName
 
 __all__ = ["Files", "Inputs", "Localizer", "Plan", "Refiner", "ScoredMasks", "Segmenter", "Table"]
-
-# The order of splits in a plan.
-SPLITS = ("train", "val", "test")
-# A score may be of several splits together, `train+val`: as a regular expression.
-SCORED_SPLIT = r"(train|val|test)(\+(val|test))*"
 
 
 @dataclass(frozen=True)
@@ -111,9 +108,11 @@ class Plan:
 
     def scores(self, *, bound: bool) -> list[str]:
         """The scores of `all`, with those of the fully supervised bound where asked for."""
-        evaluate, stages = self.experiment.evaluate, ["segmenter", "upper_bound"] if bound else ["segmenter"]
-        named = [(stage, evaluate.maps) for stage in ("maps", "pseudo_masks")]
-        named += [(stage, evaluate.segmenter) for stage in stages]
+        evaluate = self.experiment.evaluate
+        named: list[tuple[StageName, Sequence[str]]] = [("maps", evaluate.maps), ("pseudo_masks", evaluate.maps)]
+        named.append(("segmenter", evaluate.segmenter))
+        if bound:
+            named.append(("upper_bound", evaluate.segmenter))
         return [f"{self.files.results}/evaluate/{stage}-{split}.json" for stage, splits in named for split in splits]
 
     @property

@@ -1,21 +1,18 @@
 """The affinity network: features whose distance tells whether two neighbours belong together (PSA, CVPR 2018)."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stages.errors import DataError
-from stages.files import atomic_path
+from stages.checkpoints import CheckpointFormat
 from stages.networks.pyramid import Pyramid
 from stages.networks.resnet38 import ResNet38
 from stages.settings import LearnedAffinity
 
+FORMAT = CheckpointFormat("affinity", "affinity network", "refine")
 RESNET38 = "resnet38"
 # Blocks up to the second downsampling stay as they were pretrained, and every batch norm does (PSA).
 RESNET38_FROZEN = 2
@@ -82,18 +79,12 @@ class AffinityNet(nn.Module):
 
 def save_affinity(path: Path, net: AffinityNet) -> None:
     """Writes the weights, with the settings that they go with, atomically."""
-    state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"affinity": json.dumps(net.settings.model_dump(mode="json"))})
+    FORMAT.save(path, net, net.settings.model_dump(mode="json"))
 
 
 def load_affinity(path: Path) -> AffinityNet:
     """The trained network, in evaluation mode. Raises DataError when it cannot be read."""
-    try:
-        with safe_open(path, framework="pt") as stored:
-            settings = LearnedAffinity.model_validate_json((stored.metadata() or {})["affinity"])
-        net = AffinityNet(settings, None)
-        net.load_state_dict(load_file(path))
-    except (SafetensorError, FileNotFoundError, KeyError, RuntimeError, ValueError) as error:
-        raise DataError(f"{path}: no whole affinity network ({error}); delete it and rerun `refine`") from error
+    with FORMAT.opened(path) as (settings, state):
+        net = AffinityNet(LearnedAffinity.model_validate(settings), None)
+        net.load_state_dict(state)
     return net.eval()

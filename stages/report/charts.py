@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stages.evaluate.confusion_picture import confusion_figure, plain
 from stages.evaluate.scores import Score
 from stages.report.gather import Curve
+from stages.words import SOURCE_LEGEND
 
 # Matplotlib knows no "colour of the surrounding text": drawn in this one, replaced in the SVG.
 TEXT = "#010203"
@@ -38,9 +39,6 @@ STYLE: dict[Any, Any] = {
 }
 
 
-USED = {"fixed": "fixed in the config", "auto": "chosen without true masks", "oracle": "chosen with true masks"}
-
-
 def threshold_chart(scores: Sequence[Score]) -> Markup:
     """mIoU of maps over the background threshold: a line a split, its best marked, the fixed threshold dashed."""
     swept = [score for score in scores if score.sweep]
@@ -55,7 +53,9 @@ def threshold_chart(scores: Sequence[Score]) -> Markup:
                 axes.plot(score.fixed.threshold, score.fixed.miou, "s", color=colour, markersize=5)
         used = sorted({(score.fixed.threshold, score.fixed.source) for score in swept if score.fixed})
         for threshold, source in used:
-            axes.axvline(threshold, color=TEXT, linestyle="--", linewidth=1, label=f"{USED[source]}: {threshold:g}")
+            axes.axvline(
+                threshold, color=TEXT, linestyle="--", linewidth=1, label=f"{SOURCE_LEGEND[source]}: {threshold:g}"
+            )
         axes.set_xlim(0, 1)
         axes.set_ylim(bottom=0)
         axes.legend()

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
 from stages.evaluate.confusion import class_ious, confusion_matrix, mean_iou
 from stages.images import BACKGROUND_NAME, IGNORE, read_image, read_mask, voc_palette
-from stages.report.panels import MAP_COLOURS, colour_of
+from stages.map_colours import colour_map
+from stages.report.panels import colour_of
 from stages.report.templates import render
 
 SIDE = 256  # longest side of a picture, pixels
@@ -55,8 +55,7 @@ def write_item(item: Item, classes: Sequence[str], folder: Path) -> dict[str, An
             save_mask(read_mask(path), size, folder / file_of(item.number, name))
             layers.append(name)
     if item.heat is not None:
-        heat = colormaps[MAP_COLOURS](item.heat)[..., :3]
-        Image.fromarray((heat * 255).astype(np.uint8)).save(folder / file_of(item.number, "map"), quality=QUALITY)
+        colour_map(item.heat).save(folder / file_of(item.number, "map"), quality=QUALITY)
         layers.append("map")
     entry: dict[str, Any] = {"id": item.id, "tags": item.tags, "size": size, "layers": layers}
     return entry | rates_of(item.truth, item.prediction, classes)

@@ -11,13 +11,15 @@ from stages.evaluate.wsol_score import read_localization
 from stages.files import write_text
 from stages.index import read_classes, read_index
 from stages.report.gather import find_scores, read_curves, read_scores
-from stages.report.page import STAGE_NAMES, render_page
+from stages.report.page import render_page
 from stages.report.panels import read_panels
 from stages.report.picture import draw_picture, write_picture
 from stages.report.shown_tables import find_tables
 from stages.report.timings import read_timings, read_workload
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import ReportSettings
+from stages.vocabulary import SPLITS
+from stages.words import STAGE_WORDS
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +29,12 @@ PICTURE_ROWS = 4
 def confusion_title(path: Path) -> str:
     """What a confusion matrix is of, by the name of its file: upper_bound-val-confusion.csv."""
     stage, split, _ = path.stem.rsplit("-", 2)
-    return f"Confusion of the classes: {STAGE_NAMES[stage]}, {split}"
+    return f"Confusion of the classes: {STAGE_WORDS[stage]}, {split}"
 
 
 def count_images(folder: Path) -> dict[str, int]:
     """Images of each split that has an index."""
-    indexes = [folder / f"{split}.csv" for split in ("train", "val", "test")]
+    indexes = [folder / f"{split}.csv" for split in SPLITS]
     return {path.stem: len(read_index(path)) for path in indexes if path.is_file()}
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,21 +17,23 @@ from stages.evaluate.scores import Score
 from stages.evaluate.summarize import share_of_bound
 from stages.evaluate.table_formats import language_note
 from stages.evaluate.wsol_score import LocalizationScore
+from stages.map_colours import css_scale, overlay
 from stages.report.charts import class_chart, confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve
-from stages.report.panels import MAP_COLOURS, Panel, colour_mask, colour_of, overlay
+from stages.report.panels import Panel, colour_mask, colour_of
 from stages.report.published import TABLES, published_beside
 from stages.report.shown_tables import MadeTable
 from stages.report.templates import render
 from stages.report.timings import Timing, sum_by_stage
+from stages.vocabulary import SplitName, StageName
+from stages.words import SOURCE_CELLS, STAGE_WORDS
 
-STAGE_NAMES = {
-    "maps": "maps",
-    "pseudo_masks": "pseudo masks",
-    "told_segmenter": "segmenter, told the tags",
-    "segmenter": "segmenter",
-    "upper_bound": "upper bound",
-}
+HEADLINES: tuple[tuple[StageName, SplitName], ...] = (
+    ("maps", "val"),
+    ("pseudo_masks", "val"),
+    ("segmenter", "val"),
+    ("segmenter", "test"),
+)
 LONGEST_SIDE = 320  # of a picture in the page, pixels
 LEFT_OUT_SHOWN = 20  # images of a split that the page names; the table has them all
 PACKAGES = (
@@ -42,16 +42,13 @@ PACKAGES = (
 )
 
 
-CHOSEN = {"fixed": "fixed", "auto": "without true masks", "oracle": "with true masks"}
-
-
 def chosen_words(score: Score) -> str:
     """How the background of what was scored was chosen."""
     if score.background_power is not None:
         return f"(1 - max)^{score.background_power:g}"
     if score.stage == "maps":
         return "best on this split"
-    return CHOSEN[score.threshold_source] if score.threshold_source else ""
+    return SOURCE_CELLS[score.threshold_source] if score.threshold_source else ""
 
 
 def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
@@ -60,7 +57,7 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
     for score in scores:
         share = share_of_bound(score, scores)
         row = {
-            "stage": STAGE_NAMES[score.stage],
+            "stage": STAGE_WORDS[score.stage],
             "split": score.split,
             "images": score.images,
             "miou": score.miou,
@@ -78,7 +75,7 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
                 "miou": score.fixed.miou,
                 "boundary": "",
                 "threshold": f"{score.fixed.threshold:.2f}",
-                "chosen": CHOSEN[score.fixed.source],
+                "chosen": SOURCE_CELLS[score.fixed.source],
             }
             rows.append(row | rates | {"false_positives": "", "false_negatives": "", "published": ""})
     return rows
@@ -102,7 +99,7 @@ def classification_rows(scores: Sequence[Score]) -> list[dict[str, str]]:
 def headline_figures(scores: Sequence[Score]) -> list[dict[str, str]]:
     """The few numbers on top: maps and pseudo masks on val, the segmenter on val and test."""
     figures = []
-    for stage, split in (("maps", "val"), ("pseudo_masks", "val"), ("segmenter", "val"), ("segmenter", "test")):
+    for stage, split in HEADLINES:
         for score in scores:
             if (score.stage, score.split) == (stage, split):
                 share = share_of_bound(score, scores)
@@ -110,7 +107,7 @@ def headline_figures(scores: Sequence[Score]) -> list[dict[str, str]]:
                 note = f"{best}{score.images} images"
                 if share is not None:
                     note = f"{share:.0f} % of the upper bound"
-                label = f"{STAGE_NAMES[stage]}, {split}"
+                label = f"{STAGE_WORDS[stage]}, {split}"
                 figures.append({"label": label, "value": f"{score.miou:.1f}", "note": note})
     return figures
 
@@ -147,7 +144,7 @@ def class_cards(scores: Sequence[Score]) -> list[dict[str, Any]]:
     """A chart of the classes' IoUs for each split, the stages side by side."""
     cards = []
     for split in dict.fromkeys(score.split for score in scores):
-        own = {STAGE_NAMES[score.stage]: score.per_class for score in scores if score.split == split}
+        own = {STAGE_WORDS[score.stage]: score.per_class for score in scores if score.split == split}
         names = next(iter(own.values()))
         ious = {name: {stage: rates.get(name) for stage, rates in own.items()} for name in names}
         title = f"Each class, {split}"
@@ -270,7 +267,7 @@ def render_page(
         panels=panel_cards(panels),
         val_images=val_images,
         legend=legend_entries(panels, classes),
-        map_scale=", ".join(to_hex(colormaps[MAP_COLOURS](part / 8)) for part in range(9)),
+        map_scale=css_scale(),
         timings=timing_rows(timings),
         settings=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100) if config else "",
         versions=versions_text(),

@@ -5,20 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
 from stages.errors import DataError
 from stages.evaluate.confusion import confusion_matrix, mean_iou
 from stages.images import IGNORE, read_image, read_mask, voc_palette
-from stages.index import Record
+from stages.index import Record, evenly_spaced
 from stages.labelling import enlarge_maps
 from stages.mask_folders import find_masks
 from stages.shards import ImageMaps, read_shard
-
-MAP_COLOURS = "turbo"
-MAP_OPACITY = 0.55
 
 
 @dataclass(frozen=True)
@@ -89,8 +85,7 @@ def read_panels(
         chosen = choose(ious, count)
     else:
         ious = {}
-        places = np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))
-        chosen = [ids[place] for place in places]
+        chosen = evenly_spaced(ids, count)
     maps = read_maps([results / f"localize/maps/val/{shard}.safetensors" for shard in numbers], chosen)
     by_id = {record.id: record for record in records}
     return [
@@ -105,12 +100,6 @@ def read_panels(
         )
         for image_id in chosen
     ]
-
-
-def overlay(image: Image.Image, scores: NDArray[np.float32]) -> Image.Image:
-    """A map [rows, columns] in [0, 1] as colours (blue: 0, red: 1) over its image."""
-    heat = Image.fromarray((colormaps[MAP_COLOURS](scores)[..., :3] * 255).astype(np.uint8))
-    return Image.blend(image, heat, MAP_OPACITY)
 
 
 def colour_mask(mask: NDArray[np.uint8]) -> Image.Image:

@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from stages.errors import DataError
 from stages.files import atomic_path
 from stages.images import voc_palette
-from stages.report.panels import Panel, colour_mask, overlay
+from stages.map_colours import overlay
+from stages.report.panels import Panel, colour_mask
 
 COLUMNS = ("image", "map", "pseudo mask", "prediction", "truth")
 TILE = (236, 190)  # width and height of a picture, pixels

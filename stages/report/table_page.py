@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -16,10 +14,11 @@ from stages.evaluate.table_formats import TableRow, class_means, row_cells
 from stages.images import read_image, read_mask
 from stages.index import Record
 from stages.labelling import enlarge_maps
+from stages.map_colours import css_scale, overlay
 from stages.mask_folders import find_masks
 from stages.report.charts import bar_chart
 from stages.report.page import data_uri
-from stages.report.panels import MAP_COLOURS, colour_mask, overlay
+from stages.report.panels import colour_mask
 from stages.report.templates import render
 from stages.shards import read_shard
 
@@ -118,7 +117,7 @@ def render_table_page(
         ),
         shows="maps" if rows[0].scores[0].stage == "maps" else "masks",
         panels=[_card(panel) for panel in panels],
-        map_scale=", ".join(to_hex(colormaps[MAP_COLOURS](part / 8)) for part in range(9)),
+        map_scale=css_scale(),
     )
 
 

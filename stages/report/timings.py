@@ -11,6 +11,7 @@ from typing import Any
 from stages.errors import DataError
 from stages.evaluate.scores import Score
 from stages.report.gather import read_curves
+from stages.vocabulary import SPLITS
 
 STAGES = ("data", "encode", "localize", "refine", "segment", "evaluate", "report")
 # Jobs without a split in their path that go through the images of one, by the folder of their benchmark.
@@ -100,7 +101,7 @@ def step_of(path: Path) -> tuple[str, str]:
     stage, *parts = path.with_suffix("").parts
     if parts and parts[-1].isdigit():
         parts = parts[:-1]
-        if len(parts) > 1 and parts[-1] in ("train", "val", "test"):
+        if len(parts) > 1 and parts[-1] in SPLITS:
             parts = parts[:-1]
     return stage, " / ".join(parts)
 

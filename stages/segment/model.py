@@ -1,6 +1,5 @@
 """The segmenter, and its file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +8,12 @@ from typing import Any
 import torch
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stages.errors import DataError
-from stages.files import atomic_path
+from stages.checkpoints import CheckpointFormat
 from stages.segment.architecture import build_model
+
+FORMAT = CheckpointFormat("segmenter", "segmenter", "segment")
 
 
 @MODELS.register_module()
@@ -41,11 +39,7 @@ class Segmenter:
 
 def save_segmenter(path: Path, model: nn.Module, *, classes: Sequence[str], config: Mapping[str, Any]) -> None:
     """Writes the weights alone as safetensors, atomically; the model's config and classes as JSON in the metadata."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    # One entry: safetensors writes several in changing order, and equal runs leave equal files.
-    metadata = {"segmenter": json.dumps({"model": dict(config), "classes": list(classes)})}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    FORMAT.save(path, model, {"model": dict(config), "classes": list(classes)})
 
 
 def load_segmenter(path: Path) -> Segmenter:
@@ -53,14 +47,9 @@ def load_segmenter(path: Path) -> Segmenter:
 
     Raises DataError when the file is missing, truncated, or no segmenter.
     """
-    try:
-        with safe_open(path, framework="pt") as stored:
-            description = json.loads((stored.metadata() or {})["segmenter"])
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+    with FORMAT.opened(path) as (description, tensors):
         model: Any = build_model(description["model"])
         model.load_state_dict(tensors)
         model.to(memory_format=torch.channels_last)
         classes = tuple(description["classes"])
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        raise DataError(f"{path}: not a whole segmenter ({error}); delete it and rerun `segment`") from error
     return Segmenter(model.eval(), classes)

@@ -1,7 +1,6 @@
 """Predicts masks of a folder of photos with a trained segmenter: masks, overlays, and a table of class areas."""
 
 import argparse
-import csv
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from tqdm import tqdm
 from stages.devices import pick_device
 from stages.errors import DataError
 from stages.experiment import read_config
-from stages.files import atomic_path
+from stages.files import atomic_path, write_csv
 from stages.images import BACKGROUND, BACKGROUND_NAME, image_size, read_image, voc_palette, write_mask
 from stages.runtime.command import main
 from stages.segment.model import Segmenter, load_segmenter
@@ -73,8 +72,7 @@ def predict_folder(
         with atomic_path(output / "overlays" / photo.with_suffix(".jpg")) as temporary:
             overlay_picture(picture, mask).save(temporary, quality=90)
         rows += area_rows(photo.as_posix(), mask, segmenter.classes)
-    with atomic_path(output / "areas.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
+    write_csv(output / "areas.csv", [COLUMNS, *rows])
     return len(photos)
 
 

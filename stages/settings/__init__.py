@@ -1,7 +1,7 @@
 """Every setting of tagmask: one strict model a stage. `workflow/schemas/config.schema.yaml` is generated from here."""
 
 from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
-from stages.settings.base import ScoredSplit, SplitName, Strict, joined, parts_of
+from stages.settings.base import ScoredSplit, Strict, joined, parts_of
 from stages.settings.compare import CompareSettings
 from stages.settings.crf import CRF_SETS, CrfSettings
 from stages.settings.data import (
@@ -74,7 +74,6 @@ __all__ = [
     "ScoredSplit",
     "SegmentSettings",
     "SegmenterTraining",
-    "SplitName",
     "Strict",
     "TowerClip",
     "TsCamSettings",

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from stages.vocabulary import SCORED_SPLIT, SPLITS
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-SplitName = Literal["train", "val", "test"]
 # A split, or several scored as one: `train+val`.
-ScoredSplit = Annotated[str, Field(pattern=r"^(train(\+val)?(\+test)?|val(\+test)?|test)$")]
+ScoredSplit = Annotated[str, Field(pattern=f"^{SCORED_SPLIT}$")]
 
 
 def parts_of(split: str) -> tuple[str, ...]:
@@ -21,8 +22,7 @@ def parts_of(split: str) -> tuple[str, ...]:
 
 def joined(splits: Iterable[str]) -> str:
     """The name under which splits stand together: `train+val`."""
-    order = get_args(SplitName)
-    return "+".join(sorted(set(splits), key=order.index))
+    return "+".join(sorted(set(splits), key=SPLITS.index))
 
 
 def without_braces(path: Path) -> Path:

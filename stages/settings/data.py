@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.base import Count, RulePath, Share, SplitName, Strict
+from stages.settings.base import Count, RulePath, Share, Strict
+from stages.vocabulary import SplitName
 
 
 class DemoSettings(Strict):

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.settings.base import Count, RulePath, ScoredSplit, SplitName, Strict
+from stages.settings.base import Count, RulePath, ScoredSplit, Strict
+from stages.vocabulary import SplitName
 
 
 class EvaluateSettings(Strict):

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.base import Count, Positive, Share, SplitName, Strict
+from stages.settings.base import Count, Positive, Share, Strict
 from stages.settings.crf import Crf
+from stages.vocabulary import SplitName
 
 
 class CrossEntropyLoss(Strict):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from stages.data.demo.lists import SPLITS, ListedBackground, ListedCutout
+from stages.data.demo.lists import ListedBackground, ListedCutout
 from stages.images import write_mask
 from stages.index import Record
 from stages.settings import DataSettings, DemoSettings
+from stages.vocabulary import SPLITS
 
 COLOURS = {"train": (220, 40, 40), "val": (40, 220, 40), "test": (40, 40, 220)}
 CLASSES = ("bird", "coin", "road sign")

@@ -102,7 +102,7 @@ def test_a_truncated_localizer_is_refused(dataset: Path, make_localizer, weight_
     path = dataset / "localizer.safetensors"
     save_localizer(path, make_localizer("hybrid"), CLASSES)
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(DataError, match="no whole localizer"):
+    with pytest.raises(DataError, match="not a whole localizer"):
         load_localizer(path)
 
 

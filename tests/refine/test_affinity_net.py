@@ -110,7 +110,7 @@ def test_a_saved_network_is_the_same(tmp_path, weights) -> None:
     images = torch.rand(1, 3, 32, 32)
     torch.testing.assert_close(load_affinity(tmp_path / "net.safetensors")(images), net(images), rtol=0, atol=0)
     (tmp_path / "net.safetensors").write_bytes(b"short")
-    with pytest.raises(DataError, match="no whole affinity network"):
+    with pytest.raises(DataError, match="not a whole affinity network"):
         load_affinity(tmp_path / "net.safetensors")
 
 

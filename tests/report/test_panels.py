@@ -9,7 +9,8 @@ from PIL import Image
 
 from stages.errors import DataError
 from stages.index import read_index
-from stages.report.panels import choose, colour_mask, colour_of, overlay, read_panels
+from stages.map_colours import overlay
+from stages.report.panels import choose, colour_mask, colour_of, read_panels
 from stages.report.picture import MOST_BYTES, draw_picture, write_picture
 
 CLASSES = ("cat", "dog")

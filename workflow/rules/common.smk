@@ -8,11 +8,12 @@ from snakemake.utils import validate
 
 from stages.errors import SettingsError
 from stages.experiment import section_json
-from stages.plan import SCORED_SPLIT, Plan
+from stages.plan import Plan
 from stages.plan.checks import checked_experiment
 from stages.segment.overlay import overlay_path
 from stages.settings import parts_of
 from stages.runtime.source_hash import hash_of_command
+from stages.vocabulary import MASK_STAGES, SCORED_SPLIT, SPLITS
 
 
 def relative(path):
@@ -40,7 +41,7 @@ pathvars:
 
 
 wildcard_constraints:
-    split="train|val|test",
+    split=any_of(SPLITS),
     shard="[0-9]+",
     localizer=any_of(plan.localizers.by_folder),
     refiner=any_of(plan.refiners.by_folder),

@@ -101,7 +101,7 @@ rule score_masks:
         "<benchmarks>/evaluate/{scored}{stage}-{split}.tsv"
     wildcard_constraints:
         scored="|refiners/[A-Za-z0-9_-]+/|segmenters/[0-9]+/",
-        stage="pseudo_masks|segmenter|told_segmenter|upper_bound",
+        stage=any_of(MASK_STAGES),
         split=SCORED_SPLIT,
     conda:
         "../../environment.yml"

@@ -7,7 +7,6 @@ from importlib.resources import files
 
 from stages.errors import DataError
 
-SPLITS = ("train", "val", "test")
 SHARE = "usr/share"  # where the packages put their files; the names in the lists are relative to it
 
 

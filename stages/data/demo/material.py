@@ -1,6 +1,5 @@
 """Composes the demo set in VOC layout: pictures, masks, tags, and the training cut-outs and backgrounds themselves."""
 
-import csv
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,14 +14,15 @@ from PIL import Image
 from tqdm import tqdm
 
 from stages.data.demo.cutouts import Cutout, read_background, read_cutout
-from stages.data.demo.lists import SPLITS, ListedBackground, ListedCutout
+from stages.data.demo.lists import ListedBackground, ListedCutout
 from stages.data.demo.painting import paint
 from stages.data.demo.scenes import Picture, plan_pictures
 from stages.errors import DataError
-from stages.files import atomic_folder, read_json
+from stages.files import atomic_folder, read_json, write_csv
 from stages.images import write_mask
 from stages.index import LABEL_SEPARATOR
 from stages.settings import DataSettings, DemoSettings
+from stages.vocabulary import SPLITS
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def compose_set(
             if split == "train":
                 write_material(folder, material)
             rows += compose_split(folder, material, settings=settings, seed=seed, processes=processes)
-        write_rows(folder / "tags.csv", ("id", "labels", "caption"), rows)
+        write_csv(folder / "tags.csv", [("id", "labels", "caption"), *rows])
     log.info("%d pictures in %.1f s: %s", len(rows), perf_counter() - started, output)
 
 
@@ -179,16 +179,8 @@ def write_material(folder: Path, material: Material) -> None:
         image = f"Cutouts/{material.split}/{place:03d}.png"
         cutout.image.save(folder / image)
         rows.append((image, cutout.label, cutout.caption))
-    write_rows(folder / "Cutouts" / f"{material.split}.csv", ("image", "class", "caption"), rows)
+    write_csv(folder / "Cutouts" / f"{material.split}.csv", [("image", "class", "caption"), *rows])
     for place, background in enumerate(material.backgrounds):
         small = background.copy()
         small.thumbnail((LONGEST_BACKGROUND, LONGEST_BACKGROUND), Image.Resampling.LANCZOS)
         small.save(folder / f"Backgrounds/{material.split}/{place:03d}.jpg", quality=JPEG_QUALITY)
-
-
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes a CSV."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)

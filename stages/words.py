@@ -1,0 +1,38 @@
+"""The words that tables and pages show for the names in `stages.vocabulary`."""
+
+from collections.abc import Mapping
+
+# In a column, a heading or a legend.
+STAGE_WORDS: Mapping[str, str] = {
+    "maps": "maps",
+    "pseudo_masks": "pseudo masks",
+    "told_segmenter": "segmenter, told the tags",
+    "segmenter": "segmenter",
+    "upper_bound": "upper bound",
+}
+# The rows of the table of segmenters, where each word says what the segmenter learned from.
+SEGMENTER_ROWS: Mapping[str, str] = {
+    "pseudo_masks": "pseudo masks, told the tags",
+    "told_segmenter": "segmenter trained on them, told the tags",
+    "segmenter": "segmenter trained on them",
+    "upper_bound": "segmenter trained on true masks",
+}
+
+# In the narrow column "chosen".
+SOURCE_CELLS: Mapping[str, str] = {
+    "fixed": "fixed",
+    "auto": "without true masks",
+    "oracle": "with true masks",
+}
+# In the legend of a chart.
+SOURCE_LEGEND: Mapping[str, str] = {
+    "fixed": "fixed in the config",
+    "auto": "chosen without true masks",
+    "oracle": "chosen with true masks",
+}
+# In the sentence above a table of refiners, which must not let an oracle be missed.
+SOURCE_NOTES: Mapping[str, str] = {
+    "fixed": "in the config",
+    "auto": "chosen without true masks",
+    "oracle": "ORACLE, chosen on true masks",
+}
