@@ -11,6 +11,11 @@ def confusion_matrix(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], cla
     """Pixel counts [1 + classes, 1 + classes] int64: row = true mask value, column = predicted mask value.
 
     truth, predicted: uint8 mask values of one shape. Pixels whose truth is 255 (ignore) are not counted.
+
+    >>> truth = np.array([0, 0, 1, 1, 255], dtype=np.uint8)
+    >>> confusion_matrix(truth, np.array([0, 1, 1, 1, 0], dtype=np.uint8), classes=1)
+    array([[1, 1],
+           [0, 2]])
     """
     labels = classes + 1
     counted = truth != IGNORE
@@ -19,7 +24,11 @@ def confusion_matrix(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], cla
 
 
 def unions(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pixels that are a label in truth or prediction. confusion [..., labels, labels] -> [..., labels]."""
+    """Pixels that are a label in truth or prediction. confusion [..., labels, labels] -> [..., labels].
+
+    >>> unions(np.array([[1, 1], [0, 2]]))
+    array([2, 3])
+    """
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     return confusion.sum(axis=-1) + confusion.sum(axis=-2) - hits
 
@@ -29,6 +38,11 @@ def class_ious(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 
     The measure of PASCAL VOC (Everingham et al., IJCV 2015, section 4.1.3), over the pixels of all images together. A
     label that stands neither in the truth nor in the prediction has no IoU: nan. One that is predicted only has 0.
+
+    Of three labels the last is nowhere:
+
+    >>> class_ious(np.array([[1, 1, 0], [0, 3, 0], [0, 0, 0]])).tolist()
+    [50.0, 75.0, nan]
     """
     union = unions(confusion)
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
@@ -39,6 +53,9 @@ def mean_iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """mIoU in percent over background and the classes that have an IoU. [..., labels, labels] -> [...].
 
     Raises DataError for a confusion matrix that counts no pixel.
+
+    >>> float(mean_iou(np.array([[1, 1, 0], [0, 3, 0], [0, 0, 0]])))
+    62.5
     """
     if not confusion.sum(axis=(-2, -1)).all():
         raise DataError("no pixel to score: the true masks are 255 (ignore) everywhere; check the dataset's masks")
@@ -49,6 +66,11 @@ def error_rates(confusion: NDArray[np.int64]) -> tuple[float, float]:
     """False positives and false negatives in percent of the union, averaged as mIoU is; mIoU and both sum to 100.
 
     The rates by which SEAM (Wang et al., CVPR 2020) and MCTformer tell over-activation from under-activation.
+
+    The unions are 2 and 4. One pixel of background is taken for the class:
+
+    >>> error_rates(np.array([[1, 1], [0, 3]]))
+    (12.5, 25.0)
     """
     hits = np.diagonal(confusion)
     union = unions(confusion)

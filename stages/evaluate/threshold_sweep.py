@@ -26,7 +26,11 @@ class Sample:
 
 
 def threshold_grid(steps: int, *more: float) -> NDArray[np.float32]:
-    """The thresholds 0, 1/steps, ..., 1 and the given ones, rising, each once: float32."""
+    """The thresholds 0, 1/steps, ..., 1 and the given ones, rising, each once: float32.
+
+    >>> threshold_grid(4, 0.625).tolist()
+    [0.0, 0.25, 0.5, 0.625, 0.75, 1.0]
+    """
     return np.unique(np.concatenate([np.arange(steps + 1) / steps, more]).astype(np.float32))
 
 
@@ -39,6 +43,13 @@ def sweep_confusions(
     one histogram of pixels by best class, truth and the last threshold that their score reaches holds every threshold:
     summed from its upper end it gives the pixels that are still foreground. Samples are read once and not kept.
     `objects` is filled on the way.
+
+    One class, pixels of background, class, class; their scores reach 0, 1/2 and 1/2:
+
+    >>> maps = np.array([[[0.2, 0.6, 0.9]]], dtype=np.float32)
+    >>> sample = Sample(maps, np.array([0]), np.array([[0, 1, 1]], dtype=np.uint8))
+    >>> sweep_confusions([sample], threshold_grid(2), classes=1).tolist()
+    [[[0, 1], [0, 2]], [[1, 0], [0, 2]], [[1, 0], [2, 0]]]
     """
     labels, steps = classes + 1, len(thresholds)
     truths = np.zeros(labels, dtype=np.int64)
@@ -68,5 +79,9 @@ def sweep_confusions(
 
 
 def from_above(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pixels whose score reaches a threshold, from counts [..., thresholds] by the last threshold reached."""
+    """Pixels whose score reaches a threshold, from counts [..., thresholds] by the last threshold reached.
+
+    >>> from_above(np.array([3, 1, 2]))
+    array([6, 3, 2])
+    """
     return counts[..., ::-1].cumsum(axis=-1)[..., ::-1]

@@ -17,6 +17,11 @@ def attention_of_tokens(tokens: Tensor, patches: Tensor) -> Tensor:
     Args:
         tokens: class tokens, [B, C, D].
         patches: patch tokens, [B, N, D].
+
+    Both patches fit a token of zeros alike:
+
+    >>> attention_of_tokens(torch.tensor([[[0.0, 0.0]]]), torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])).tolist()
+    [[[0.5, 0.5]]]
     """
     return torch.softmax(correlate(tokens, patches).float(), dim=-1)
 
@@ -26,6 +31,11 @@ def attention_of_maps(maps: Tensor, power: float) -> Tensor:
 
     A softmax of products is nearly even where the products are small, and on one patch where they are large; this is
     neither, however large they are. A flat map gives an even attention.
+
+    The values 0, 1, 2 become 0, 1/2, 1, their squares 0, 1/4, 1, and these shares of 5/4:
+
+    >>> attention_of_maps(torch.tensor([[[0.0, 1.0, 2.0]]]), power=2.0)
+    tensor([[[0.0000, 0.2000, 0.8000]]])
     """
     low, high = maps.amin(dim=-1, keepdim=True), maps.amax(dim=-1, keepdim=True)
     flat = high == low
@@ -43,6 +53,15 @@ def local_tokens(attention: Tensor, tokens: Tensor, patches: Tensor, *, centred:
         patches: patch tokens, [B, N, D].
         centred: from each patch the mean patch of its image is taken, which all classes would have in common.
         matched: contexts get the length of their class tokens, of which they would else be a multiple or nothing.
+
+    The mean patch is (2, 0), so the second, which has all attention, is (1, 0) from it; the token's length is 5:
+
+    >>> tokens, patches = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[1.0, 0.0], [3.0, 0.0]]])
+    >>> attention = torch.tensor([[[0.0, 1.0]]])
+    >>> local_tokens(attention, tokens, patches, centred=True, matched=True)
+    tensor([[[5., 0.]]])
+    >>> local_tokens(attention, tokens, patches, centred=False, matched=False)
+    tensor([[[3., 0.]]])
     """
     if centred:
         patches = patches - patches.mean(dim=1, keepdim=True)
@@ -51,17 +70,35 @@ def local_tokens(attention: Tensor, tokens: Tensor, patches: Tensor, *, centred:
 
 
 def entropy_share(attention: Tensor) -> Tensor:
-    """Mean entropy of distributions [..., N] as a share of an even one's: 1 where all patches count alike, a scalar."""
+    """Mean entropy of distributions [..., N] as a share of an even one's: 1 where all patches count alike, a scalar.
+
+    Of an even distribution and one on a single patch, 1 and 0:
+
+    >>> entropy_share(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+    tensor(0.5000)
+    """
     return torch.special.entr(attention.float()).sum(dim=-1).mean() / math.log(attention.shape[-1])
 
 
 def combine(tokens: Tensor, local: Tensor, *, representation: str, weight: float) -> Tensor:
-    """Class tokens with their visual context: `local` TL, or `global_local` T + weight * TL; [B, C, D]."""
+    """Class tokens with their visual context: `local` TL, or `global_local` T + weight * TL; [B, C, D].
+
+    >>> tokens, local = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[4.0, 0.0]]])
+    >>> combine(tokens, local, representation="global_local", weight=0.5)
+    tensor([[[3., 2.]]])
+    """
     return local if representation == "local" else tokens + weight * local
 
 
 def correlate(tokens: Tensor, patches: Tensor) -> Tensor:
-    """Products of class tokens [B, C, D] and patches [B, N, D] over sqrt(D), [B, C, N]."""
+    """Products of class tokens [B, C, D] and patches [B, N, D] over sqrt(D), [B, C, N].
+
+    The products are 6 and 0, and D is 4:
+
+    >>> patches = torch.tensor([[[3.0, 1.0, 1.0, 1.0], [0.0, 5.0, 5.0, 5.0]]])
+    >>> correlate(torch.tensor([[[2.0, 0.0, 0.0, 0.0]]]), patches)
+    tensor([[[3., 0.]]])
+    """
     return tokens @ patches.mT / patches.shape[-1] ** 0.5
 
 
@@ -74,6 +111,11 @@ def global_weighted_ranking_pooling(maps: Tensor, decay: float) -> Tensor:
 
     Returns:
         [...].
+
+    (4 + 2 / 2 + 1 / 4) / (1 + 1 / 2 + 1 / 4):
+
+    >>> global_weighted_ranking_pooling(torch.tensor([1.0, 4.0, 2.0]), decay=0.5)
+    tensor(3.)
     """
     ranked = maps.sort(dim=-1, descending=True).values
     weights = decay ** torch.arange(maps.shape[-1], dtype=torch.float32, device=maps.device)
@@ -81,7 +123,14 @@ def global_weighted_ranking_pooling(maps: Tensor, decay: float) -> Tensor:
 
 
 def mean_of_own_classes(tokens: Tensor, labels: Tensor) -> Tensor:
-    """Mean of the class tokens of each image's own tags: tokens [B, C, D], labels [B, C] in {0, 1} -> [B, D]."""
+    """Mean of the class tokens of each image's own tags: tokens [B, C, D], labels [B, C] in {0, 1} -> [B, D].
+
+    The first and the third of three classes are tagged:
+
+    >>> tokens = torch.tensor([[[2.0, 0.0], [9.0, 9.0], [4.0, 2.0]]])
+    >>> mean_of_own_classes(tokens, torch.tensor([[1.0, 0.0, 1.0]]))
+    tensor([[3., 1.]])
+    """
     weights = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
     return torch.einsum("bc,bcd->bd", weights, tokens)
 
@@ -96,6 +145,11 @@ def contrastive_loss(predicted: Tensor, embeddings: Tensor, temperature: float) 
 
     Returns:
         The mean over the batch, a scalar.
+
+    Orthogonal pairs, each alike in itself: log(e + 1) - 1.
+
+    >>> contrastive_loss(torch.eye(2), torch.eye(2), temperature=1.0)
+    tensor(0.3133)
     """
     similarity = F.normalize(predicted, dim=-1) @ F.normalize(embeddings, dim=-1).mT / temperature
     return F.cross_entropy(similarity, torch.arange(len(similarity), device=similarity.device))
@@ -113,6 +167,11 @@ def class_token_contrast(tokens: Tensor, labels: Tensor) -> Tensor:
 
     Returns:
         The mean over each image's own classes, then over blocks and images, a scalar.
+
+    Four equal tokens cannot be told apart: log 4.
+
+    >>> class_token_contrast(torch.ones(1, 1, 4, 2), torch.ones(1, 4))
+    tensor(1.3863)
     """
     directions = F.normalize(tokens, dim=-1)
     surprise = -torch.log_softmax(directions @ directions.mT, dim=-1).diagonal(dim1=-2, dim2=-1)  # [blocks, B, C]

@@ -19,6 +19,13 @@ def transition_matrix(affinities: Tensor, pairs: Tensor, nodes: int, *, beta: fl
         pairs: the two nodes of each pair, [2, P], each unordered pair once (`affinity_pairs.node_pairs`).
         nodes: N. Each node has affinity 1 to itself.
         beta: exponent of the affinities.
+
+    Two neighbours of three nodes, alike by a half:
+
+    >>> transition_matrix(torch.tensor([0.5]), torch.tensor([[0], [1]]), nodes=3, beta=1.0).to_dense()
+    tensor([[0.6667, 0.3333, 0.0000],
+            [0.3333, 0.6667, 0.0000],
+            [0.0000, 0.0000, 1.0000]])
     """
     weights = affinities.float() ** beta
     own = torch.arange(nodes, device=weights.device)
@@ -36,7 +43,12 @@ def transition_matrix(affinities: Tensor, pairs: Tensor, nodes: int, *, beta: fl
 
 
 def dense_transitions(affinities: Tensor, *, beta: float) -> Tensor:
-    """Row-normalised transitions [N, N] of an affinity between all nodes [N, N] > 0, such as attention."""
+    """Row-normalised transitions [N, N] of an affinity between all nodes [N, N] > 0, such as attention.
+
+    >>> dense_transitions(torch.tensor([[1.0, 2.0], [3.0, 1.0]]), beta=2.0)
+    tensor([[0.2000, 0.8000],
+            [0.9000, 0.1000]])
+    """
     weights = affinities.float() ** beta
     return weights / weights.sum(dim=1, keepdim=True)
 
@@ -46,6 +58,12 @@ def random_walk(scores: Tensor, transitions: Tensor, *, doublings: int) -> Tenso
 
     transitions [N, N], sparse CSR or dense, rows that sum to 1: then the scores stay between their extremes, and a
     score that is equal everywhere stays as it is.
+
+    Each step keeps three quarters: (1, 0), (3/4, 1/4), (5/8, 3/8).
+
+    >>> transitions = dense_transitions(torch.tensor([[3.0, 1.0], [1.0, 3.0]]), beta=1.0)
+    >>> random_walk(torch.tensor([[1.0, 0.0]]), transitions, doublings=1)
+    tensor([[0.6250, 0.3750]])
     """
     walked = scores.float().T.contiguous()
     for _ in range(2**doublings):

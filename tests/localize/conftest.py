@@ -21,6 +21,9 @@ VIT = {"kind": "vit", "model": "vit_tiny_patch16_224", "tokens_from_block": 10}
 HYBRID = {"kind": "hybrid", "model": "tf_efficientnet_lite0", "width": 48, "blocks": 2, "heads": 3}
 CNN = {"kind": "cnn", "model": "tf_efficientnet_lite0", "strides": (16, 32), "output_stride": 32}
 BACKBONES = {"vit": VIT, "hybrid": HYBRID, "cnn": CNN}
+# What a method is built from beside settings, text and a backbone's weights, as `Localizer.described` tells it.
+TOWER = {"kind": "towers", "image_tower": "tf_efficientnet_lite0", "image_size": 64, "width": 16}
+DESCRIBED = {"clip": {"tower": TOWER}}
 
 
 @pytest.fixture(scope="session")
@@ -39,15 +42,17 @@ def weight_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def make_localizer(weight_files: dict[str, Path]):
     """Builds a small localizer: kind of backbone, method, then any settings of the method or of `localize`."""
 
-    def make(kind: str = "hybrid", method: str = "mmcst", **settings) -> Localizer:
+    def make(kind: str = "hybrid", method: str = "mmcst", *, classes: int = len(CLASSES), **settings) -> Localizer:
         torch.manual_seed(0)
         backbone = BACKBONES[kind] | settings.pop("backbone", {})
-        text = torch.nn.functional.normalize(torch.randn(len(CLASSES), 16), dim=1)
+        text = torch.nn.functional.normalize(torch.randn(classes, 16), dim=1)
         own = {name: settings.pop(name) for name in list(settings) if name not in LocalizeSettings.model_fields}
         validated = LocalizeSettings.model_validate(
             {"method": {"kind": method, **own}, "backbone": backbone, **settings}
         )
-        return build_localizer(validated, weights=weight_files[kind], text=text).eval()
+        described = DESCRIBED.get(method)
+        weights = None if described else weight_files[kind]
+        return build_localizer(validated, weights=weights, text=text, described=described).eval()
 
     return make
 

@@ -20,7 +20,7 @@ from stages.localize.clip_similarity import (
     tokens_before_last_block,
 )
 from stages.settings import ClipSettings, LocalizeSettings, MapSettings, PretrainedClip, TowerClip
-from tests.localize.conftest import CLASSES
+from tests.localize.conftest import CLASSES, TOWER
 
 TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
 TINY = {"image_size": 32, "patch_size": 8, "width": 64, "head_width": 16, "layers": 3}
@@ -36,7 +36,7 @@ MODELS = {
     "tiny-timm-vit": {"timm_model_name": "vit_tiny_patch16_224", "timm_pool": "token"},
 }
 CLIP = LocalizeSettings(method=ClipSettings(kind="clip"))
-TOWERS = TowerClip(kind="towers", image_tower="tf_efficientnet_lite0", image_size=64, width=16)
+TOWERS = TowerClip.model_validate(TOWER)
 NO_MAPS = MapSettings()
 
 
@@ -170,18 +170,12 @@ def test_equal_texts_are_as_likely_as_chance() -> None:
     torch.testing.assert_close(torch.sigmoid(scores), torch.full((2, 3), 0.5))
 
 
-@pytest.mark.parametrize("tower", [pretrained("tiny-vit"), TOWERS], ids=["vit", "cnn"])
-def test_the_stored_localizer_is_whole(tmp_path: Path, tower) -> None:
-    localizer, images = localizer_of(tower), torch.randn(2, 3, 64, 96)
-    located = localizer.locate(images, NO_MAPS)
-    assert located.maps.shape == (2, 3, 64 // localizer.stride, 96 // localizer.stride)
-    assert (located.maps >= 0).all()
-    assert not any(parameter.requires_grad for parameter in localizer.parameters())
+def test_a_stored_vit_is_whole(tmp_path: Path) -> None:
+    localizer, images = localizer_of(pretrained("tiny-vit")), torch.randn(2, 3, 64, 96)
     save_localizer(tmp_path / "localizer.safetensors", localizer, CLASSES)
-    again, classes = load_localizer(tmp_path / "localizer.safetensors")
-    assert classes == CLASSES
+    again, _ = load_localizer(tmp_path / "localizer.safetensors")
     torch.testing.assert_close(again.text.norm(dim=1), torch.ones(3))
-    torch.testing.assert_close(again.locate(images, NO_MAPS).maps, located.maps)
+    torch.testing.assert_close(again.locate(images, NO_MAPS).maps, localizer.locate(images, NO_MAPS).maps)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The localization transformer as a whole: shapes, gradients, symmetries, and every switch."""
+"""The localization transformer as a whole: shapes, gradients, and every switch."""
 
 import numpy as np
 import pytest
@@ -30,20 +30,6 @@ def test_shapes(make_localizer, images: torch.Tensor, kind: str) -> None:
     assert output.class_scores.shape == (2, 3)
     assert output.class_attention.shape == (2, 6, 24)
     assert output.patch_attention.shape == (2, 24, 24)
-
-
-@pytest.mark.parametrize("kind", ["vit", "hybrid"])
-def test_classes_are_exchangeable(make_localizer, images: torch.Tensor, kind: str) -> None:
-    localizer = make_localizer(kind)
-    before = localizer(images)
-    order = torch.tensor([2, 0, 1])
-    with torch.no_grad():
-        for name in ("visual_tokens", "visual_position", "text_embeddings"):
-            parameter = getattr(localizer, name)
-            parameter.copy_(parameter[order])
-    after = localizer(images)
-    torch.testing.assert_close(after.text.maps, before.text.maps[:, order], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(after.visual.scores, before.visual.scores[:, order], atol=1e-4, rtol=1e-4)
 
 
 def test_scores_are_the_pooled_maps_of_the_tokens_alone_with_a_learned_bias(make_localizer, images) -> None:

@@ -1,6 +1,7 @@
 """Overlays, and the models that come of them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,29 +47,28 @@ def test_every_overlay_of_ours_is_tested_at_full_size() -> None:
 def test_full_size_models_learn_a_step_and_predict_at_several_scales(
     name: str, backbone: str, voc: int, coco: int
 ) -> None:
-    for classes, parameters in ((20, voc), (80, coco)):
-        settings = SegmentSettings(
-            network=NetworkSettings(model=name, backbone=backbone),
-            training=SegmenterTraining(crop=65),
-            inference=InferenceSettings(scales=(0.5, 1.0, 1.5), flip=True),
-        )
-        names = [f"class {number}" for number in range(classes)]
-        model = build_model(model_config(settings, names)).train()
-        assert sum(parameter.numel() for parameter in model.parameters()) == parameters
-        optimizer = torch.optim.SGD([own for own in model.parameters() if own.requires_grad], lr=1e-3)
-        torch.manual_seed(0)
-        labels = torch.randint(0, classes + 1, (2, 1, 65, 65))
-        samples = [SegDataSample(gt_sem_seg=PixelData(data=one), metainfo={"img_shape": (65, 65)}) for one in labels]
-        before = model.decode_head.state_dict()[next(iter(model.decode_head.state_dict()))].clone()
-        losses = model.loss(torch.randn(2, 3, 65, 65), samples)
-        losses["decode.loss_ce"].backward()
-        assert all(own.grad is not None for own in model.parameters() if own.requires_grad)
-        optimizer.step()
-        assert not torch.equal(model.decode_head.state_dict()[next(iter(model.decode_head.state_dict()))], before)
-        image = torch.randint(0, 256, (3, 80, 90), dtype=torch.uint8)
-        scores = class_probabilities(model.eval(), image, settings.inference)
-        assert scores.shape == (classes + 1, 80, 90)
-        torch.testing.assert_close(scores.sum(dim=0), torch.ones(80, 90), rtol=0, atol=1e-3)
+    settings = SegmentSettings(
+        network=NetworkSettings(model=name, backbone=backbone),
+        training=SegmenterTraining(crop=65),
+        inference=InferenceSettings(scales=(0.5, 1.0, 1.5), flip=True),
+    )
+    models = [build_model(model_config(settings, [f"class {number}" for number in range(few)])) for few in (20, 80)]
+    assert [sum(own.numel() for own in model.parameters()) for model in models] == [voc, coco]
+    model: Any = models[0].train()
+    optimizer = torch.optim.SGD([own for own in model.parameters() if own.requires_grad], lr=1e-3)
+    torch.manual_seed(0)
+    labels = torch.randint(0, 21, (2, 1, 65, 65))
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=one), metainfo={"img_shape": (65, 65)}) for one in labels]
+    before = model.decode_head.state_dict()[next(iter(model.decode_head.state_dict()))].clone()
+    losses = model.loss(torch.randn(2, 3, 65, 65), samples)
+    losses["decode.loss_ce"].backward()
+    assert all(own.grad is not None for own in model.parameters() if own.requires_grad)
+    optimizer.step()
+    assert not torch.equal(model.decode_head.state_dict()[next(iter(model.decode_head.state_dict()))], before)
+    image = torch.randint(0, 256, (3, 80, 90), dtype=torch.uint8)
+    scores = class_probabilities(model.eval(), image, settings.inference)
+    assert scores.shape == (21, 80, 90)
+    torch.testing.assert_close(scores.sum(dim=0), torch.ones(80, 90), rtol=0, atol=1e-3)
 
 
 def test_rates_keep_their_field_of_view_at_another_stride(make_settings) -> None:
