@@ -1,4 +1,4 @@
-"""A config file as an Experiment: wrong settings named with their dotted path, value and the likely right key."""
+"""Reads a config file as an Experiment. Errors name a wrong setting's dotted path, value and likely right key."""
 
 import difflib
 import json
@@ -20,7 +20,7 @@ CHOICE = "kind"
 
 
 def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
-    """Validates a config. Raises SettingsError with one line for each wrong setting, `source` in front."""
+    """Validates a config. Raises SettingsError with one line per wrong setting, prefixed with `source`."""
     try:
         return Experiment.model_validate(config)
     except ValidationError as error:
@@ -29,7 +29,7 @@ def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
 
 
 def read_config(path: Path) -> Experiment:
-    """A config file as an Experiment. Raises SettingsError when it cannot be read or is wrong."""
+    """Reads a config file as an Experiment. Raises SettingsError if it cannot be read or is wrong."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -53,7 +53,7 @@ def check_variants(experiment: Experiment, *, source: str) -> None:
             raise SettingsError(f"{place}.splits: all localizers learn from the same images; set localize.splits")
         model = settings.backbone.model
         if settings.method.kind != "clip" and model not in experiment.encode.weights:
-            raise SettingsError(f"{place}: encode.weights says not where the weights of {model} come from")
+            raise SettingsError(f"{place}: encode.weights has no entry for {model}")
     _check_refiners(experiment, source=source)
 
 
@@ -76,7 +76,7 @@ def _check_refiners(experiment: Experiment, *, source: str) -> None:
 
 
 def _lines_of_variant(problems: Sequence[ErrorDetails], config: Mapping[str, Any], section: str, place: str) -> str:
-    """A line for each problem of a variant, with the place of the variant for that of the section it changes."""
+    """One line per problem of a variant, with the variant's place instead of that of the section it changes."""
     setting = place.split(": ", 1)[1]
     lines = [_describe(problem, config).replace(f"`{section}.", f"`{setting}.") for problem in problems]
     return "\n".join(f"{place}{line.removeprefix(section)}" for line in lines)
@@ -85,9 +85,9 @@ def _lines_of_variant(problems: Sequence[ErrorDetails], config: Mapping[str, Any
 def section_json(experiment: Experiment, section: str, *, only: Sequence[str] = (), without: Sequence[str] = ()) -> str:
     """One section as compact JSON with its defaults filled in, for a command's `--settings`.
 
-    `only` keeps these settings (with `format` and `classes` of `data`, which have no defaults), `without` drops these;
-    both take dotted paths below the section. What is dropped has its default when the command reads it, so it must be
-    something that the command does not use.
+    `only` keeps these settings (plus `format` and `classes` of `data`, which have no defaults), `without` drops these;
+    both take dotted paths below the section. A dropped setting has its default when the command reads it, so drop only
+    what the command does not use.
     """
     values = getattr(experiment, section).model_dump(mode="json")
     if only:
@@ -119,15 +119,15 @@ def _describe(problem: ErrorDetails, config: Mapping[str, Any]) -> str:
     path = _dotted(problem["loc"], config)
     where = ".".join(path)
     if problem["type"] == "extra_forbidden" and where in MOVED:
-        return f"{where}: is `{MOVED[where]}` now (given: {problem['input']!r}); move it there"
+        return f"{where}: is now `{MOVED[where]}` (given: {problem['input']!r}); move it there"
     if problem["type"] == "model_attributes_type" and where == "localize.method":
-        return f"{where}: holds the settings of its method now (given: {problem['input']!r}); write {_as_kind(problem)}"
+        return f"{where}: now holds the method's settings (given: {problem['input']!r}); write {_as_kind(problem)}"
     if problem["type"] == "extra_forbidden":
         return f"{where}: no such setting (given: {problem['input']!r}); {_suggest(path, config)}"
     if problem["type"] == "missing":
         return f"{where}: must be given"
     if problem["type"] == "union_tag_not_found":
-        return f"{where}.{CHOICE}: must be given, to say what kind of {path[-1]} this is"
+        return f"{where}.{CHOICE}: must be given; it says what kind of {path[-1]} this is"
     if problem["type"] == "union_tag_invalid":
         context = problem["ctx"]
         return f"{where}.{CHOICE}: must be one of {context['expected_tags']} (given: {context['tag']!r})"
@@ -142,7 +142,7 @@ def _as_kind(problem: ErrorDetails) -> str:
 
 
 def _dotted(location: Sequence[int | str], config: Mapping[str, Any]) -> list[str]:
-    """A problem's place as written in the config: without the names that pydantic adds for a chosen model."""
+    """A problem's place as written in the config, without the names that pydantic adds for a chosen model."""
     path: list[str] = []
     value: Any = config
     for position, part in enumerate(location):
@@ -159,7 +159,8 @@ def _dotted(location: Sequence[int | str], config: Mapping[str, Any]) -> list[st
 
 
 def _suggest(path: Sequence[str], config: Mapping[str, Any]) -> str:
-    """The likely right key: a like name in the same section, else the same name in another, else all of the section."""
+    """The likely right key: a similar name in the same section, else the same name in another, else all of the
+    section."""
     *parents, wrong = path
     siblings = _keys_below(parents, config)
     alike = difflib.get_close_matches(wrong, siblings, n=1)
@@ -169,11 +170,11 @@ def _suggest(path: Sequence[str], config: Mapping[str, Any]) -> str:
     if elsewhere:
         nearest = min(elsewhere, key=lambda name: (name.split(".")[0] != path[0], name.count(".")))
         return f"did you mean `{nearest}`?"
-    return f"`{'.'.join(parents) or 'the config'}` knows {', '.join(siblings)}"
+    return f"settings of `{'.'.join(parents) or 'the config'}`: {', '.join(siblings)}"
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The settings models that a field may hold: one, several where `kind` chooses, none for a plain value."""
+    """The settings models that a field may hold: one, several if `kind` chooses, none for a plain value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
@@ -197,7 +198,7 @@ def _keys_below(parents: Sequence[str], config: Mapping[str, Any]) -> list[str]:
 
 
 def all_paths(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """The dotted paths of all settings of a model, whatever `kind` they are of."""
+    """The dotted paths of all settings of a model, for every `kind`."""
     paths = []
     for name, field in model.model_fields.items():
         paths.append(f"{prefix}{name}")

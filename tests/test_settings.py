@@ -54,8 +54,8 @@ def test_a_value_does_not_change() -> None:
 def test_settings_of_data_that_contradict_each_other_are_refused() -> None:
     data = {"root": "somewhere", "classes": ("cat", "dog")}
     for changes, message in (
-        ({"format": "csv", "fetch": True}, "`fetch` knows where `voc` and `coco` are to be had, not 'csv'"),
-        ({"format": "coco", "coco": {"encoding": "raw_id"}}, "`encoding` is of `masks`"),
+        ({"format": "csv", "fetch": True}, "`fetch` can download `voc` and `coco`, not 'csv'"),
+        ({"format": "coco", "coco": {"encoding": "raw_id"}}, "`encoding` describes `masks`"),
     ):
         with pytest.raises(ValidationError, match=message):
             DataSettings(**data, **changes)
@@ -65,13 +65,13 @@ def test_settings_of_data_that_contradict_each_other_are_refused() -> None:
 def test_braces_in_paths_that_rules_name_are_refused(path: str) -> None:
     """Snakemake would take them for wildcards, and say so in words about its own rules."""
     for changes in ({"root": path}, {"root": "somewhere", "captions": f"{path}/captions.jsonl"}):
-        with pytest.raises(ValidationError, match="holds a brace, which Snakemake takes for a wildcard; rename"):
+        with pytest.raises(ValidationError, match="contains a brace, which Snakemake treats as a wildcard; rename"):
             DataSettings(format="csv", classes=("cat", "dog"), **changes)
-    with pytest.raises(ValidationError, match="holds a brace"):
+    with pytest.raises(ValidationError, match="contains a brace"):
         EvaluateSettings(train_list=path)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a;b", " c", "c ", "a\nb"])
 def test_a_class_name_that_tables_cannot_hold_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match="is no class name: it must not be empty, begin or end with a space"):
+    with pytest.raises(ValidationError, match="is not a class name: it must not be empty, begin or end with a space"):
         DataSettings(format="csv", root=Path("somewhere"), classes=("cat", name))

@@ -99,7 +99,7 @@ def test_maps_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
         (
             "r50",
             {"method": {"kind": "cam"}, "backbone": CNN},
-            "encode.weights says not where the weights of resnet50 come from",
+            "encode.weights has no entry for resnet50",
         ),
     ],
 )

@@ -1,5 +1,5 @@
-"""The plan of an experiment: which splits, localizers, refiners, segmenters and tables there are, which files each
-reads and leaves, and under which options of its command. The rules ask it, and it knows no Snakemake."""
+"""The plan of an experiment: its splits, localizers, refiners, segmenters and tables, the files each reads and writes,
+and the options of its command. The rules query it; it knows nothing about Snakemake."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,8 @@ __all__ = ["Files", "Inputs", "Localizer", "Plan", "Refiner", "ScoredMasks", "Se
 
 @dataclass(frozen=True)
 class ScoredMasks:
-    """Masks as `score_masks` takes them: their folders, the file of a chosen threshold, and the words of the score."""
+    """Masks as `score_masks` takes them: their folders, the file of a chosen threshold, and how the score describes
+    them."""
 
     masks: list[str]
     threshold: Inputs
@@ -36,7 +37,7 @@ class ScoredMasks:
 
 
 class Plan:
-    """All that the rules ask of a checked experiment."""
+    """Everything the rules need to know about a checked experiment."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -54,16 +55,16 @@ class Plan:
 
     @cached_property
     def splits(self) -> list[str]:
-        """Every split that is used. Training waits for the indexes of all of them, so that an image that cannot be used
-        is told before the long work starts, not after it."""
+        """Every split that is used. Training waits for the indexes of all of them, so that an unusable image is
+        reported before the long work starts, not after it."""
         segment, evaluate = self.experiment.segment, self.experiment.evaluate
         used = {*self.map_splits, *segment.predict, *evaluate.segmenter}
         return sorted(used, key=SPLITS.index)
 
     @cached_property
     def map_splits(self) -> list[str]:
-        """The splits that get maps and pseudo masks: one to train the segmenter on, one for the report, others to be
-        scored."""
+        """The splits that get maps and pseudo masks: one to train the segmenter on, one for the report, others for
+        scores."""
         evaluate = self.experiment.evaluate
         scored = {part for split in evaluate.maps for part in parts_of(split)}
         return sorted({"train", "val", *scored, *evaluate.localization}, key=SPLITS.index)
@@ -84,8 +85,8 @@ class Plan:
         return [f"{self.files.results}/data/sheets/{split}.jpg" for split in self.splits]
 
     def maps_threshold(self, localizer: Localizer) -> Inputs:
-        """The chosen threshold of the pseudo masks, for the score of the maps: it was chosen for the own localizer. An
-        oracle is the best of that very score, so there is nothing to wait for."""
+        """The chosen threshold of the pseudo masks, for the score of the maps; only for the experiment's own localizer,
+        for which it was chosen. An oracle is the best of that very score, so there is nothing to wait for."""
         refiner = self.refiners.own
         own = localizer == self.localizers.own and not (refiner.threshold or "").startswith("oracle")
         return refiner.threshold_inputs if own else {}
@@ -107,7 +108,7 @@ class Plan:
         return ScoredMasks(masks, threshold, background, seed, words)
 
     def scores(self, *, bound: bool) -> list[str]:
-        """The scores of `all`, with those of the fully supervised bound where asked for."""
+        """The scores of `all`, with those of the fully supervised bound on request."""
         evaluate = self.experiment.evaluate
         named: list[tuple[StageName, Sequence[str]]] = [("maps", evaluate.maps), ("pseudo_masks", evaluate.maps)]
         named.append(("segmenter", evaluate.segmenter))
@@ -117,7 +118,7 @@ class Plan:
 
     @property
     def localization_scores(self) -> list[str]:
-        """Scores by wsolevaluation's protocol, where the config asks for them."""
+        """Scores by wsolevaluation's protocol, if the config asks for them."""
         splits = self.experiment.evaluate.localization
         return [f"{self.files.results}/evaluate/localization-{split}.json" for split in splits]
 
@@ -143,8 +144,8 @@ class Plan:
 
     @property
     def frozen_weights(self) -> list[str]:
-        """The weights that the experiment starts from: of every encoder, and of CLIP where they are a file. Those that
-        open_clip fetches by a name are told by that name in the settings, and by the embeddings that came of them."""
+        """The weights that the experiment starts from: of every encoder, and of CLIP if they are a file. Weights that
+        open_clip fetches by name are identified by that name in the settings, and by the embeddings made with them."""
         models = {self.experiment.segment.network.backbone}
         if self.experiment.localize.method.kind != "clip":
             models.add(self.experiment.localize.backbone.model)
@@ -154,31 +155,32 @@ class Plan:
 
     @property
     def measured_json(self) -> str:
-        """The settings of maps by each row of `compare_localizers`, for the measurement of their speed."""
+        """The settings of maps for each row of `compare_localizers`, to measure their speed."""
         table = self.tables["compare_localizers"]
         pairs = zip([row.name for row in table.rows], table.trained, strict=True)
         return json.dumps({name: json.loads(self.localizers.maps_json(own.settings)) for name, own in pairs})
 
     def made_tables(self) -> dict[str, str]:
-        """The ablations and comparisons that are there, by their content. A param, not an input: the page shows them,
-        and is made again when one changes, but never has one made."""
+        """The ablations and comparisons that exist, with a hash of their content. A param, not an input: the page shows
+        them and is rebuilt when one changes, but never causes one to be made."""
         paths = [Path(f"{self.files.results}/evaluate/{name}.md") for name in TABLES]
         return {path.stem: sha256_of(path) for path in paths if path.is_file()}
 
     def weights_file(self, model: str) -> list[str]:
-        """The file that `encode.weights` names for a model, if it is one: a changed file is loaded again."""
+        """The file that `encode.weights` names for a model, if it is one, so that a changed file is loaded again."""
         source = self.experiment.encode.weights[model]
         return [source] if names_file(source) else []
 
     def weights_json(self, model: str) -> str:
-        """The section `encode` with this model's weights alone: one more model must not load the others again."""
+        """The section `encode` with only this model's weights, so that adding a model does not reload the others."""
         encode: EncodeSettings = self.experiment.encode
         one = encode.model_copy(update={"weights": {model: encode.weights[model]}})
         return section_json(self.experiment.model_copy(update={"encode": one}), "encode", only=["weights"])
 
     @property
     def submission(self) -> str:
-        """The archive for PASCAL VOC's server. Raises SettingsError where it is asked for of other data."""
+        """The archive for PASCAL VOC's server. Raises SettingsError if the data is not VOC's or test is not
+        predicted."""
         data, predict = self.experiment.data, self.experiment.segment.predict
         if data.format != "voc" or "test" not in predict:
             raise SettingsError(
@@ -189,8 +191,8 @@ class Plan:
 
     @property
     def final(self) -> list[str]:
-        """What `all` leaves of each stage, not the page alone: Snakemake makes a deleted file again only where a target
-        asks for it."""
+        """What `all` makes in each stage, not only the page: Snakemake makes a deleted file again only if a target asks
+        for it."""
         results, segmenter = self.files.results, self.segmenters.own
         return [
             *self.sheets,

@@ -12,7 +12,7 @@ from stages.settings import Experiment
 
 
 def checked_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
-    """A config as an Experiment. Raises SettingsError with one line for each fault, `source` in front."""
+    """A config as an Experiment. Raises SettingsError with one line per error, prefixed with `source`."""
     experiment = read_experiment(config, source=source)
     check_variants(experiment, source=source)
     try:
@@ -28,7 +28,7 @@ def checked_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
 def _check_root(experiment: Experiment, source: str) -> None:
     data = experiment.data
     if data.root is not None and not data.root.is_dir() and not data.fetch:
-        cure = ", or set data.fetch to download what may be" if data.format in ("voc", "coco") else ""
+        cure = ", or set data.fetch to download it where the licence allows" if data.format in ("voc", "coco") else ""
         raise SettingsError(
             f"{source}: data.root: no folder {data.root}; put the dataset there or name its folder{cure}"
         )
@@ -40,7 +40,7 @@ def _check_weights(experiment: Experiment, source: str) -> None:
         if names_file(file) and not Path(file).is_file():
             raise SettingsError(
                 f"{source}: encode.weights.{model}: no file {file}; put it there (docs/method.md, Weights without"
-                " internet) or, to have weights fetched, name another backbone in segment and refine.affinity:"
+                " internet) or, to have weights fetched, set another backbone in segment and refine.affinity:"
                 " resnet101, with segment.network.model deeplabv3plus"
             )
 

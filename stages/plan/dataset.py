@@ -1,4 +1,4 @@
-"""What the rules read of a dataset: the user's own files, or the folder that a rule composed or fetched."""
+"""What the rules read from a dataset: the user's own files, or the folder that a rule composed or fetched."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,8 @@ class Dataset:
 
     @property
     def inputs(self) -> Inputs:
-        """The composed or fetched set, an input of the rules that read images; another is no rule's output."""
+        """The composed or fetched dataset, an input of the rules that read images; any other dataset is no rule's
+        output."""
         if self.settings.format == "demo":
             return {"dataset": f"{self.files.results}/data/set"}
         return {"dataset": f"{self.files.results}/data/fetched.json"} if self.settings.fetch else {}
@@ -33,19 +34,19 @@ class Dataset:
 
     @property
     def captions(self) -> list[str]:
-        """The file of captions. Where it is missing, `make_index` says so in its own words."""
+        """The file of captions. If it is missing, `make_index` reports it."""
         path = self.settings.captions
         return [str(path)] if path and path.is_file() else []
 
     @property
     def makes_masks(self) -> bool:
-        """Whether `make_truth` makes true masks, which the dataset does not bring as indexed PNGs."""
+        """Whether `make_truth` makes true masks, because the dataset has none as indexed PNGs."""
         return self.settings.format in ("coco", "openimages") or self.settings.voc.sbd is not None
 
     def lists(self, split: str) -> list[str]:
-        """The user's files that list a split. Where one is missing, the command says so in its own words."""
+        """The user's files that list a split. If one is missing, the command reports it."""
         data = self.settings
-        if data.fetch:  # fetched.json stands for them: an input that appears on the way would run the rules again
+        if data.fetch:  # fetched.json stands for them: an input that appears during the run would rerun the rules
             return [f"{self.files.results}/data/fetched_test.json"] if split == "test" else []
         if data.root is None:
             return []
@@ -69,10 +70,10 @@ class Dataset:
 
     @property
     def scored_list(self) -> list[str]:
-        """The user's own list of the training images that are scored; of a fetched dataset it is no input."""
+        """The user's own list of the training images to score; no input if the dataset is fetched."""
         return [] if self.settings.fetch or self.evaluate.train_list is None else [str(self.evaluate.train_list)]
 
     def scored(self, split: str) -> Inputs:
-        """The checked list of the images that are scored, where the config names one for the split."""
+        """The checked list of the images to score, if the config names one for the split."""
         listed = split == "train" and self.evaluate.train_list is not None
         return {"only": f"{self.files.results}/evaluate/scored_train.txt"} if listed else {}

@@ -18,17 +18,17 @@ class Files:
 
     @property
     def results(self) -> str:
-        """Results, below which each stage has a folder."""
+        """Results, with a folder for each stage."""
         return f"results/{self.experiment}"
 
     @property
     def logs(self) -> str:
-        """What the commands logged, laid out as the results."""
+        """Logs of the commands, laid out like the results."""
         return f"logs/{self.experiment}"
 
     @property
     def benchmarks(self) -> str:
-        """Time and memory of each job, laid out as the results."""
+        """Time and memory of each job, laid out like the results."""
         return f"{self.results}/benchmarks"
 
     def index(self, split: str) -> str:
@@ -36,12 +36,12 @@ class Files:
         return f"{self.results}/data/{split}.csv"
 
     def weights(self, model: str) -> str:
-        """The weights of a timm model, as `load_weights` leaves them."""
+        """The weights of a timm model, as `load_weights` writes them."""
         return f"{self.results}/encode/weights/{model}.safetensors"
 
     def of_shards(self, pattern: str, splits: Iterable[str]) -> list[str]:
         """A pattern below the results with `{split}` and `{shard}`, for all shards of all splits. A split may be
-        several together."""
+        several splits joined."""
         single = [part for split in splits for part in parts_of(split)]
         return [
             f"{self.results}/{pattern.format(split=split, shard=shard)}"

@@ -1,4 +1,4 @@
-"""The text-image model of an experiment: its files, what packaged towers learn from, what scores say of it."""
+"""The text-image model of an experiment: its files, what packaged towers learn from, and how scores describe it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ WEIGHTS_FILES = (".safetensors", ".pth", ".pt")
 
 
 def names_file(source: str) -> bool:
-    """Whether a source of weights is a file of the user's, not the name of a place to fetch them from."""
+    """Whether a source of weights is a user's file, not the name of a place to fetch them from."""
     return Path(source).suffix in WEIGHTS_FILES
 
 
 @dataclass(frozen=True)
 class Language:
-    """CLIP, or the packaged towers that stand in for it."""
+    """CLIP, or the packaged towers that replace it."""
 
     files: Files
     dataset: Dataset
@@ -45,7 +45,7 @@ class Language:
 
     @property
     def training_inputs(self) -> Inputs:
-        """What packaged towers learn from: the demo's cut-outs, the training images."""
+        """What packaged towers learn from: the demo's cut-outs, the training images, or both."""
         clip, found = self.settings.clip, dict(self.tower_weights)
         if self.learns_from_images:
             found |= {**self.dataset.inputs, "index": self.files.index("train")}
@@ -55,16 +55,16 @@ class Language:
 
     @property
     def weights(self) -> list[str]:
-        """The files that hold the model's weights; none where open_clip fetches them by a name."""
+        """The files with the model's weights; none if open_clip fetches them by name."""
         clip = self.settings.clip
         if isinstance(clip, TowerClip):
             return [f"{self.files.results}/encode/clip.safetensors"]
         return [clip.pretrained] if names_file(clip.pretrained) else []
 
     def of_maps(self, localizer: LocalizeSettings) -> str:
-        """The model behind a localizer's maps, in the words of their score."""
+        """The model behind a localizer's maps, as their score describes it."""
         return language_of(self.settings, localizer)
 
     def of_masks(self, stage: str, localizer: LocalizeSettings) -> str:
-        """The same for masks: none where true masks were the supervision."""
+        """The same for masks: none if they come from true masks."""
         return NONE if stage == "upper_bound" else self.of_maps(localizer)

@@ -1,4 +1,4 @@
-"""The localizers of an experiment: its own, and the variants that tables set beside it, each with its seeds."""
+"""The localizers of an experiment: its own, and the variants in tables, each with its seeds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from stages.settings import Experiment, LocalizeSettings
 from stages.variants import all_variants, features_name, features_settings, map_features_settings
 
 OWN = ""
-# What the maps alone, or the training alone, is about: a change there must not make the other again.
+# Settings of the maps alone, or of the training alone: a change in one must not rerun the other.
 NOT_OF_TRAINING = ("maps", "classes", "class_threshold", "splits")
 NOT_OF_MAPS = ("training", "splits")
 
@@ -19,7 +19,7 @@ class Localizer:
     """A localizer with one seed.
 
     folder: below the folder of a stage, `` for the experiment's own, `variants/NAME-SEED/` for others.
-    trained: the folder of the one whose training it uses; those that differ in how maps are made share one.
+    trained: the folder of the one whose training it uses; those that differ only in how maps are made share one.
     """
 
     files: Files
@@ -62,7 +62,7 @@ class Localizer:
 
     @property
     def training_inputs(self) -> Inputs:
-        """Pretrained weights, and embeddings and frozen features where the training uses them."""
+        """Pretrained weights, plus embeddings and frozen features if the training uses them."""
         settings, results = self.settings, self.files.results
         if settings.method.kind == "clip":
             return {"weights": f"{results}/encode/image_tower.safetensors"}
@@ -73,7 +73,7 @@ class Localizer:
         return found | ({"features": f"{results}/localize/features/{name}"} if name else {})
 
     def map_inputs(self, split: str, shard: str) -> Inputs:
-        """The trained localizer, and the frozen features of the images where maps are made of such."""
+        """The trained localizer, plus the frozen features of the images if maps are made from them."""
         name = features_name(map_features_settings(self.settings))
         features: Inputs = {"features": f"{self.files.results}/localize/map_features/{name}/{split}/{shard}"}
         return {"localizer": self.path, **(features if name else {})}
@@ -105,16 +105,16 @@ class Localizers:
         return Localizer(self.files, self._folder(settings, seed), self._folder(shared, seed), settings, seed)
 
     def of_row(self, name: str, seeds: tuple[int, ...]) -> list[Localizer]:
-        """A row of a table: a variant with each of its seeds, of which what is not trained has one."""
+        """A row of a table: a variant with each of its seeds; only the first if nothing is trained."""
         settings = self.variants[name]
         return [self.of(settings, seed) for seed in (seeds[:1] if settings.method.kind == "clip" else seeds)]
 
     def training_json(self, settings: LocalizeSettings) -> str:
-        """A section `localize` for the commands that train, or prepare a training."""
+        """A section `localize` for the commands that train or prepare training."""
         return self._as_json(settings, NOT_OF_TRAINING)
 
     def maps_json(self, settings: LocalizeSettings) -> str:
-        """A section `localize` for the commands that make maps, or prepare it."""
+        """A section `localize` for the commands that make maps or prepare that."""
         return self._as_json(settings, NOT_OF_MAPS)
 
     def _as_json(self, settings: LocalizeSettings, without: tuple[str, ...]) -> str:
@@ -128,6 +128,6 @@ class Localizers:
         return f"variants/{name}-{seed}/"
 
     def _seeds(self, settings: LocalizeSettings) -> list[int]:
-        """Every seed that some table may ask for."""
+        """Every seed that any table may ask for."""
         compare = self.experiment.compare
         return sorted({self.experiment.seed, *compare.seeds, *compare.localizer_seeds, *compare.refiner_seeds})

@@ -1,4 +1,4 @@
-"""The refiners of an experiment: its own, the rows of `compare_refiners`, and what they train and choose."""
+"""The refiners of an experiment: its own, the rows of `compare_refiners`, and the networks and thresholds they need."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ OWN_MASKS = "masks"
 class Refiner:
     """A way from one localizer's maps to pseudo masks.
 
-    folder: below `refine/`, `masks` for the experiment's own, `variants/NAME` for others, and `-SEED` after the name
-    where the maps are of another seed than the experiment's.
+    folder: below `refine/`, `masks` for the experiment's own, `variants/NAME` for others, plus `-SEED` if the maps are
+    from another seed than the experiment's.
     """
 
     files: Files
@@ -31,7 +31,7 @@ class Refiner:
 
     @property
     def gpus(self) -> int:
-        """How many GPUs it has use for: one where it walks along affinities."""
+        """How many GPUs it can use: one if it walks along affinities."""
         return int(self.settings.affinity.kind != "none")
 
     @property
@@ -59,30 +59,30 @@ class Refiner:
 
     @property
     def threshold(self) -> str | None:
-        """The name of its chosen threshold; None where the config gives a number or a power."""
+        """The name of its chosen threshold; None if the config gives a number or a power."""
         name = threshold_name(self.settings)
         return f"{name}{self._seed}" if name else None
 
     @property
     def threshold_inputs(self) -> Inputs:
-        """The file of its threshold, where one is chosen."""
+        """The file of its threshold, if one is chosen."""
         return {"threshold": f"{self.files.results}/refine/threshold/{self.threshold}.json"} if self.threshold else {}
 
     @property
     def threshold_number(self) -> str:
-        """The config's threshold as an option; nothing where it is a file or there is none."""
+        """The config's threshold as an option; empty if it is in a file or there is none."""
         number = self.settings.background == "threshold" and self.threshold is None
         return f"--threshold {self.settings.background_threshold}" if number else ""
 
     @property
     def background(self) -> str:
-        """What made the background, as an option of the masks' score, where it is no file."""
+        """What made the background, as an option of the masks' score, unless it is a file."""
         if self.settings.background == "power":
             return f"--power {self.settings.background_power}"
         return self.threshold_number
 
     def inputs(self, split: str, shard: str) -> Inputs:
-        """What masks of a shard are made of: its maps, a network or the localizer, a chosen threshold."""
+        """What the masks of a shard are made from: its maps, a network or the localizer, a chosen threshold."""
         found: Inputs = {"index": self.files.index(split), "maps": self.localizer.maps_of(split, shard)}
         if self.settings.affinity.kind == "learned":
             found["affinity"] = f"{self.files.results}/refine/affinity/{self.affinity}/affinity.safetensors"
@@ -114,7 +114,7 @@ class Refiners:
         self.own = self.of(experiment.refine, experiment.seed)
         found = [self.own] + [self.of(settings, seed) for settings in self.settings.values() for seed in self.seeds]
         self.by_folder = {refiner.folder: refiner for refiner in found}
-        # By the names of networks, regions and thresholds, a refiner that has them.
+        # For each network, region or threshold name, a refiner that has it.
         self.by_affinity = {name: refiner for refiner in found if (name := refiner.affinity)}
         self.by_regions = {name: refiner for refiner in found if (name := refiner.regions)}
         self.by_threshold = {name: refiner for refiner in found if (name := refiner.threshold)}
@@ -137,8 +137,8 @@ class Refiners:
         return section_json(self.experiment.model_copy(update={"refine": settings}), "refine", without=without)
 
     def masks_json(self, refiner: Refiner) -> str:
-        """What labelling depends on. How a network was trained it knows from the network, the threshold from an
-        option."""
+        """What labelling depends on. It gets the network and the threshold separately, so their training and choice are
+        left out."""
         training = ("affinity.training", "affinity.sure_powers", "affinity.sure_crf")
         dropped = ["auto", "background_threshold", *(training if refiner.affinity else ())]
         if not refiner.settings.ignore_band:
@@ -146,7 +146,7 @@ class Refiners:
         return self.as_json(refiner.settings, *dropped)
 
     def affinity_json(self, refiner: Refiner, *without: str) -> str:
-        """What its affinity network learns by, and nothing else of the refiner."""
+        """What the training of its affinity network depends on, and nothing else of the refiner."""
         alone = RefineSettings(affinity=refiner.settings.affinity)
         return self.as_json(alone, *(f"affinity.{name}" for name in without))
 
@@ -159,7 +159,7 @@ class Refiners:
         return self.as_json(refiner.settings, "affinity", "walk", "ignore_band", "crf")
 
     def threshold_inputs(self, name: str) -> Inputs:
-        """What a threshold is chosen on: maps of train (auto), or the score of the first scored split's (oracle)."""
+        """What a threshold is chosen on: maps of train (auto), or the score of the first scored split (oracle)."""
         localizer = self.by_threshold[name].localizer
         if name.startswith("oracle"):
             return {"score": localizer.score(self.experiment.evaluate.maps[0])}

@@ -1,4 +1,4 @@
-"""The segmenters of an experiment: trained on pseudo masks, on true ones for the bound, and their other seeds."""
+"""The segmenters of an experiment: trained on pseudo masks, on true ones for the bound, and with other seeds."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class Segmenter:
         return f"{self.files.results}/segment/{self.folder}/segmenter.safetensors"
 
     def predictions(self, view: str, *splits: str) -> list[str]:
-        """The folders of its predictions, or of those told the tags."""
+        """The folders of its predictions: `view` says whether it was given the tags."""
         return self.files.of_shards(f"segment/{self.folder}/{view}/{{split}}/{{shard}}", splits)
 
 
@@ -52,14 +52,14 @@ class Segmenters:
         return Segmenter(self.files, folder, supervision, seed)
 
     def training_masks(self, segmenter: Segmenter) -> list[str]:
-        """The pseudo masks that it learns from, with the ignore band where there is one; none for true masks."""
+        """The pseudo masks that it learns from, with the ignore band if there is one; none for true masks."""
         if segmenter.supervision == "true_masks":
             return []
         folder = "banded/{shard}" if self.experiment.refine.ignore_band else "masks/train/{shard}"
         return self.files.of_shards(f"refine/{folder}", ["train"])
 
     def scores(self) -> list[str]:
-        """The scores of `compare_segmenters`; those of the experiment's own seed are its own."""
+        """The scores of `compare_segmenters`; the ones for the experiment's own seed are its own."""
         evaluate, results = self.experiment.evaluate, self.files.results
         told = "train" in evaluate.maps
         found = [f"{results}/evaluate/pseudo_masks-train.json"] if told else []

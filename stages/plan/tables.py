@@ -1,4 +1,4 @@
-"""The tables that set variants of a stage side by side: their rows, and the scores and pictures of each."""
+"""The tables that compare variants of a stage: their rows, and the scores and pictures of each."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of a table: its words, and the localizer or refiner behind it with each of its seeds."""
+    """A row of a table: its text, and the localizer or refiner behind it for each of its seeds."""
 
     name: str
     row: Row
@@ -40,12 +40,12 @@ class Table:
 
     @property
     def pictures(self) -> list[str]:
-        """What its page shows side by side: maps, or masks, of each row's first seed."""
+        """What its page shows side by side: the maps, or masks, of each row's first seed."""
         return [path for row in self.rows for path in self._pictures(row.seeds[0])]
 
     @property
     def specification(self) -> str:
-        """The rows as JSON: their words, and the files of each seed."""
+        """The rows as JSON: their text, and the files of each seed."""
         return json.dumps([self._describe(row) for row in self.rows])
 
     @property
@@ -73,7 +73,7 @@ class Table:
 
 
 def all_tables(experiment: Experiment, localizers: Localizers, refiners: Refiners) -> dict[str, Table]:
-    """Every table by its name, which is the name of its target."""
+    """Every table by its name, which is also its target."""
     compare = experiment.compare
 
     def table(name: str, rows: dict[str, Row], seeds: Callable[[str], list[Localizer] | list[Refiner]]) -> Table:

@@ -1,4 +1,4 @@
-"""What all settings models share: strictness, the number types, and paths that rules name."""
+"""What all settings models share: strictness, the number types, and paths named in rules."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,20 +16,20 @@ ScoredSplit = Annotated[str, Field(pattern=f"^{SCORED_SPLIT}$")]
 
 
 def parts_of(split: str) -> tuple[str, ...]:
-    """The splits that are scored together under a name: train and val of `train+val`."""
+    """The splits scored together under one name: train and val for `train+val`."""
     return tuple(split.split("+"))
 
 
 def joined(splits: Iterable[str]) -> str:
-    """The name under which splits stand together: `train+val`."""
+    """The name of several splits scored together: `train+val`."""
     return "+".join(sorted(set(splits), key=SPLITS.index))
 
 
 def without_braces(path: Path) -> Path:
-    """A path that is an input of rules, where Snakemake takes `{name}` for a wildcard."""
+    """Checks a path that is an input of rules: Snakemake treats `{name}` as a wildcard."""
     if "{" in str(path) or "}" in str(path):
         raise ValueError(
-            "holds a brace, which Snakemake takes for a wildcard; rename the folder or file, or name a link"
+            "contains a brace, which Snakemake treats as a wildcard; rename the folder or file, or give a link to it"
         )
     return path
 
@@ -38,6 +38,6 @@ RulePath = Annotated[Path, AfterValidator(without_braces)]
 
 
 class Strict(BaseModel):
-    """Unknown keys are refused; a value does not change after it was read."""
+    """Unknown keys are rejected; values do not change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""Settings of the tables that set variants of a stage side by side."""
+"""Settings of the tables that compare variants of a stage."""
 
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ class CompareSettings(Strict):
 
     split: ScoredSplit = Field(
         "val",
-        description="split whose maps are scored, at the best threshold on it; `train+val` scores the images of both"
+        description="split whose maps are scored, at its best threshold; `train+val` scores the images of both"
         " together",
     )
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
@@ -23,16 +23,16 @@ class CompareSettings(Strict):
         (0,), description="seeds of `compare_localizers`"
     )
     segmenter_seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
-        (0, 1, 2), description="seeds of `compare_segmenters`; pseudo masks are those of the experiment's own seed"
+        (0, 1, 2), description="seeds of `compare_segmenters`; the pseudo masks are from the experiment's own seed"
     )
     refiner_seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (),
-        description="seeds of `compare_refiners`: of the localizer whose maps are refined, and of what is trained on"
-        " them; empty: the experiment's own",
+        description="seeds of `compare_refiners`, for the localizer whose maps are refined and for what is trained on"
+        " them; if empty, the experiment's own",
     )
     localizers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = Field(
-        {}, description="name -> settings of `localize` in which it differs from this experiment's, for the comparison"
+        {}, description="name -> settings of `localize` that differ from this experiment's, for the comparison"
     )
     refiners: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], dict[str, Any]] = Field(
-        {}, description="name -> settings of `refine` in which it differs, beside the rows of `compare_refiners`"
+        {}, description="name -> settings of `refine` that differ, as extra rows of `compare_refiners`"
     )

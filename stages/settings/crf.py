@@ -1,4 +1,4 @@
-"""Settings of the dense CRF, which refines maps and, where asked for, predictions."""
+"""Settings of the dense CRF, which refines maps and, if set, predictions."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -35,9 +35,9 @@ CrfName = Literal["psa", "deeplab", "irn", "mctformer"]
 
 
 def _named(value: Any) -> Any:
-    """The values of a set that is given by its name."""
+    """The values of a preset given by name."""
     if isinstance(value, str) and value not in CRF_SETS:
-        raise ValueError(f"no set of CRF values has this name; there are {', '.join(CRF_SETS)}")
+        raise ValueError(f"no CRF preset with this name; choose one of {', '.join(CRF_SETS)}")
     return CRF_SETS[value] if isinstance(value, str) else value
 
 

@@ -13,18 +13,16 @@ class DemoSettings(Strict):
     """The demo set: photographic cut-outs pasted over photographs."""
 
     cache: Path = Field(Path(".cache/demo-sources"), description="folder for the downloaded source packages")
-    packages: Path | None = Field(
-        None, description="folder of your own with the three .deb files, where apt is missing"
-    )
+    packages: Path | None = Field(None, description="your own folder with the three .deb files, where apt is missing")
     train: Count = Field(600, description="training images")
     val: Count = Field(150, description="validation images")
     test: Count = Field(150, description="test images")
     sides: tuple[Count, Count] = Field((240, 320), description="smallest and largest image side, pixels")
     object_sizes: tuple[Share, Share] = Field(
-        (0.35, 0.75), description="smallest and largest object, its longer side as a share of the image's shorter side"
+        (0.35, 0.75), description="smallest and largest object: its longer side as a share of the image's shorter side"
     )
     most_objects: Annotated[int, Field(ge=1, le=3)] = Field(3, description="most objects in one image")
-    min_visible: Share = Field(0.5, description="a tag stands only where at least this share of its object is visible")
+    min_visible: Share = Field(0.5, description="an object is tagged only if at least this share of it is visible")
 
 
 class VocSettings(Strict):
@@ -35,12 +33,12 @@ class VocSettings(Strict):
     test: str = Field("test", description="name of the split file used for testing; its masks may be missing")
     masks: str = Field("SegmentationClassAug", description="folder of palette masks under the dataset root")
     difficult: bool = Field(
-        True, description="whether objects that the annotation calls difficult give tags; else images may have none"
+        True, description="whether objects annotated as difficult count as tags; if not, some images may have none"
     )
     sbd: Path | None = Field(
         None,
-        description="folder of SBD below the dataset root (cls/*.mat, train.txt, val.txt): gives the masks that"
-        " `masks` lacks, and the list train_aug where it is missing",
+        description="folder of SBD below the dataset root (cls/*.mat, train.txt, val.txt): supplies masks missing from"
+        " `masks`, and the list train_aug if it is missing",
     )
 
 
@@ -55,26 +53,26 @@ class CocoSettings(Strict):
     untagged: tuple[SplitName, ...] = Field(
         (),
         description="splits that keep the images without any object: all 82,783 of train, not 82,081; all 40,504 of"
-        " val, not 40,137. Of train they get empty masks, and what learns from tags does without them",
+        " val, not 40,137. In train they get empty masks, and training from tags skips them",
     )
     captions: bool = Field(
-        False, description="whether annotations/captions_<name>.json is read: the first caption of each image"
+        False, description="whether to read annotations/captions_<name>.json: the first caption of each image"
     )
     masks: Path | None = Field(
         None,
-        description="folder below the dataset root with masks that others made, <name>/<file>.png; without, masks are"
+        description="folder below the dataset root with third-party masks, <name>/<file>.png; if omitted, masks are"
         " drawn from the JSON",
     )
     encoding: Encoding | None = Field(
         None,
-        description="values of these masks: 1 to 80 | category ids, to 90 | the same plus 91 | COCO-Stuff's, ids less"
-        " one and stuff from 91; without, recognised by comparing them with the JSON, or refused",
+        description="values of these masks: 1 to 80 | category ids, up to 90 | the same plus 91 | COCO-Stuff's, ids"
+        " minus one and stuff from 91; if omitted, detected by comparing the masks with the JSON, or refused",
     )
 
     @model_validator(mode="after")
     def encoding_is_of_masks(self) -> "CocoSettings":
         if self.encoding is not None and self.masks is None:
-            raise ValueError("`encoding` is of `masks`, which is not given")
+            raise ValueError("`encoding` describes `masks`, which is not set")
         return self
 
 
@@ -85,7 +83,9 @@ class OpenImagesSettings(Strict):
         Path("metadata"),
         description="folder below the dataset root with <split>/class_labels.txt and <split>/localization.txt",
     )
-    masks: Path = Field(Path(), description="folder below the dataset root to which localization.txt is relative")
+    masks: Path = Field(
+        Path(), description="folder below the dataset root that the paths in localization.txt are relative to"
+    )
 
 
 class FolderSettings(Strict):
@@ -93,20 +93,20 @@ class FolderSettings(Strict):
 
     table: Path = Field(
         Path("tags.csv"),
-        description="CSV below the dataset root with the columns image,tags and, if you like, split, mask, caption",
+        description="CSV below the dataset root with the columns image,tags and, optionally, split, mask, caption",
     )
     val: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.1, description="share of the images without a split that becomes val; drawn by name, so it stays the same"
+        0.1, description="share of the images without a split that goes to val; drawn by name, so it stays the same"
     )
-    test: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of them that becomes test")
+    test: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of them that goes to test")
 
 
 class DataSettings(Strict):
-    """Which images, which classes, and into how many jobs the work over them is cut."""
+    """The images, the classes, and how many jobs the work on images is split into."""
 
     format: Literal["demo", "voc", "coco", "openimages", "folder", "csv"] = Field(
         description="demo set | VOC layout | COCO's own files | the OpenImages30k benchmark | photos and a table of"
-        " their tags | an index CSV a split"
+        " their tags | one index CSV per split"
     )
     root: RulePath | None = Field(None, description="dataset folder; paths in the index are relative to it")
     classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=254)] = Field(
@@ -114,20 +114,22 @@ class DataSettings(Strict):
     )
     captions: RulePath | None = Field(
         None,
-        description='JSONL file with a caption an image, {"id": ..., "caption": ...}; stands before the dataset\'s own',
+        description='JSONL file with one caption per image, {"id": ..., "caption": ...}; takes precedence over the'
+        " dataset's own",
     )
     expected: dict[SplitName, Count] = Field(
-        {}, description="images that a split must list; another number is an error, so that scores are of known splits"
+        {},
+        description="images that a split must list; any other number is an error, so that scores are for known splits",
     )
     on_error: Literal["stop", "skip"] = Field(
         "stop",
-        description="of images that cannot be used: stop before training | leave them out, listed in data/left_out and"
-        " in the report",
+        description="if images cannot be used: stop before training | leave them out, and list them in data/left_out"
+        " and in the report",
     )
     fetch: bool = Field(
-        False, description="whether missing files are downloaded into `root` where the licence allows (voc, coco)"
+        False, description="whether to download missing files into `root` where the licence allows (voc, coco)"
     )
-    shards: Count = Field(4, description="jobs into which work over the images of a split is cut")
+    shards: Count = Field(4, description="jobs that the work on a split's images is divided into")
     demo: DemoSettings = DemoSettings()
     voc: VocSettings = VocSettings()
     coco: CocoSettings = CocoSettings()
@@ -136,7 +138,7 @@ class DataSettings(Strict):
 
     @property
     def untagged(self) -> tuple[SplitName, ...]:
-        """Splits that may hold images without tags, besides val and test."""
+        """Splits that may contain images without tags, besides val and test."""
         return self.coco.untagged if self.format == "coco" else ()
 
     @model_validator(mode="after")
@@ -144,11 +146,11 @@ class DataSettings(Strict):
         for name in self.classes:
             if not name or name != name.strip() or ";" in name or len(name.splitlines()) > 1:
                 raise ValueError(
-                    f"`classes`: {name!r} is no class name: it must not be empty, begin or end with a space, hold `;`,"
-                    " which stands between tags, or a line break; rename it"
+                    f"`classes`: {name!r} is not a class name: it must not be empty, begin or end with a space, or"
+                    " contain `;`, which separates tags, or a line break; rename it"
                 )
         if len(set(self.classes)) != len(self.classes):
-            raise ValueError("a class name stands twice in `classes`")
+            raise ValueError("a class name is duplicated in `classes`")
         return self
 
     @model_validator(mode="after")
@@ -156,5 +158,5 @@ class DataSettings(Strict):
         if self.format != "demo" and self.root is None:
             raise ValueError(f"format {self.format!r} needs `root`, the folder that holds the dataset")
         if self.fetch and self.format not in ("voc", "coco"):
-            raise ValueError(f"`fetch` knows where `voc` and `coco` are to be had, not {self.format!r}; leave it out")
+            raise ValueError(f"`fetch` can download `voc` and `coco`, not {self.format!r}; leave it out")
         return self

@@ -14,13 +14,13 @@ class PretrainedClip(Strict):
     model: str = Field("ViT-B-16", description="open_clip model name")
     pretrained: str = Field(
         "openai",
-        description="open_clip weights tag, or path of a .safetensors, .pth or .pt file. A tag knows its activation, a"
-        " file does not: with a file of OpenAI's weights `model` must be named ViT-B-16-quickgelu",
+        description="open_clip weights tag, or path of a .safetensors, .pth or .pt file. A tag implies the activation,"
+        " a file does not: with a file of OpenAI's weights, set `model` to ViT-B-16-quickgelu",
     )
 
 
 class TowerClip(Strict):
-    """An open_clip model made of packaged towers whose projections are trained here. Its results are not CLIP's."""
+    """An open_clip model built from packaged towers, with projections trained here. Its results are not CLIP's."""
 
     kind: Literal["towers"]
     image_tower: str = Field("tf_efficientnet_lite0", description="timm model; its weights come from `encode.weights`")
@@ -29,18 +29,18 @@ class TowerClip(Strict):
     learns_from: Annotated[tuple[Literal["cutouts", "images"], ...], Field(min_length=1)] = Field(
         ("cutouts", "images"),
         description="what the projections learn from: the demo's training cut-outs with their captions, whose packages"
-        " are fetched (`data.demo`) | the set's own training images with their tags, and captions where there are any",
+        " are fetched (`data.demo`) | the dataset's own training images with their tags, and captions if there are any",
     )
     views: Count = Field(24, description="random compositions of each training cut-out")
     image_views: Count = Field(10, description="random crops of each training image")
     epochs: Count = Field(60, description="passes over all views")
-    batch_size: Count = Field(128, description="views a step")
+    batch_size: Count = Field(128, description="views per step")
     learning_rate: Positive = Field(1e-3, description="AdamW learning rate of the projections")
 
     @model_validator(mode="after")
     def sources_stand_once(self) -> "TowerClip":
         if len(set(self.learns_from)) != len(self.learns_from):
-            raise ValueError(f"learns_from names a source twice ({', '.join(self.learns_from)}); name each once")
+            raise ValueError(f"learns_from lists a source twice ({', '.join(self.learns_from)}); list each once")
         return self
 
 
@@ -63,12 +63,12 @@ class EncodeSettings(Strict):
             "a good photo of a {}.",
             "a close-up photo of a {}.",
         ),
-        description="prompt templates; their embeddings are averaged for each class",
+        description="prompt templates; their embeddings are averaged per class",
     )
-    synonyms: dict[str, tuple[str, ...]] = Field({}, description="class -> names to use in its prompts in place of it")
+    synonyms: dict[str, tuple[str, ...]] = Field({}, description="class -> names to use in its prompts instead")
     captions: Literal["dataset", "tags"] = Field(
         "dataset",
-        description="what `localize.method.language_context` takes for an image's caption: the dataset's own, or a"
-        " sentence of the image's tags, for datasets that have none",
+        description="what `localize.method.language_context` uses as an image's caption: the dataset's own, or a"
+        " sentence built from the image's tags, for datasets without captions",
     )
-    batch_size: Count = Field(32, description="images a step")
+    batch_size: Count = Field(32, description="images per step")

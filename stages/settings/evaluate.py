@@ -20,25 +20,25 @@ class EvaluateSettings(Strict):
     )
     voc_competition: Literal["comp5", "comp6"] = Field(
         "comp6",
-        description="of `voc_submission`: comp5 is for what learned from VOC's images alone, comp6 for anything else,"
-        " such as pretrained backbones, SBD's masks or CLIP",
+        description="for `voc_submission`: comp5 is for methods that learn from VOC's images alone, comp6 for anything"
+        " else, such as pretrained backbones, SBD's masks or CLIP",
     )
     segmenter: tuple[SplitName, ...] = Field(
-        ("val", "test"), description="splits with true masks, to score predictions"
+        ("val", "test"), description="splits with true masks on which predictions are scored"
     )
     train_list: RulePath | None = Field(
         None,
-        description="file of ids, one a line: of train, only these images are scored; VOC's published figures are of"
-        " the 1,464 in ImageSets/Segmentation/train.txt",
+        description="file of ids, one per line: in train, only these images are scored; VOC's published figures are"
+        " for the 1,464 in ImageSets/Segmentation/train.txt",
     )
     localization: tuple[SplitName, ...] = Field(
         (),
-        description="splits whose maps are scored as by wsolevaluation, PxAP and pIoU, the threshold chosen on val; of"
-        " data.format openimages",
+        description="splits whose maps are scored as in wsolevaluation, PxAP and pIoU, with the threshold chosen on"
+        " val; for data.format openimages",
     )
 
 
 class ReportSettings(Strict):
     """The HTML page."""
 
-    panels: Count = Field(12, description="val images shown from image to prediction")
+    panels: Count = Field(12, description="val images shown, each from image to prediction")

@@ -1,4 +1,4 @@
-"""An experiment: all sections of a config file, and the rules that hold between them."""
+"""An experiment: all sections of a config file, and the rules between them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,8 +22,8 @@ class Experiment(Strict):
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every random choice")
     store: Path | None = Field(
         None,
-        description="folder in which experiments share what they have in common (by settings, code and content of"
-        " inputs); best on the file system of results/",
+        description="folder in which experiments share common results (by settings, code and content of inputs); best"
+        " on the same file system as results/",
     )
     data: DataSettings
     encode: EncodeSettings
@@ -36,7 +36,7 @@ class Experiment(Strict):
 
     @property
     def models(self) -> set[str]:
-        """The models whose pretrained weights the experiment starts from; CLIP's own apart."""
+        """The models whose pretrained weights the experiment starts from, except CLIP's own."""
         needed = {self.segment.network.backbone}
         if self.localize.method.kind != "clip":
             needed.add(self.localize.backbone.model)
@@ -50,7 +50,7 @@ class Experiment(Strict):
     def sections_agree(self) -> "Experiment":
         missing = sorted(self.models - set(self.encode.weights))
         if missing:
-            raise ValueError(f"encode.weights says not where the weights of {', '.join(missing)} come from")
+            raise ValueError(f"encode.weights has no entry for {', '.join(missing)}")
         if self.refine.affinity.kind == "attention" and self.localize.method.kind != "mmcst":
             raise ValueError(
                 f"refine.affinity.kind `attention` needs localize.method.kind `mmcst`, not"
@@ -60,22 +60,25 @@ class Experiment(Strict):
             raise ValueError("refine.background_threshold `oracle` needs a split with true masks in evaluate.maps")
         weighted = sorted(set(self.segment.training.class_weights) - {"background", *self.data.classes})
         if weighted:
-            raise ValueError(f"segment.training.class_weights names {', '.join(weighted)}, which data.classes has not")
+            raise ValueError(f"segment.training.class_weights names {', '.join(weighted)}, not in data.classes")
         unknown = sorted(set(self.encode.synonyms) - set(self.data.classes))
         if unknown:
-            raise ValueError(f"encode.synonyms names {', '.join(unknown)}, which data.classes has not")
+            raise ValueError(f"encode.synonyms names {', '.join(unknown)}, not in data.classes")
         unpredicted = sorted(set(self.evaluate.segmenter) - set(self.segment.predict))
         if unpredicted:
             raise ValueError(f"evaluate.segmenter scores {', '.join(unpredicted)}, which segment.predict leaves out")
         if "val" not in self.segment.predict:
             raise ValueError("segment.predict leaves out val, which the report shows; add it")
         if self.evaluate.train_list and any("train+" in split for split in (*self.evaluate.maps, self.compare.split)):
-            raise ValueError("evaluate.train_list is of train alone; score no splits together with it, or leave it out")
+            raise ValueError(
+                "evaluate.train_list applies to train alone; score no other splits together with train, or leave the"
+                " list out"
+            )
         if self.evaluate.localization:
             if self.data.format != "openimages":
                 raise ValueError(
                     f"evaluate.localization needs data.format `openimages`, not {self.data.format!r}; leave it empty"
                 )
             if "val" not in self.evaluate.localization or "train" in self.evaluate.localization:
-                raise ValueError("evaluate.localization must hold val, where the threshold is chosen, and not train")
+                raise ValueError("evaluate.localization must include val, where the threshold is chosen, and not train")
         return self

@@ -16,21 +16,21 @@ class LocalizerTraining(Strict):
     interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how crops are resized")
     randaugment: Annotated[int, Field(ge=0, le=10)] = Field(
         0,
-        description="strength of RandAugment, 0 to 10 (timm's m9 is 9): twice, half the time, one of 14 changes of"
-        " colour or shape; 0 leaves it out",
+        description="strength of RandAugment, 0 to 10 (timm's m9 is 9): two rounds, each applying one of 14 changes of"
+        " colour or shape half the time; 0 turns it off",
     )
     erasing: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="share of the crops in which a random rectangle becomes noise"
+        0.0, description="share of the crops in which a random rectangle is replaced by noise"
     )
     epochs: Count = Field(60, description="passes over the training images")
     warmup_epochs: Annotated[float, Field(ge=0)] = Field(5, description="epochs of linear warm-up before the cosine")
-    batch_size: Count = Field(64, description="images a step, over all GPUs")
-    learning_rate: Positive = Field(1e-4, description="AdamW learning rate at its peak")
+    batch_size: Count = Field(64, description="images per step, over all GPUs")
+    learning_rate: Positive = Field(1e-4, description="peak learning rate of AdamW")
     final_rate: Positive | None = Field(
-        None, description="learning rate at the end of the cosine; left out: a hundredth of the peak"
+        None, description="learning rate at the end of the cosine; if omitted, a hundredth of the peak"
     )
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="AdamW weight decay")
-    gradient_clip: Positive | None = Field(1.0, description="largest norm of the gradient; null: not clipped")
+    gradient_clip: Positive | None = Field(1.0, description="largest norm of the gradient; null: no clipping")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
     checkpoint_every: Count = Field(1, description="epochs between checkpoints")
 
@@ -48,44 +48,47 @@ class MapSettings(Strict):
     """From images to localization maps."""
 
     size: Count = Field(224, description="shorter side of the image at scale 1, pixels")
-    scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="image scales, summed")
+    scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        (1.0,), description="image scales whose maps are summed"
+    )
     flip: bool = Field(True, description="add the maps of the mirrored image")
     source: Literal["text", "visual", "sum"] = Field("sum", description="which tokens' maps are used")
     representation: Literal["global", "local", "global_local"] | None = Field(
-        None, description="class tokens that maps are read from; left out: those of the training"
+        None, description="class tokens that maps are read from; if omitted, those used in training"
     )
     class_attention: bool = Field(False, description="multiply the maps by class-to-patch attention")
     patch_affinity: bool = Field(False, description="smooth the maps by patch-to-patch attention")
     attention_blocks: Count | None = Field(
-        None, description="last blocks whose class-to-patch attention is averaged; left out: 3, all for mctformer plus"
+        None,
+        description="last blocks whose class-to-patch attention is averaged; if omitted, 3, or all for mctformer plus",
     )
     affinity_blocks: Count | None = Field(
-        None, description="last blocks whose patch-to-patch attention is averaged; left out: all, as MCTformer does"
+        None, description="last blocks whose patch-to-patch attention is averaged; if omitted, all, as in MCTformer"
     )
     stride: Count = Field(4, description="maps are stored at the image's size divided by this")
-    batch_size: Count = Field(8, description="images of like size that run at once, each with its mirrored copy")
+    batch_size: Count = Field(8, description="images of similar size that run at once, each with its mirrored copy")
 
 
 class VisualContext(Strict):
-    """The local tokens: which patches a class attends to, and what of them joins its token (docs/method.md)."""
+    """The local tokens: which patches a class attends to, and what they add to its token (docs/method.md)."""
 
     attention: Literal["map", "softmax"] = Field(
         "map",
-        description="map: the class's own map, scaled to [0, 1] and to `power`; softmax: of the product of tokens and"
-        " patches / sqrt(D), the paper's drawing",
+        description="map: the class's own map, scaled to [0, 1] and raised to `power`; softmax: of the product of"
+        " tokens and patches / sqrt(D), as the paper draws it",
     )
     power: Positive = Field(2.0, description="exponent of the map (`attention: map`)")
-    centred: bool = Field(True, description="take from each patch the mean patch of its image")
+    centred: bool = Field(True, description="subtract from each patch the mean patch of its image")
     matched: bool = Field(True, description="scale local tokens to the length of their class tokens")
     scores: Literal["tokens", "context"] = Field(
         "tokens",
         description="maps that the image scores, and so the classification loss, are pooled from: those of the class"
-        " tokens alone, or those with their context",
+        " tokens alone, or those with context",
     )
 
 
 class Method(Strict):
-    """What the settings of every localizer have. `language_source` is what the image-language context compares with."""
+    """Settings common to all localizers. `language_source` is what the image-language context compares with."""
 
     @property
     def language_source(self) -> Literal["image", "caption", "none"]:
@@ -99,7 +102,7 @@ class MmcstSettings(Method):
     kind: Literal["mmcst"] = "mmcst"
     tokens: Literal["visual", "multimodal"] = Field("multimodal", description="class tokens: visual only, or with text")
     representation: Literal["global", "local", "global_local"] = Field(
-        "global_local", description="tokens alone, their visual context alone, or both; `global` is context off"
+        "global_local", description="tokens alone, their visual context alone, or both; `global` turns context off"
     )
     context: VisualContext = VisualContext()
     text_context_weight: Positive = Field(1.0, description="lambda 1, weight of the local textual tokens")
@@ -120,7 +123,8 @@ class MmcstSettings(Method):
     def language_needs_text(self) -> "MmcstSettings":
         if self.tokens == "visual" and self.language_context != "none":
             raise ValueError(
-                f"language_context {self.language_context!r} works on textual tokens; `tokens: visual` wants none"
+                f"language_context {self.language_context!r} needs textual tokens; with `tokens: visual` set it to"
+                " `none`"
             )
         return self
 
@@ -143,8 +147,8 @@ class MctformerSettings(Method):
     kind: Literal["mctformer"]
     version: Literal["v2", "plus"] = Field(
         "plus",
-        description="v2 pools patch maps by their mean; plus by ranking, contrasts class tokens, and takes the square"
-        " root of patch maps times class attention",
+        description="v2 pools patch maps by their mean; plus pools by ranking, contrasts class tokens, and takes the"
+        " square root of patch maps times class attention",
     )
     contrast_weight: Annotated[float, Field(ge=0)] = Field(
         1.0, description="weight of the contrastive-class-token loss (plus)"
@@ -157,7 +161,7 @@ class ClipSettings(Method):
 
     kind: Literal["clip"]
     temperature: Positive = Field(
-        0.1, description="of the softmax over classes by which each patch's similarities are weighed"
+        0.1, description="temperature of the softmax over classes that weights each patch's similarities"
     )
 
 
@@ -174,17 +178,18 @@ class LocalizeSettings(Strict):
     )
     classes: Literal["tags", "predicted"] = Field(
         "tags",
-        description="classes that get a map: the image's tags; `predicted` adds the classifier's for untagged ones",
+        description="classes that get a map: the image's tags; `predicted` adds the classifier's predictions for"
+        " untagged images",
     )
     class_threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.5, description="probability from which the classifier counts a class as present"
+        0.5, description="lowest probability at which the classifier counts a class as present"
     )
     training: LocalizerTraining = LocalizerTraining()
     maps: MapSettings = MapSettings()
     splits: tuple[Literal["train"]] | tuple[Literal["train"], Literal["val"]] = Field(
         ("train",),
-        description="splits whose tags are learned from, by the experiment and all that it is compared with; val where"
-        " its maps are wanted and its tags are known anyway. Pseudo masks of val never train a segmenter",
+        description="splits whose tags are used for training, by the experiment and all that it is compared with; add"
+        " val if its maps are needed and its tags are known anyway. Pseudo masks of val never train a segmenter",
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Where settings of earlier versions are now, so that an old config gets an error that names the new key."""
+"""Where settings of earlier versions are now, so that an old config gets an error naming the new key."""
 
 from collections.abc import Mapping
 

@@ -24,7 +24,7 @@ BackgroundThreshold = Annotated[
 class AutoThreshold(Strict):
     """How `background_threshold: auto` chooses, without true masks (docs/method.md)."""
 
-    images: Count = Field(100, description="images of train that are looked at, spread evenly over the index")
+    images: Count = Field(100, description="training images used, spread evenly over the index")
     steps: Annotated[int, Field(ge=2)] = Field(20, description="thresholds tried: 1/steps, 2/steps, ... below 1")
     crf: Crf = Field(
         CRF_SETS["irn"], description="the CRF that seeds are compared with: psa, deeplab, irn, mctformer, or values"
@@ -32,7 +32,7 @@ class AutoThreshold(Strict):
 
 
 class NoAffinity(Strict):
-    """Maps go to the CRF as they are."""
+    """Maps go to the CRF unchanged."""
 
     kind: Literal["none"] = "none"
 
@@ -42,10 +42,10 @@ class AffinityTraining(Strict):
 
     crop: Count = Field(448, description="side of the training crop, pixels")
     epochs: Count = Field(8, description="passes over the training images")
-    batch_size: Count = Field(8, description="images a step")
-    learning_rate: Positive = Field(1.0, description="rate of the new layers at its start, SGD with polynomial decay")
+    batch_size: Count = Field(8, description="images per step")
+    learning_rate: Positive = Field(1.0, description="initial rate of the new layers, SGD with polynomial decay")
     backbone_rate: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="rate of the backbone as a share of the new layers'; 0 keeps it as it is"
+        0.1, description="rate of the backbone as a share of the new layers'; 0 freezes it"
     )
     weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="weight decay of the convolutions")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
@@ -53,21 +53,25 @@ class AffinityTraining(Strict):
 
 
 class LearnedAffinity(Strict):
-    """A network that tells which neighbours belong together, learned from sure regions (PSA, CVPR 2018)."""
+    """A network that predicts which neighbours belong together, learned from sure regions (PSA, CVPR 2018)."""
 
     kind: Literal["learned"]
-    backbone: str = Field("resnet38", description="resnet38, or a timm CNN; where from says `encode.weights`")
+    backbone: str = Field(
+        "resnet38", description="resnet38, or a timm CNN; `encode.weights` says where its weights come from"
+    )
     strides: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
-        (8, 16, 32), description="feature maps of a timm CNN that are used, by stride; the first sets the nodes"
+        (8, 16, 32), description="feature maps used of a timm CNN, by stride; the first defines the nodes"
     )
     channels: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         (64, 128, 256), description="channels that each feature map is reduced to"
     )
-    radius: Annotated[int, Field(ge=2)] = Field(5, description="nodes nearer than this are neighbours")
+    radius: Annotated[int, Field(ge=2)] = Field(5, description="nodes closer than this are neighbours")
     sure_powers: tuple[Positive, Positive] = Field(
         (4.0, 24.0), description="background scores (1 - max)^power of the two CRFs that mark sure regions"
     )
-    sure_crf: Crf = Field(CRF_SETS["psa"], description="these CRFs: psa, deeplab, irn, mctformer, or values")
+    sure_crf: Crf = Field(
+        CRF_SETS["psa"], description="settings of these CRFs: psa, deeplab, irn, mctformer, or values"
+    )
     training: AffinityTraining = AffinityTraining()
 
     @model_validator(mode="after")
@@ -80,7 +84,7 @@ class LearnedAffinity(Strict):
         if self.training.crop % stride:
             nearest = max(1, round(self.training.crop / stride)) * stride
             raise ValueError(
-                f"training.crop: {self.training.crop} is no multiple of the stride {stride}; set {nearest}"
+                f"training.crop: {self.training.crop} is not a multiple of the stride {stride}; set {nearest}"
             )
         return self
 
@@ -100,15 +104,15 @@ class WalkSettings(Strict):
 
 
 class RefineSettings(Strict):
-    """Maps to pseudo masks."""
+    """From maps to pseudo masks."""
 
     background: Literal["threshold", "power"] = Field(
-        "threshold", description="background's score: the threshold everywhere, or (1 - max of the maps)^power"
+        "threshold", description="background score: the threshold everywhere, or (1 - max of the maps)^power"
     )
     background_threshold: BackgroundThreshold = Field(
         0.4,
-        description="score of background, against maps scaled to [0, 1]; auto: chosen without true masks; oracle: the"
-        " best of the first split of `evaluate.maps`, which needs true masks and is for tables alone",
+        description="background score, for maps scaled to [0, 1]; auto: chosen without true masks; oracle: the best on"
+        " the first split of `evaluate.maps`, which needs true masks and is only for tables",
     )
     background_power: Positive = Field(4.0, description="exponent of the background score (`background: power`)")
     auto: AutoThreshold = AutoThreshold()
@@ -125,5 +129,5 @@ class RefineSettings(Strict):
     @model_validator(mode="after")
     def band_has_two_sides(self) -> "RefineSettings":
         if self.ignore_band and self.ignore_band[0] >= self.ignore_band[1]:
-            raise ValueError(f"ignore_band: {list(self.ignore_band)} must rise; the lower threshold comes first")
+            raise ValueError(f"ignore_band: {list(self.ignore_band)} must be increasing; put the lower threshold first")
         return self

@@ -10,63 +10,67 @@ from stages.vocabulary import SplitName
 
 
 class CrossEntropyLoss(Strict):
-    """The mask is taken at its word."""
+    """Takes the masks as correct."""
 
     kind: Literal["cross_entropy"] = "cross_entropy"
 
 
 class BootstrappedLoss(Strict):
-    """For noisy masks: the target is partly the model's own best class (Reed et al., ICLR 2015 workshop, "hard")."""
+    """For noisy masks: the target is partly the model's own most likely class (Reed et al., ICLR 2015 workshop,
+    "hard")."""
 
     kind: Literal["bootstrapped"]
-    kept: Share = Field(0.8, description="weight of the mask's class; the rest goes to the class that the model finds")
+    kept: Share = Field(
+        0.8, description="weight of the mask's class; the rest goes to the class that the model predicts"
+    )
 
 
 class NetworkSettings(Strict):
-    """The network, which is built and run once before anything is trained."""
+    """The network, which is built and run once before any training."""
 
     model: str = Field(
         "deeplabv3plus",
-        description="its mmengine overlay: a name in configs/segment, or the path of a file of your own (.py)",
+        description="its mmengine overlay: a name in configs/segment, or the path of your own file (.py)",
     )
     backbone: str = Field(
         "resnet101",
         description="timm CNN, resnet38, or mit_b0 to mit_b5; `encode.weights` says where its weights come from",
     )
     output_stride: Literal[8, 16, 32] | None = Field(
-        None, description="image size over the size of the backbone's last features; left out: the overlay's own"
+        None,
+        description="image size divided by the size of the backbone's last features; if omitted, the overlay's own",
     )
-    decoder_channels: Count | None = Field(None, description="channels of the decoder; left out: the overlay's own")
-    frozen_stages: Annotated[int, Field(ge=0)] = Field(0, description="first backbone stages that stay as they are")
-    frozen_norm: bool = Field(False, description="keep the statistics of the backbone's batch norms as they are")
+    decoder_channels: Count | None = Field(None, description="channels of the decoder; if omitted, the overlay's own")
+    frozen_stages: Annotated[int, Field(ge=0)] = Field(0, description="number of first backbone stages to freeze")
+    frozen_norm: bool = Field(False, description="keep the statistics of the backbone's batch norms fixed")
 
 
 class SegmenterTraining(Strict):
     """Training of the segmenter."""
 
     loss: CrossEntropyLoss | BootstrappedLoss = Field(
-        CrossEntropyLoss(), discriminator="kind", description="what is minimised, on pixels that are not 255"
+        CrossEntropyLoss(), discriminator="kind", description="loss to minimise, on pixels that are not 255"
     )
     class_weights: dict[str, Positive] = Field(
-        {}, description="class, or `background` -> weight of its pixels in the loss; 1 for those left out"
+        {}, description="class, or `background` -> weight of its pixels in the loss; 1 for all others"
     )
     crop: Count = Field(321, description="side of the training crop, pixels")
     scales: tuple[Positive, Positive] = Field((0.5, 2.0), description="random resize before the crop")
     colours: bool = Field(True, description="random changes of brightness, contrast, saturation and hue")
     batch_size: Annotated[int, Field(ge=2)] = Field(
-        16, description="images a step over all GPUs; batch norm needs two or more"
+        16, description="images per step over all GPUs; batch norm needs at least two"
     )
     iterations: Count = Field(20000, description="training steps")
     warmup_iterations: Annotated[int, Field(ge=0)] = Field(500, description="steps of linear warm-up before the decay")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with `momentum`")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.9,
-        description="of SGD. MCTformer's program means to decay weights, but the number lands in the momentum's slot,"
-        " so the published figures come of neither: 0 with `weight_decay: 0`. The usual way is 0.9 with a decay",
+        description="momentum of SGD. MCTformer's code means to decay weights but passes the number as the momentum,"
+        " so the published figures use neither: 0 with `weight_decay: 0`. The usual choice is 0.9 with a decay",
     )
-    learning_rate: Positive = Field(1e-3, description="learning rate of the decoder at its peak")
+    learning_rate: Positive = Field(1e-3, description="peak learning rate of the decoder")
     backbone_rate: Share = Field(0.1, description="the backbone's learning rate as a share of the decoder's")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="weight decay, not of norms and biases")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="weight decay, except of norms and biases")
     checkpoint_every: Count = Field(1000, description="steps between checkpoints")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
 
@@ -74,7 +78,7 @@ class SegmenterTraining(Strict):
     def warmup_ends(self) -> "SegmenterTraining":
         if self.warmup_iterations >= self.iterations:
             raise ValueError(
-                f"warmup_iterations: {self.warmup_iterations}, must be below iterations ({self.iterations})"
+                f"warmup_iterations: {self.warmup_iterations} must be below iterations ({self.iterations})"
             )
         return self
 
@@ -85,10 +89,13 @@ class InferenceSettings(Strict):
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="image scales, fused")
     flip: bool = Field(False, description="fuse with the mirrored image")
     fusion: Literal["mean", "max"] = Field(
-        "mean", description="each class's probability over scales and mirror: their mean, or the largest (MCTformer's)"
+        "mean",
+        description="each class's probability over scales and mirror image: their mean, or the largest (MCTformer's)",
     )
     window: Count | None = Field(
-        None, description="side of a window that slides over the scaled image by two thirds; left out: the whole image"
+        None,
+        description="side of a window that slides over the scaled image by two thirds of its side; if omitted, the"
+        " whole image",
     )
     crf: Crf | None = Field(
         None, description="dense CRF on predictions: psa, deeplab, irn, mctformer, or values; default none"

@@ -100,7 +100,7 @@ def test_sizes_that_do_not_agree_are_refused() -> None:
         LearnedAffinity.model_validate(given | {"channels": [8, 8, 8]})
     with pytest.raises(ValidationError, match="channels: 2 numbers for 3 feature maps"):
         LearnedAffinity.model_validate(given | {"backbone": "resnet38"})
-    with pytest.raises(ValidationError, match="training.crop: 30 is no multiple of the stride 8; set 32"):
+    with pytest.raises(ValidationError, match="training.crop: 30 is not a multiple of the stride 8; set 32"):
         LearnedAffinity.model_validate(given | {"training": {"crop": 30}})
 
 

@@ -64,5 +64,5 @@ def test_a_threshold_is_a_number_or_a_file(tmp_path) -> None:
 
 def test_an_ignore_band_rises() -> None:
     assert RefineSettings(ignore_band=(0.2, 0.5)).ignore_band == (0.2, 0.5)
-    with pytest.raises(ValidationError, match=r"ignore_band: \[0.5, 0.2\] must rise"):
+    with pytest.raises(ValidationError, match=r"ignore_band: \[0.5, 0.2\] must be increasing"):
         RefineSettings(ignore_band=(0.5, 0.2))
