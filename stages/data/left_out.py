@@ -1,4 +1,4 @@
-"""Images that were left out (`data.on_error: skip`): which, and why, as a CSV a split."""
+"""Images that were left out (`data.on_error: skip`): which, and why, as one CSV per split."""
 
 import csv
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class LeftOut:
 def leave_out(
     records: Sequence[Record], problems: Sequence[Problem], *, source: Path
 ) -> tuple[list[Record], list[LeftOut]]:
-    """The sound records, and the others with their first problem. Raises DataError where none is sound."""
+    """The valid records, and the others with their first problem. Raises DataError if none is valid."""
     first: dict[int, str] = {}
     for problem in problems:
         first.setdefault(problem.position, problem.text)
@@ -36,7 +36,7 @@ def leave_out(
 
 
 def write_left_out(path: Path, rows: Sequence[LeftOut]) -> None:
-    """Writes the table, atomically; a header alone where nothing was left out."""
+    """Writes the table, atomically; only a header if nothing was left out."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
