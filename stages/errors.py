@@ -1,13 +1,13 @@
-"""The one error that a user is meant to read: it names the place, the value and the cure."""
+"""Errors meant for the user: they name the place, the value and the cure."""
 
 
 class TagmaskError(Exception):
-    """Bad input or configuration. The command line prints the message alone, without a traceback."""
+    """Bad input or configuration. The command line prints only the message, without a traceback."""
 
 
 class DataError(TagmaskError):
-    """A dataset, image, mask, index or artefact is missing or not as it must be."""
+    """A dataset, image, mask, index or artefact is missing or invalid."""
 
 
 class SettingsError(TagmaskError):
-    """A setting is unknown, of the wrong type or does not fit the others."""
+    """A setting is unknown, has the wrong type or does not fit the others."""

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written beside their place under a temporary name, then renamed."""
+"""Files appear whole or not at all: written next to their place under a temporary name, then renamed."""
 
 import csv
 import hashlib
@@ -17,7 +17,7 @@ from stages.errors import DataError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` (same suffix); renames it to `path` when the block ends well."""
+    """Yields a temporary path next to `path` (same suffix); renames it to `path` when the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
@@ -25,7 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes files private; what a stage leaves is as readable as the user's umask says.
+        # mkstemp makes files private; a stage's outputs are as readable as the user's umask says.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -36,7 +36,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields a temporary folder beside `path`; when the block ends well it takes the place of `path`."""
+    """Yields a temporary folder next to `path`; when the block succeeds, it replaces `path`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
@@ -51,9 +51,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes the temporary files and folders that killed writers of `path` left beside it.
+    """Removes the temporary files and folders that killed writers of `path` left next to it.
 
-    Their names are those of `atomic_path` and `atomic_folder`: a dot, the name, a dash, eight letters, the ending.
+    Their names are those of `atomic_path` and `atomic_folder`: a dot, the name, a dash, eight letters, the extension.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -83,7 +83,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON. Raises DataError when the file is missing or is not JSON."""
+    """Reads JSON. Raises DataError if the file is missing or is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:

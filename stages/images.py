@@ -17,8 +17,8 @@ BACKGROUND = 0
 BACKGROUND_NAME = "background"
 IGNORE = 255
 TURNED = (5, 6, 7, 8)  # EXIF orientations by which rows become columns
-MOST_GREY = 65535  # of 16 bits
-# Pillow says in many ways that a file is not what it should be: its decoders, and its reading of EXIF.
+MOST_GREY = 65535  # at 16 bits
+# Pillow reports a broken file in many ways, from its decoders and from reading EXIF.
 UNREADABLE = (
     *(UnidentifiedImageError, Image.DecompressionBombError, OSError, EOFError, SyntaxError, ValueError, TypeError),
     *(LookupError, AttributeError, OverflowError, struct.error, zlib.error),
@@ -39,15 +39,16 @@ def voc_palette() -> list[int]:
 
 
 def read_image(path: Path) -> Image.Image:
-    """Reads an image as upright RGB: 16 bits a channel become 8, transparent parts become white, of several frames the
-    first stands. Raises DataError when it is missing, cannot be decoded, or has values of no known range (float)."""
+    """Reads an image as upright RGB: 16 bits per channel become 8, transparent parts become white, and of several
+    frames the first is used. Raises DataError if it is missing, cannot be decoded, or has values of unknown range
+    (float)."""
     with opened(path) as image:
         return _as_rgb(ImageOps.exif_transpose(image), path)
 
 
 def check_image(path: Path) -> tuple[int, int]:
-    """(rows, columns) of an image as `read_image` gives it. Raises DataError as that does, for less work: all data of a
-    JPEG are decoded, but pixels are made for an eighth of its sides only."""
+    """(rows, columns) of an image as `read_image` gives it. Raises DataError as that does, with less work: all data of
+    a JPEG are decoded, but pixels are made at an eighth of its sides only."""
     size = image_size(path)
     with opened(path) as image:
         image.draft("RGB", (1, 1))
@@ -63,9 +64,9 @@ def opened(
     missing: str = "check the dataset folder (`data.root`)",
     broken: str = "replace or remove it",
 ) -> Iterator[Image.Image]:
-    """An image file; what is wrong with it, in opening or later in decoding, becomes a DataError.
+    """An image file; any error in opening or later in decoding it becomes a DataError.
 
-    kind: what the file is to be.  missing, broken: the cures.
+    kind: what the file should be.  missing, broken: the cures.
     """
     try:
         with Image.open(path) as image:
@@ -83,12 +84,12 @@ def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
         values = np.asarray(image).astype(np.int64)
         if values.min(initial=0) < 0 or values.max(initial=0) > MOST_GREY:
             raise DataError(
-                f"{path}: holds values from {values.min()} to {values.max()}, not from 0 to {MOST_GREY}; export it with"
-                " 8 or 16 bits a channel"
+                f"{path}: has values from {values.min()} to {values.max()}, not from 0 to {MOST_GREY}; export it with"
+                " 8 or 16 bits per channel"
             )
         return Image.fromarray((values // 257).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        raise DataError(f"{path}: holds floating-point values, whose range is unknown; export it with 8 bits a channel")
+        raise DataError(f"{path}: has floating-point values, whose range is unknown; export it with 8 bits per channel")
     if image.has_transparency_data:
         whole = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
@@ -114,9 +115,9 @@ def _turned(image: Image.Image) -> bool:
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """Reads an indexed or grey PNG mask as [rows, columns] uint8 of class indices.
 
-    Raises DataError when it is missing, cannot be decoded, or is neither indexed nor grey.
+    Raises DataError if it is missing, cannot be decoded, or is neither indexed nor grey.
     """
-    missing = "correct its path, or leave it empty where there is none"
+    missing = "correct its path, or leave it empty if there is none"
     with opened(path, kind="mask", missing=missing, broken="export it again") as image:
         if image.mode not in ("P", "L"):
             raise DataError(f"{path}: mask mode is {image.mode}, must be P (indexed) or L; export class indices")

@@ -1,4 +1,4 @@
-"""The index: one CSV a split, one row an image. Every stage after `data` starts from it."""
+"""The index: one CSV per split, one row per image. Every stage after `data` starts from it."""
 
 import csv
 import io
@@ -11,8 +11,8 @@ from stages.errors import DataError
 from stages.files import write_csv, write_text
 
 COLUMNS = ("id", "image", "mask", "labels", "split", "caption")
-BESIDE = "./"  # paths that start so are relative to the index itself
-LABEL_SEPARATOR = ";"  # class names may hold spaces (COCO's do)
+BESIDE = "./"  # paths that start with this are relative to the index itself
+LABEL_SEPARATOR = ";"  # class names may contain spaces (COCO's do)
 
 Value = TypeVar("Value")
 
@@ -21,8 +21,8 @@ Value = TypeVar("Value")
 class Record:
     """One image: paths relative to the dataset root, class names as tags; `mask` and `caption` may be empty.
 
-    A mask that tagmask made lies beside the index: its path is absolute here, and `./...` in the file.
-    fault: what the reader found wrong with it, with the cure; no index holds an image that has one.
+    A mask that tagmask made is next to the index: its path is absolute here, and `./...` in the file.
+    fault: what the reader found wrong with it, with the cure; no index contains an image with a fault.
     """
 
     id: str
@@ -40,18 +40,18 @@ def write_index(path: Path, records: Sequence[Record]) -> None:
 
 
 def read_index(path: Path) -> list[Record]:
-    """Reads an index CSV. Raises DataError for a missing file, other columns, or an id that stands twice."""
+    """Reads an index CSV. Raises DataError for a missing file, other columns, or a duplicate id."""
     records = read_rows(path)
     seen: set[str] = set()
     for record in records:
         if record.id in seen:
-            raise DataError(f"{path}: id {record.id!r} stands twice; ids name files and must be unique in a split")
+            raise DataError(f"{path}: id {record.id!r} is duplicated; ids name files and must be unique in a split")
         seen.add(record.id)
     return records
 
 
 def read_rows(path: Path) -> list[Record]:
-    """`read_index` without the look for ids that stand twice."""
+    """`read_index` without the check for duplicate ids."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such index; the stage `data` writes it")
@@ -59,21 +59,21 @@ def read_rows(path: Path) -> list[Record]:
 
 
 def tagged(records: Sequence[Record]) -> list[Record]:
-    """The records that have tags: what is learned from tags is learned from these."""
+    """The records that have tags: what learns from tags learns from these."""
     return [record for record in records if record.labels]
 
 
 def read_utf8(path: Path) -> str:
-    """The text of a file, its line ends as they are. Raises DataError when it is not UTF-8."""
+    """The text of a file, with its line ends unchanged. Raises DataError if it is not UTF-8."""
     try:
-        # With or without the mark that spreadsheets put in front of UTF-8.
+        # With or without the byte order mark that spreadsheets write.
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}); save it in UTF-8") from error
 
 
 class Table(csv.DictReader):
-    """The rows of a CSV. Raises DataError, with file and line, where the quoting is broken or a column stands twice."""
+    """The rows of a CSV. Raises DataError, with file and line, if the quoting is broken or a column is duplicated."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.StringIO(read_utf8(path), newline=""), strict=True)
@@ -81,7 +81,7 @@ class Table(csv.DictReader):
         names = self._checked(lambda: list(self.fieldnames or ()))
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise DataError(f"{path}: column {twice!r} stands twice; keep one of the two")
+            raise DataError(f"{path}: column {twice!r} is duplicated; keep one of the two")
 
     def __next__(self) -> dict[str, str]:
         return self._checked(super().__next__)
@@ -92,8 +92,8 @@ class Table(csv.DictReader):
             return read()
         except csv.Error as error:
             raise DataError(
-                f"{self.path}:{line}: the row that begins here is not CSV ({error}); a field that holds a comma or a"
-                " quote stands in quotes, and each quote within it twice"
+                f"{self.path}:{line}: the row that begins here is not CSV ({error}); put fields that contain a comma"
+                " or a quote in quotes, and double each quote within"
             ) from error
 
 
@@ -103,7 +103,7 @@ def _to_row(record: Record, folder: Path) -> tuple[str, ...]:
 
 
 def _to_file(mask: str, folder: Path) -> str:
-    """A mask's path as it stands in an index in `folder`, so that results can be moved as a whole."""
+    """A mask's path as written in an index in `folder`, so that results can be moved as a whole."""
     if mask and Path(mask).is_relative_to(folder.absolute()):
         return f"{BESIDE}{Path(mask).relative_to(folder.absolute()).as_posix()}"
     return mask
@@ -120,8 +120,8 @@ def _parse_rows(path: Path) -> Iterator[Record]:
     for row in rows:
         if None in row or None in row.values():
             raise DataError(
-                f"{path}:{rows.line_num}: has not {len(COLUMNS)} fields; quote fields that hold a comma, and leave"
-                " empty ones empty"
+                f"{path}:{rows.line_num}: does not have {len(COLUMNS)} fields; quote fields that contain a comma, and"
+                " leave empty ones empty"
             )
         labels = tuple(filter(None, row["labels"].split(LABEL_SEPARATOR)))
         mask = _from_file(row["mask"], path.parent)
@@ -129,7 +129,7 @@ def _parse_rows(path: Path) -> Iterator[Record]:
 
 
 def write_classes(path: Path, classes: Sequence[str]) -> None:
-    """Writes class names one a line; line k (from 1) is mask value k."""
+    """Writes class names, one per line; line k (from 1) is mask value k."""
     write_text(path, "".join(f"{name}\n" for name in classes))
 
 
@@ -149,5 +149,5 @@ def evenly_spaced(items: Sequence[Value], count: int) -> list[Value]:
 
 
 def shard_of(records: Sequence[Record], shard: int, shards: int) -> list[Record]:
-    """The rows of shard `shard` of `shards`: every `shards`-th row, so that shards are alike in size and content."""
+    """The rows of shard `shard` of `shards`: every `shards`-th row, so that shards are similar in size and content."""
     return list(records[shard::shards])

@@ -21,7 +21,7 @@ class ImageMaps:
     maps: [tagged classes, rows, columns] float32 in [0, 1], at a fraction of the image's size.
     classes: [tagged classes] int64, positions in the class list from 0 (mask value is one more).
     size: (rows, columns) of the image itself.
-    probabilities: [C] float32 in [0, 1], of every class by the localizer's classifier; None where it has none.
+    probabilities: [C] float32 in [0, 1], of every class by the localizer's classifier; None if it has none.
     """
 
     id: str
@@ -34,7 +34,7 @@ class ImageMaps:
 def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:
     """Writes maps as uint8 (scale 1/255 in the metadata), atomically. Returns the number of images.
 
-    A map's scores lie in [0, 1] and serve to be thresholded, so steps of 1/255 are finer than any threshold chosen.
+    A map's scores are in [0, 1] and are made to be thresholded, so steps of 1/255 are finer than any threshold chosen.
     """
     tensors: dict[str, NDArray] = {}
     sizes: dict[str, tuple[int, int]] = {}
@@ -44,7 +44,7 @@ def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:
         if image.probabilities is not None:
             tensors[f"{image.id}/probabilities"] = image.probabilities
         sizes[image.id] = image.size
-    # One entry: safetensors writes several in an order that changes from run to run, and equal maps are equal files.
+    # One entry: safetensors writes several in an order that varies between runs, and equal maps must give equal files.
     metadata = {"maps": json.dumps({"scale": 1 / 255, "sizes": sizes})}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
@@ -54,7 +54,7 @@ def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:
 def read_shard(path: Path) -> Iterator[ImageMaps]:
     """Yields the images of a shard in the order they were written, one in memory at a time.
 
-    Raises DataError when the file is missing, truncated, or no shard of maps.
+    Raises DataError if the file is missing, truncated, or not a shard of maps.
     """
     try:
         with safe_open(path, framework="numpy") as shard:

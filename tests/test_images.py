@@ -45,7 +45,7 @@ def test_integers_beyond_sixteen_bits_are_refused(tmp_path: Path, values: tuple[
     assert np.asarray(read_image(tmp_path / "a.tif"))[0].tolist() == [[0] * 3, [255] * 3]
     Image.fromarray(np.array([values], dtype=np.int32)).save(tmp_path / "a.tif")
     for read in (read_image, check_image):
-        with pytest.raises(DataError, match=rf"a\.tif: holds values from {values[0]} to {values[1]}, not from 0 to"):
+        with pytest.raises(DataError, match=rf"a\.tif: has values from {values[0]} to {values[1]}, not from 0 to"):
             read(tmp_path / "a.tif")
 
 
@@ -82,7 +82,7 @@ def test_cmyk_keeps_its_colours(tmp_path: Path) -> None:
 
 def test_values_without_a_range_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((3, 3), dtype=np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(DataError, match=r"a\.tif: holds floating-point values"):
+    with pytest.raises(DataError, match=r"a\.tif: has floating-point values"):
         read_image(tmp_path / "a.tif")
 
 

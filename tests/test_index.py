@@ -41,7 +41,7 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
 
 def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
     write_index(tmp_path / "train.csv", [RECORDS[0], RECORDS[0]])
-    with pytest.raises(DataError, match="'a' stands twice"):
+    with pytest.raises(DataError, match="'a' is duplicated"):
         read_index(tmp_path / "train.csv")
 
 
@@ -95,7 +95,7 @@ def test_a_quote_that_is_not_closed_and_a_column_twice_are_refused(tmp_path: Pat
     with pytest.raises(DataError, match=r"train\.csv:2: the row that begins here is not CSV .* each quote within"):
         read_index(path)
     path.write_text(header.replace("caption", "id"))
-    with pytest.raises(DataError, match=r"train\.csv: column 'id' stands twice"):
+    with pytest.raises(DataError, match=r"train\.csv: column 'id' is duplicated"):
         read_index(path)
     path.write_text('"' + header)
     with pytest.raises(DataError, match=r"train\.csv:1: the row that begins here is not CSV"):
@@ -110,5 +110,5 @@ def test_another_encoding_and_a_row_of_other_length_are_named(tmp_path: Path) ->
         read_index(path)
     for row in ("a,a.jpg,,dog\n", "a,a.jpg,,dog,train,a dog, and a cat\n"):
         path.write_text(header + "b,b.jpg,,dog,train,\n" + row)
-        with pytest.raises(DataError, match=r"train\.csv:3: has not 6 fields"):
+        with pytest.raises(DataError, match=r"train\.csv:3: does not have 6 fields"):
             read_index(path)

@@ -23,7 +23,7 @@ app = typer.Typer(
     " look at data, progress and results. All of them are plain Snakemake and `python -m stages...` underneath.",
 )
 Config = Annotated[Path, typer.Option("--config", "-c", help="The experiment's config.")]
-Folder = Annotated[Path, typer.Option(help="Folder that holds Snakefile, configs and results.", envvar="TAGMASK_HOME")]
+Folder = Annotated[Path, typer.Option(help="Folder with Snakefile, configs and results.", envvar="TAGMASK_HOME")]
 
 
 def main() -> None:
@@ -43,17 +43,16 @@ def call(*words: str | Path, folder: Path) -> None:
 
 
 def home(directory: Path) -> Path:
-    """The folder to work in. Raises DataError where it holds no Snakefile."""
+    """The folder to work in. Raises DataError if it contains no Snakefile."""
     if not (directory / "Snakefile").is_file():
         raise DataError(
-            f"{directory.resolve()}: no Snakefile here; go to your clone of tagmask, or name it by --directory or"
-            " TAGMASK_HOME"
+            f"{directory.resolve()}: no Snakefile here; go to your clone of tagmask, or set --directory or TAGMASK_HOME"
         )
     return directory
 
 
 def snakemake_words(config: Path, *more: str) -> list[str | Path]:
-    """Snakemake's words for a config. Targets follow `--`: --configfile would swallow them."""
+    """Snakemake's arguments for a config. Targets follow `--`: --configfile would swallow them."""
     return ["snakemake", *more, "--configfile", config, "--"]
 
 
@@ -63,10 +62,10 @@ def run(
     config: Config = DEMO,
     cores: Annotated[str, typer.Option(help="Cores to use, or `all`.")] = "all",
     target: Annotated[list[str] | None, typer.Option(help="What to make; may be given several times.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would run, and why.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would run, and why.")] = False,
     directory: Folder = Path(),
 ) -> None:
-    """Make what a config describes, from data to report. What is there and still right is kept.
+    """Make what a config describes, from data to report. Files that are up to date are kept.
 
     Examples:
 
@@ -78,7 +77,7 @@ def run(
 
       tagmask run --target compare_refiners                   one of the tables
 
-      tagmask run --forcerun make_masks                       further options go to Snakemake as they are
+      tagmask run --forcerun make_masks                       further options are passed to Snakemake unchanged
     """
     more: list[str] = ["--cores", cores, *(["--dry-run"] if dry_run else []), *context.args]
     call(*snakemake_words(config, *more), *(target or ["all"]), folder=home(directory))
@@ -90,7 +89,7 @@ def check(
     sheets: Annotated[Path | None, typer.Option(help="Folder for contact sheets of the images.")] = None,
     directory: Folder = Path(),
 ) -> None:
-    """Look a dataset over before a run: counts by class, sizes, doubles, and every file that cannot be used.
+    """Check a dataset before a run: counts by class, sizes, duplicates, and every file that cannot be used.
 
     Example:
 
@@ -102,7 +101,7 @@ def check(
 
 @app.command()
 def status(config: Config = DEMO, directory: Folder = Path()) -> None:
-    """Say of each step what is done, what is missing or stale and why, and what is running now.
+    """Show for each step what is done, what is missing or stale and why, and what is running now.
 
     Example:
 
@@ -117,12 +116,14 @@ def status(config: Config = DEMO, directory: Folder = Path()) -> None:
 @app.command()
 def show(
     image: Annotated[Path, typer.Argument(help="A photo.")],
-    classes: Annotated[str | None, typer.Option(help="Classes to draw, joined by commas; else those found.")] = None,
-    results: Annotated[Path | None, typer.Option(help="results/<experiment>; else the only one there is.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes to draw, separated by commas; default: those found.")
+    ] = None,
+    results: Annotated[Path | None, typer.Option(help="results/<experiment>; default: the only one there is.")] = None,
     output: Annotated[Path | None, typer.Option(help="The PNG to write.")] = None,
     directory: Folder = Path(),
 ) -> None:
-    """Draw the localization maps of one photo, by each kind of tokens.
+    """Draw the localization maps of one photo, for each kind of token.
 
     Example:
 
@@ -135,12 +136,14 @@ def show(
 
 @app.command()
 def predict(
-    images: Annotated[Path, typer.Argument(help="A folder of photos; folders in it are searched too.")],
+    images: Annotated[Path, typer.Argument(help="A folder of photos; subfolders are searched too.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for masks, overlays and areas.csv.")] = Path(
         "masks"
     ),
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Take scales, window and CRF from it.")] = None,
-    segmenter: Annotated[Path | None, typer.Option(help="segmenter.safetensors; else the only one there is.")] = None,
+    segmenter: Annotated[
+        Path | None, typer.Option(help="segmenter.safetensors; default: the only one there is.")
+    ] = None,
     directory: Folder = Path(),
 ) -> None:
     """Predict masks of photos with a trained segmenter; no tags are needed.
@@ -157,7 +160,7 @@ def predict(
 
 @app.command()
 def report(config: Config = DEMO, cores: Annotated[str, typer.Option()] = "all", directory: Folder = Path()) -> None:
-    """Make the report if it is missing or stale (with all that it shows), and say where it is.
+    """Make the report if it is missing or stale (with everything it shows), and print its path.
 
     Example:
 

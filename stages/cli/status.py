@@ -1,4 +1,4 @@
-"""What is done, running, stale or missing, step by step: Snakemake's own summary in few lines."""
+"""What is done, running, stale or missing, step by step: Snakemake's own summary in a few lines."""
 
 import base64
 import csv
@@ -28,7 +28,8 @@ class Output:
 
 
 def read_summary(folder: Path, config: Path) -> list[Output]:
-    """Snakemake's summary of all that a config describes. Raises DataError with its message where it refuses."""
+    """Snakemake's summary of everything that a config describes. If Snakemake fails, raises DataError with its
+    message."""
     command = [sys.executable, "-m", "snakemake", "--summary", "--cores", "1", "--configfile", str(config)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -37,7 +38,7 @@ def read_summary(folder: Path, config: Path) -> list[Output]:
     lines = [line for line in done.stdout.splitlines() if "\t" in line]
     begun = begun_files(folder)
     return [
-        # The summary takes what a killed job left for whole; a run makes it again.
+        # The summary takes what a killed job left as complete; a run makes it again.
         Output(row["output_file"], row["rule"], BEGUN, True)
         if row["output_file"] in begun
         else Output(row["output_file"], row["rule"], row["status"], row["plan"] != KEPT)
@@ -46,8 +47,8 @@ def read_summary(folder: Path, config: Path) -> list[Output]:
 
 
 def begun_files(folder: Path) -> frozenset[str]:
-    """Files whose job was begun and has not ended, here or on another machine, or was killed: by Snakemake's markers,
-    whose names are the files' in base64, cut into folders `@...` where they are long."""
+    """Files whose job has started and not finished, here or on another machine, or was killed. Snakemake marks them
+    with files whose names are the paths in base64, cut into folders `@...` if they are long."""
     root = folder / ".snakemake/incomplete"
     markers = [path.relative_to(root).parts for path in root.rglob("*") if path.is_file()]
     names = ("".join(part.removeprefix("@") for part in parts) for parts in markers)
@@ -55,7 +56,7 @@ def begun_files(folder: Path) -> frozenset[str]:
 
 
 def working_jobs(folder: Path, experiment: str) -> list[str]:
-    """Stage commands of an experiment that run now in `folder` on this machine: `stages.localize.make_maps val 3`."""
+    """Stage commands of an experiment running now in `folder` on this machine: `stages.localize.make_maps val 3`."""
     found: dict[int, str] = {}
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -75,13 +76,13 @@ def working_jobs(folder: Path, experiment: str) -> list[str]:
 
 
 def stage_of(path: str) -> str:
-    """The stage of a file results/<experiment>/<stage>/...; what lies beside the stages belongs to the report."""
+    """The stage of a file results/<experiment>/<stage>/...; files outside the stages belong to the report."""
     parts = Path(path).parts
     return parts[2] if len(parts) > 3 else "report"
 
 
 def describe_status(outputs: Sequence[Output], working: Sequence[str], experiment: str) -> Iterator[str]:
-    """The table, a line each; a step is a rule. Why: Snakemake's words for the files that will be made."""
+    """The table, line by line; a step is a rule. Why: Snakemake's words for the files that will be made."""
     steps: defaultdict[tuple[str, str], list[Output]] = defaultdict(list)
     for output in outputs:
         steps[stage_of(output.path), output.rule].append(output)
@@ -91,14 +92,14 @@ def describe_status(outputs: Sequence[Output], working: Sequence[str], experimen
         stale = [file for file in files if file.stale]
         rows.append((stage, rule, f"{len(files) - len(stale)}/{len(files)}", state_of(files), why(stale)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    yield f"{experiment}: {sum(not output.stale for output in outputs)} of {len(outputs)} files are there and right"
+    yield f"{experiment}: {sum(not output.stale for output in outputs)} of {len(outputs)} files are up to date"
     for row in rows:
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
     yield from (f"running: {job}" for job in working)
     if not working:
         yield "nothing is running on this machine"
     if not working and any(output.state == BEGUN for output in outputs):
-        yield f"`{BEGUN}`: a job on another machine works on it, or it was killed; a run makes it again"
+        yield f"`{BEGUN}`: a job on another machine is working on it, or was killed; a run makes it again"
 
 
 def state_of(files: Iterable[Output]) -> str:
@@ -108,6 +109,6 @@ def state_of(files: Iterable[Output]) -> str:
 
 
 def why(stale: Sequence[Output]) -> str:
-    """The reasons of the files that will be made, the most frequent first."""
+    """The reasons for the files that will be made, the most frequent first."""
     reasons = Counter("waits for another step" if file.state == DONE else file.state for file in stale)
     return ", ".join(f"{reason} ({count})" if count > 1 else reason for reason, count in reasons.most_common())

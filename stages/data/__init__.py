@@ -1,1 +1,1 @@
-"""Stage `data`: datasets (or the composed demo set) to one index CSV a split."""
+"""Stage `data`: from datasets (or the composed demo set) to one index CSV per split."""

@@ -1,4 +1,4 @@
-"""A dataset's archives: downloaded where the licence allows, checked, unpacked below the dataset root."""
+"""Downloads a dataset's archives where the licence allows, checks them and unpacks them below the dataset root."""
 
 import functools
 import json
@@ -23,11 +23,11 @@ FOLDER = "archives"  # below the dataset root: where archives are downloaded, or
 class Archive:
     """An archive of a dataset.
 
-    url: None where the licence wants each user to fetch it.  md5: as published; None where none is.
-    splits: those that need it.  setting: of `data`, dotted, without which nothing needs it; empty where it is needed
-    always.  strip: folder within the archive whose content lands in `below`, a folder
-    below the dataset root.  most_bytes: limit of what it may unpack to.  gives: paths below the root that it leaves.
-    note: what is in it, and how to come by it.
+    url: None if the licence requires each user to download it.  md5: as published; None if there is none.
+    splits: those that need it.  setting: the setting of `data`, dotted, that makes it necessary; empty if it is always
+    needed.  strip: folder within the archive whose content goes into `below`, a folder below the dataset root.
+    most_bytes: limit on its unpacked size.  gives: paths below the root that it provides.  note: what it contains, and
+    how to get it.
     """
 
     file: str
@@ -43,7 +43,7 @@ class Archive:
 
 
 def read_sources(settings: DataSettings, splits: Collection[str]) -> list[Archive]:
-    """The archives that these splits of a dataset need. Raises DataError where none are listed for its format."""
+    """The archives that these splits of a dataset need. Raises DataError if none are listed for its format."""
     return [
         archive
         for archive in list_sources(settings.format)
@@ -52,10 +52,10 @@ def read_sources(settings: DataSettings, splits: Collection[str]) -> list[Archiv
 
 
 def list_sources(format: str) -> list[Archive]:
-    """All archives of a format of `data.format`. Raises DataError where none are listed."""
+    """All archives of a format of `data.format`. Raises DataError if none are listed."""
     lists = json.loads(files("stages.data").joinpath("sources.json").read_text(encoding="utf-8"))
     if format not in lists:
-        raise DataError(f"data.fetch: no archives are known of data.format {format!r}; put the dataset into data.root")
+        raise DataError(f"data.fetch: no archives are known for data.format {format!r}; put the dataset into data.root")
     return [
         Archive(**{**entry, "splits": tuple(entry["splits"]), "gives": tuple(entry["gives"])})
         for entry in lists[format]
@@ -68,10 +68,10 @@ def _is_set(setting: str, settings: DataSettings) -> bool:
 
 
 def fetch_sources(archives: Sequence[Archive], root: Path) -> dict[str, str]:
-    """Downloads and unpacks what is not there. Returns what was done with each archive.
+    """Downloads and unpacks whatever is missing. Returns what was done with each archive.
 
-    An archive that was put into <root>/archives by hand is taken as it is, if its checksum is right. Raises DataError
-    that names all files to put there when one cannot be had.
+    An archive that was put into <root>/archives by hand is used as it is, if its checksum is right. If any cannot be
+    downloaded, raises DataError that lists every file to put there.
     """
     done: dict[str, str] = {}
     lacking: list[tuple[Archive, str]] = []
@@ -88,7 +88,7 @@ def fetch_sources(archives: Sequence[Archive], root: Path) -> dict[str, str]:
 def fetch_archive(archive: Archive, root: Path) -> str:
     """Makes one archive's content available below `root`; returns what was done.
 
-    Raises DownloadError when it cannot be had, DataError when it is another file or not safe to unpack.
+    Raises DownloadError if it cannot be downloaded, DataError if it is a different file or not safe to unpack.
     """
     path = root / FOLDER / archive.file
     marker = path.with_name(f"{archive.file}.unpacked.json")
@@ -99,14 +99,14 @@ def fetch_archive(archive: Archive, root: Path) -> str:
         return "in place, put there by other means"
     if not path.is_file():
         if archive.url is None:
-            raise DownloadError("its licence wants each user to fetch it")
+            raise DownloadError("its licence requires each user to download it")
         download(archive.url, path, md5=archive.md5)
     elif archive.md5 is not None and (found := md5_of(path)) != archive.md5:
-        raise DataError(f"{path}: MD5 is {found}, must be {archive.md5}; delete the file, and it is fetched again")
+        raise DataError(f"{path}: MD5 is {found}, must be {archive.md5}; delete the file to have it fetched again")
     count = unpack(path, root / archive.below, strip=archive.strip, most_bytes=archive.most_bytes)
     missing = [given for given in archive.gives if not (root / given).exists()]
     if missing:
-        raise DataError(f"{path}: gave {count} files but not {root / missing[0]}; is it the right archive?")
+        raise DataError(f"{path}: unpacked {count} files but not {root / missing[0]}; is it the right archive?")
     write_json(marker, {"files": count, "md5": archive.md5})
     return f"unpacked: {count} files"
 

@@ -1,4 +1,4 @@
-"""Looks a dataset over before a run: prints what each split holds and what is wrong with it; draws contact sheets."""
+"""Checks a dataset before a run: prints what each split contains and what is wrong with it; draws contact sheets."""
 
 import argparse
 import os
@@ -29,9 +29,9 @@ def splits_of(experiment: Experiment) -> list[str]:
 def check_split(
     split: str, root: Path, data: DataSettings, *, made: Path, processes: int, sheet: Path | None
 ) -> Survey:
-    """Prints what a split holds, and draws its sound images.
+    """Prints what a split contains, and draws its valid images.
 
-    made: folder for the true masks that a run would make: what is wrong with their sources shows in making them.
+    made: folder for the true masks that a run would make; faults in their sources show up while making them.
     """
     records, _ = read_split(root, split, data)
     if data.captions is not None:
@@ -50,7 +50,7 @@ def check_split(
 
 
 def refuse(surveys: Sequence[Survey], config: Path, data: DataSettings) -> None:
-    """Raises DataError where a run would stop; with `data.on_error: skip`, where a split has no image that is sound."""
+    """Raises DataError if a run would stop; with `data.on_error: skip`, if a split has no valid image."""
     wrong = sum(len(survey.problems) for survey in surveys)
     nothing = [survey.split for survey in surveys if len(survey.faulty) == survey.images]
     if wrong and data.on_error == "skip" and not nothing:
@@ -63,13 +63,13 @@ def refuse(surveys: Sequence[Survey], config: Path, data: DataSettings) -> None:
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--config", type=Path, required=True, help="the experiment's config")
-    options.add_argument("--sheets", type=Path, help="folder for a contact sheet a split, of the images that are sound")
+    options.add_argument("--sheets", type=Path, help="folder for one contact sheet per split, of the valid images")
     options.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that make true masks")
     args = options.parse_args(arguments)
     experiment = read_config(args.config)
     data = experiment.data
     if data.root is None:
-        raise SettingsError(f"{args.config}: data.root: the demo composes its set itself, there is nothing to check")
+        raise SettingsError(f"{args.config}: data.root: the demo composes its own set, so there is nothing to check")
     surveys = []
     for split in splits_of(experiment):
         sheet = args.sheets / f"{split}.jpg" if args.sheets else None

@@ -15,31 +15,31 @@ log = logging.getLogger(__name__)
 
 
 def coco_name(settings: DataSettings, split: str) -> str:
-    """The name that COCO's files have for a split. Raises DataError for test, whose annotations are not public."""
+    """The name of a split in COCO's files. Raises DataError for test, whose annotations are not public."""
     names = {"train": settings.coco.train, "val": settings.coco.val}
     if split not in names:
         raise DataError(
-            "data.format coco: annotations of test are not public; leave it out of segment.predict and evaluate"
+            "data.format coco: test annotations are not public; leave test out of segment.predict and evaluate"
         )
     return names[split]
 
 
 def load_coco(path: Path) -> COCO:
-    """A JSON file of annotations. Raises DataError when it is missing or not such a file."""
+    """A JSON file of annotations. Raises DataError if it is missing or not such a file."""
     if not path.is_file():
         raise DataError(f"{path}: no such file; unpack annotations_trainval2014.zip below data.root")
     try:
-        # pycocotools tells its progress on stdout.
+        # pycocotools prints its progress on stdout.
         with contextlib.redirect_stdout(io.StringIO()) as messages:
             coco = COCO(str(path))
     except (ValueError, KeyError, AssertionError, TypeError) as error:
         raise DataError(f"{path}: not a JSON file of COCO annotations ({error!r}); unpack it again") from error
     log.info("%s: %s", path, " ".join(messages.getvalue().split()))
     if "images" not in coco.dataset or "annotations" not in coco.dataset:
-        raise DataError(f"{path}: holds no images or no annotations; name COCO's instances or captions file")
+        raise DataError(f"{path}: has no images or no annotations; use COCO's instances or captions file")
     nameless = next((number for number, image in coco.imgs.items() if not image.get("file_name")), None)
     if nameless is not None:
-        raise DataError(f"{path}: image {nameless} has no file_name; complete it, or unpack the file again")
+        raise DataError(f"{path}: image {nameless} has no file_name; add it, or unpack the file again")
     return coco
 
 
@@ -50,13 +50,13 @@ def load_instances(root: Path, name: str) -> tuple[COCO, Path]:
 
 
 def tagged_or_kept(coco: COCO, split: str, settings: DataSettings) -> list[int]:
-    """The images of a split that are used, by number: those with an object, and all where `data.coco.untagged` says."""
+    """The images of a split that are used, by number: those with an object, or all if `data.coco.untagged` says so."""
     kept = split in settings.coco.untagged
     return [number for number in sorted(coco.imgs) if kept or coco.imgToAnns.get(number)]
 
 
 def fault_of(coco: COCO, number: int, values: Mapping[int, int], path: Path, *, drawn: bool) -> str:
-    """What is wrong with an image's entries in the file at `path`, with the cure, or nothing.
+    """What is wrong with an image's entries in the file at `path`, with the cure; empty if nothing is.
 
     drawn: whether its mask is drawn from them.
     """
@@ -64,9 +64,11 @@ def fault_of(coco: COCO, number: int, values: Mapping[int, int], path: Path, *, 
     for item in coco.imgToAnns.get(number, ()):
         place = f"{path}: annotation {item.get('id')!r} of {image['file_name']}"
         if item.get("category_id") not in values:
-            return f"{place} has category_id {item.get('category_id')!r}, which is none of its categories; correct it"
+            return (
+                f"{place} has category_id {item.get('category_id')!r}, which is not one of the categories; correct it"
+            )
         if drawn and not item.get("segmentation"):
-            return f"{place} has no segmentation; complete it, or remove the annotation"
+            return f"{place} has no segmentation; add one, or remove the annotation"
     sizes = [image.get(side) for side in ("height", "width")]
     if drawn and not all(isinstance(side, int) and side > 0 for side in sizes):
         return f"{path}: {image['file_name']} has height and width {sizes}; they must be whole numbers above 0"
@@ -81,7 +83,7 @@ def class_values(coco: COCO, classes: Sequence[str], path: Path) -> dict[int, in
     if missing or unknown:
         parts = [
             f"{label} {', '.join(map(repr, found[:5]))}{' ...' if len(found) > 5 else ''}"
-            for label, found in (("lacks", missing), ("has besides", unknown))
+            for label, found in (("lacks", missing), ("also has", unknown))
             if found
         ]
         raise DataError(f"{path}: data.classes must be its {len(names)} categories, but {' and '.join(parts)}")

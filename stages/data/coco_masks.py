@@ -1,4 +1,4 @@
-"""Semantic masks of COCO: drawn from the official JSON, or converted from masks that others made of it."""
+"""Semantic masks of COCO: drawn from the official JSON, or converted from third-party masks."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class CocoObject:
 class CocoMask:
     """An image's mask, to be drawn from its objects, in the order of their ids.
 
-    size: (rows, columns).  source: the file that has the objects, for errors.
+    size: (rows, columns).  source: the file that contains the objects, for errors.
     """
 
     id: str
@@ -49,14 +49,14 @@ class CocoMask:
     objects: tuple[CocoObject, ...]
 
     def draw(self) -> NDArray[np.uint8]:
-        """[rows, columns] uint8: on overlap the object of fewer pixels wins (of equals the one with the lower id);
-        crowd regions are 255 where no object is. Raises DataError for an outline that is none."""
-        # pycocotools decodes column by column; a mask of the same order is filled without jumping about in memory.
+        """[rows, columns] uint8: where objects overlap, the one with fewer pixels wins (if equal, the one with the
+        lower id); crowd regions are 255 where there is no object. Raises DataError for an invalid outline."""
+        # pycocotools decodes column by column; a mask in the same order is filled sequentially in memory.
         mask = np.full(self.size, BACKGROUND, dtype=np.uint8, order="F")
         encoded = [(item, self._encode(item)) for item in self.objects]
         for _, outline in (pair for pair in encoded if pair[0].crowd):
             np.copyto(mask, IGNORE, where=rle_masks.decode(outline).view(np.bool_))
-        # Stable, so of equals the one with the lower id is drawn last.
+        # Stable: of equal sizes, the one with the lower id is drawn last.
         single = [pair for pair in encoded[::-1] if not pair[0].crowd]
         for item, outline in sorted(single, key=lambda pair: -int(rle_masks.area(pair[1]))):
             np.copyto(mask, item.value, where=rle_masks.decode(outline).view(np.bool_))
@@ -78,7 +78,7 @@ class CocoMask:
 
 
 def polygons(outline: list[Any]) -> list[Any]:
-    """The polygons of an outline. One of two corners has no inside; pycocotools would take it for a box."""
+    """The polygons of an outline. One with two corners has no area; pycocotools would take it for a box."""
     found = [polygon for polygon in outline if len(polygon) >= LEAST_NUMBERS]
     odd = next((polygon for polygon in outline if len(polygon) % 2), None)
     if odd is not None or not found:
@@ -87,19 +87,19 @@ def polygons(outline: list[Any]) -> list[Any]:
 
 
 def run_lengths(outline: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """Run lengths in compressed form. Raises DataError where they are not of the image's size."""
+    """Run lengths in compressed form. Raises DataError if they do not match the image's size."""
     if tuple(outline["size"]) != size:
-        raise DataError(f"has run lengths of {outline['size']} (rows, columns), and the image is {list(size)}")
+        raise DataError(f"has run lengths of {outline['size']} (rows, columns), but the image is {list(size)}")
     if not isinstance(outline["counts"], list):
         return outline
     if sum(outline["counts"]) != size[0] * size[1]:
-        raise DataError(f"has run lengths of {sum(outline['counts'])} pixels, and the image has {size[0] * size[1]}")
+        raise DataError(f"has run lengths of {sum(outline['counts'])} pixels, but the image has {size[0] * size[1]}")
     return rle_masks.frPyObjects(outline, *size)
 
 
 @dataclass(frozen=True)
 class ForeignMask:
-    """A mask that others made, and the label of each of its 256 values."""
+    """A third-party mask, and the label of each of its 256 values."""
 
     id: str
     path: Path
@@ -111,13 +111,13 @@ class ForeignMask:
         labels = self.table[mask]
         if (labels == UNKNOWN).any():
             value = mask[labels == UNKNOWN][0]
-            raise DataError(f"{self.path}: value {value} is none of data.coco.encoding; correct that, or the mask")
+            raise DataError(f"{self.path}: value {value} is not in data.coco.encoding; correct the setting or the mask")
         return labels
 
 
 def coco_masks(root: Path, split: str, settings: DataSettings) -> Iterator[CocoMask | ForeignMask]:
-    """The masks of a split, of the images that `read_coco_split` lists without a fault. Raises DataError as that does,
-    and where the encoding of masks by others cannot be told."""
+    """The masks of a split, for the images that `read_coco_split` lists without a fault. Raises DataError as that does,
+    and if the encoding of third-party masks cannot be determined."""
     name = coco_name(settings, split)
     coco, source = load_instances(root, name)
     values = class_values(coco, settings.classes, source)
@@ -127,7 +127,7 @@ def coco_masks(root: Path, split: str, settings: DataSettings) -> Iterator[CocoM
         for number in tagged_or_kept(coco, split, settings)
         if not fault_of(coco, number, values, source, drawn=drawn)
     ]
-    if not numbers:  # `make_index` says so
+    if not numbers:  # `make_index` reports it
         return iter(())
     if settings.coco.masks is None:
         return (drawn_mask(coco, number, values, source) for number in numbers)
@@ -150,7 +150,7 @@ def drawn_mask(coco: COCO, number: int, values: Mapping[int, int], source: Path)
 
 
 def encoding_tables(values: Mapping[int, int]) -> dict[Encoding, NDArray[np.uint8]]:
-    """The label of each of 256 values in every encoding; UNKNOWN where the encoding has no such value."""
+    """The label of each of 256 values in every encoding; UNKNOWN if the encoding has no such value."""
     ids = dict(values)
     contents: dict[Encoding, dict[int, int]] = {
         "contiguous": {value: value for value in values.values()},
@@ -176,10 +176,11 @@ def recognise(
     values: Mapping[int, int],
     tables: Mapping[Encoding, NDArray[np.uint8]],
 ) -> Encoding:
-    """The one encoding under which the examined masks agree with the JSON (99 % of them: of an object of less than a
-    pixel a mask shows nothing): they show no class that it does not give their image, and one where it gives objects.
+    """The one encoding in which the examined masks agree with the JSON (99 % of them, as an object smaller than a pixel
+    does not show in a mask): they show only classes that the JSON gives for their image, and at least one if it gives
+    objects.
 
-    Raises DataError where none can be read, where none fits, or where several do that read the masks differently.
+    Raises DataError if none can be read, if no encoding fits, or if several fit that read the masks differently.
     """
     shown_by = read_values(paths)
     fitting: dict[Encoding, int] = dict.fromkeys(get_args(Encoding), 0)
@@ -198,17 +199,17 @@ def recognise(
     if len(readings) != 1:
         reason = "several encodings fit" if readings else "no encoding fits"
         raise DataError(
-            f"{folder}: {reason} these masks (of {len(shown_by)} examined agree with the JSON's classes: {counts};"
-            f" values {_span(sorted(seen))}); say which it is in data.coco.encoding, or remove data.coco.masks to have"
-            " them drawn from the JSON"
+            f"{folder}: {reason} these masks (of {len(shown_by)} examined, agreeing with the JSON's classes: {counts};"
+            f" values {_span(sorted(seen))}); set data.coco.encoding, or remove data.coco.masks to have them drawn"
+            " from the JSON"
         )
-    log.info("%s: encoding %s (of %d masks agree with the JSON: %s)", folder, right[0], len(shown_by), counts)
+    log.info("%s: encoding %s (of %d masks, agreeing with the JSON: %s)", folder, right[0], len(shown_by), counts)
     return right[0]
 
 
 def read_values(paths: Mapping[int, Path]) -> dict[int, NDArray[np.uint8]]:
-    """The values in each of EXAMINED masks, spread over all. One that cannot be read is passed over here: it is its
-    image's fault. Raises DataError where none can be read."""
+    """The values in each of EXAMINED masks, spread over all. Masks that cannot be read are skipped here: they are
+    reported as a fault of their image. Raises DataError if none can be read."""
     values: dict[int, NDArray[np.uint8]] = {}
     fault: DataError | None = None
     for number, path in evenly_spaced(list(paths.items()), EXAMINED):

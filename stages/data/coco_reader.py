@@ -11,10 +11,10 @@ from stages.settings import DataSettings
 def read_coco_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
     """The records of a split in the order of their ids, and the JSON file that lists them.
 
-    A tag is a category of which the image has an object, crowds among them. Images without any object are left out,
-    unless `data.coco.untagged` names the split: so 82,081 of 82,783 training images and 40,137 of 40,504 val images
-    stay. The mask is empty: `make_truth` makes it. What is wrong with an image's annotations is its record's fault.
-    Raises DataError for files that are missing or not COCO's.
+    Tags are the categories of an image's objects, including crowds. Images without any object are left out, unless
+    `data.coco.untagged` names the split: this leaves 82,081 of 82,783 training images and 40,137 of 40,504 val images.
+    The mask is empty: `make_truth` makes it. A fault in an image's annotations is stored in its record. Raises
+    DataError for files that are missing or not COCO's.
     """
     name = coco_name(settings, split)
     coco, source = load_instances(root, name)
@@ -44,6 +44,6 @@ def read_coco_captions(path: Path) -> dict[int, str]:
     captions: dict[int, str] = {}
     for item in sorted(load_coco(path).dataset["annotations"], key=lambda item: item["id"]):
         if not isinstance(item.get("caption"), str):
-            raise DataError(f"{path}: annotation {item['id']} has no caption; name COCO's file of captions")
+            raise DataError(f"{path}: annotation {item['id']} has no caption; use COCO's captions file")
         captions.setdefault(item["image_id"], " ".join(item["caption"].split()))
     return captions

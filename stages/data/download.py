@@ -1,4 +1,4 @@
-"""Downloads that resume, try again, and are checked before they stand under their name."""
+"""Downloads that resume, retry, and are checked before they get their final name."""
 
 import hashlib
 import logging
@@ -20,16 +20,16 @@ TIMEOUT = 60  # seconds without a byte
 
 
 class DownloadError(Exception):
-    """A file that cannot be had from here."""
+    """A file that cannot be downloaded."""
 
 
 def download(url: str, path: Path, *, md5: str | None, tries: int = TRIES, wait: float = 1.0) -> None:
-    """Downloads to `<path>.part` and renames it to `path` when it is whole and has the checksum.
+    """Downloads to `<path>.part` and renames it to `path` when it is complete and has the right checksum.
 
-    What is there of an earlier, broken download is kept, and the rest asked for. wait: seconds before the second try,
-    doubled before each further one. Raises DownloadError when the server cannot be reached or refuses, when the
-    download breaks off `tries` times in a row without getting further, or when the checksum is another (then the part
-    is deleted); OSError where the disk is at fault.
+    What an earlier, interrupted download left is kept, and only the rest is requested. wait: seconds before the second
+    try, doubled before each further one. Raises DownloadError if the server cannot be reached or refuses, if the
+    download breaks off `tries` times in a row without progress, or if the checksum is wrong (the part is then deleted);
+    OSError for a fault of the disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -44,7 +44,7 @@ def download(url: str, path: Path, *, md5: str | None, tries: int = TRIES, wait:
         time.sleep(wait * 2 ** (failures - 1))
     if md5 is not None and (found := md5_of(part)) != md5:
         part.unlink()
-        raise DownloadError(f"{url}: MD5 is {found}, must be {md5}; the file there is another one")
+        raise DownloadError(f"{url}: MD5 is {found}, must be {md5}; the server has a different file")
     part.replace(path)
 
 
@@ -53,8 +53,8 @@ def _size_of(part: Path) -> int:
 
 
 def _try_once(url: str, part: Path) -> Exception | None:
-    """Fetches the rest of a file; what came in between, where another try may help. Raises DownloadError where none
-    does, OSError where the disk is at fault."""
+    """Fetches the rest of a file; returns the error if another try may help. Raises DownloadError if none would,
+    OSError for a fault of the disk."""
     try:
         if _fetch_rest(url, part, _size_of(part)):
             return None
@@ -70,7 +70,7 @@ def _try_once(url: str, part: Path) -> Exception | None:
 
 
 def _fetch_rest(url: str, part: Path, have: int) -> bool:
-    """Appends what is missing from byte `have` on; whether the file is whole then."""
+    """Appends what is missing from byte `have` on; returns whether the file is then complete."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)

@@ -17,10 +17,11 @@ EXAMPLE = "image,tags\nbeach/01.jpg,umbrella;person"
 
 
 def read_folder_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
-    """The records of a split and the table. The id is the image's path without its ending, `/` written as `_`.
+    """The records of a split and the table. The id is the image's path without its extension, with `/` written as `_`.
 
-    Rows without a split are shared out by `data.folder.val` and `test`. Raises DataError for a table that is missing,
-    not UTF-8, has other columns, or a row with a wrong number of fields, an unknown split or no image.
+    Rows without a split are divided according to `data.folder.val` and `test`. Raises DataError if the table is
+    missing, is not UTF-8, has other columns, or has a row with the wrong number of fields, an unknown split or no
+    image.
     """
     source = root / settings.folder.table
     rows = read_rows(source)
@@ -36,12 +37,12 @@ def read_folder_split(root: Path, split: str, settings: DataSettings) -> tuple[l
 
 
 def id_of(image: str) -> str:
-    """The id of an image at a path below the root: `beach/01.jpg` is `beach_01`."""
+    """The id of the image at a path below the root: `beach/01.jpg` is `beach_01`."""
     return PurePosixPath(image).with_suffix("").as_posix().replace("/", "_")
 
 
 def read_rows(source: Path) -> list[dict[str, str]]:
-    """The rows of the table, images without spaces around them."""
+    """The rows of the table, with surrounding spaces removed from the images."""
     if not source.is_file():
         raise DataError(f"{source}: no such table of tags; write one in UTF-8, such as\n{EXAMPLE}")
     table = Table(source)
@@ -50,8 +51,8 @@ def read_rows(source: Path) -> list[dict[str, str]]:
     for row in table:
         if None in row or None in row.values():
             raise DataError(
-                f"{source}:{table.line_num}: has not {len(table.fieldnames or ())} fields; separate several tags by"
-                f" `{LABEL_SEPARATOR}`, and quote fields that hold a comma"
+                f"{source}:{table.line_num}: does not have {len(table.fieldnames or ())} fields; separate several tags"
+                f" by `{LABEL_SEPARATOR}`, and quote fields that contain a comma"
             )
         if not PurePosixPath(row["image"].strip()).name:
             raise DataError(f"{source}:{table.line_num}: names no image; write the photo's path, or remove the row")
@@ -64,7 +65,7 @@ def read_rows(source: Path) -> list[dict[str, str]]:
 
 def share_out(rows: Sequence[Mapping[str, str]], settings: FolderSettings) -> dict[str, str]:
     """The split of each image. Those without one are ranked by a hash of their path: the first share is val, the next
-    is test, so that the same images fall to a split on every machine. A share above 0 gives at least one image."""
+    is test, so an image gets the same split on every machine. A share above 0 gives at least one image."""
     splits = {row["image"]: row["split"] for row in rows}
     free = sorted((name for name, own in splits.items() if not own), key=_rank)
     val, test = (max(round(share * len(free)), share > 0) for share in (settings.val, settings.test))
@@ -83,9 +84,9 @@ def _check_columns(table: Table, source: Path) -> None:
     unknown = [name for name in found if name not in NEEDED + OPTIONAL]
     if not missing and not unknown:
         return
-    hint = f"must be {', '.join(NEEDED)} and, if you like, {', '.join(OPTIONAL)}"
+    hint = f"must be {', '.join(NEEDED)} and, optionally, {', '.join(OPTIONAL)}"
     if len(found) == 1 and ";" in found[0]:
         hint = "they seem to be separated by `;`: save the table as CSV with commas"
     elif unknown and (alike := difflib.get_close_matches(unknown[0], NEEDED + OPTIONAL, n=1)):
-        hint += f"; did you mean `{alike[0]}` by {unknown[0]!r}?"
+        hint += f"; did you mean `{alike[0]}` instead of {unknown[0]!r}?"
     raise DataError(f"{source}: columns are {', '.join(found) or 'none'}; {hint}")

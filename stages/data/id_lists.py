@@ -1,4 +1,4 @@
-"""Lists of image ids, one a line: those that VOC names its splits by, and others of their kind."""
+"""Lists of image ids, one per line, such as those that define VOC's splits."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from stages.errors import DataError
 from stages.index import read_utf8
 
-FLAGS = ("-1", "0", "1")  # in VOC's Main lists, behind the id: whether the image shows the list's class
+FLAGS = ("-1", "0", "1")  # in VOC's Main lists, after the id: whether the image shows the list's class
 
 
 def read_ids(path: Path, *, missing: str = "correct the path") -> list[str]:
-    """Image ids from a file, one a line, spaces within them kept. Where every line ends in a flag, as in VOC's Main
-    lists, the flags are no part of them. missing: the cure where there is no such file.
+    """Image ids from a file, one per line; spaces within them are kept. If every line ends in a flag, as in VOC's Main
+    lists, the flags are not part of the ids. missing: the cure if there is no such file.
 
-    Raises DataError when the file is missing or not UTF-8.
+    Raises DataError if the file is missing or not UTF-8.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such list of ids; {missing}")
@@ -22,7 +22,7 @@ def read_ids(path: Path, *, missing: str = "correct the path") -> list[str]:
 
 
 def without_flags(lines: Sequence[str]) -> list[str]:
-    """The lines without the flags behind them, if each has one."""
+    """The lines without their final flags, if each has one."""
     pairs = [line.rsplit(maxsplit=1) for line in lines]
     flagged = all(len(pair) == 2 and pair[1] in FLAGS for pair in pairs)
     return [pair[0] for pair in pairs] if flagged else list(lines)

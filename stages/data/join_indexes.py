@@ -1,4 +1,4 @@
-"""Writes the indexes of several splits as one, for what learns from or is scored on them together."""
+"""Joins the indexes of several splits into one, for training or scoring on them together."""
 
 import argparse
 from pathlib import Path
@@ -9,14 +9,14 @@ from stages.runtime.command import main
 
 
 def join_indexes(paths: list[Path]) -> list[Record]:
-    """The records of all indexes, in order. Raises DataError for an id that stands in two of them."""
+    """The records of all indexes, in order. Raises DataError if an id is in two of them."""
     records: dict[str, Record] = {}
     for path in paths:
         for record in read_index(path):
             if record.id in records:
                 raise DataError(
-                    f"{path}: id {record.id!r} is in {records[record.id].split} too, so the two splits cannot be taken"
-                    " together; rename one of the files, or use the splits one by one"
+                    f"{path}: id {record.id!r} is also in {records[record.id].split}, so the two splits cannot be"
+                    " combined; rename one of the files, or use the splits separately"
                 )
             records[record.id] = record
     return list(records.values())

@@ -1,4 +1,4 @@
-"""Images that were left out (`data.on_error: skip`): which, and why, as a CSV a split."""
+"""Images that were left out (`data.on_error: skip`): which, and why, as one CSV per split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class LeftOut:
 def leave_out(
     records: Sequence[Record], problems: Sequence[Problem], *, source: Path
 ) -> tuple[list[Record], list[LeftOut]]:
-    """The sound records, and the others with their first problem. Raises DataError where none is sound."""
+    """The valid records, and the others with their first problem. Raises DataError if none is valid."""
     first: dict[int, str] = {}
     for problem in problems:
         first.setdefault(problem.position, problem.text)
@@ -35,7 +35,7 @@ def leave_out(
 
 
 def write_left_out(path: Path, rows: Sequence[LeftOut]) -> None:
-    """Writes the table, atomically; a header alone where nothing was left out."""
+    """Writes the table, atomically; only a header if nothing was left out."""
     write_csv(path, [COLUMNS, *((row.id, row.image, row.problem) for row in rows)])
 
 

@@ -1,4 +1,4 @@
-"""Writes the class list: one name a line, line k (from 1) is mask value k."""
+"""Writes the class list: one name per line, line k (from 1) is mask value k."""
 
 from stages.data.demo.lists import check_classes
 from stages.index import write_classes

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def with_made_masks(records: Sequence[Record], folder: Path) -> list[Record]:
-    """The records with the masks that `make_truth` made for those that bring none of their own."""
+    """The records with the masks that `make_truth` made for those without their own."""
     made = {path.stem: str(path.absolute()) for path in folder.glob("*.png")}
     return [dataclasses.replace(record, mask=record.mask or made.get(record.id, "")) for record in records]
 
@@ -36,8 +36,8 @@ def without_truth(records: Sequence[Record], faults: Mapping[str, str]) -> list[
 def run(arguments: list[str] | None = None) -> None:
     commands = parser(__doc__, "root", "output")
     commands.add_argument("--split", choices=SPLITS, required=True)
-    commands.add_argument("--masks", type=Path, help="folder of masks that were made for this split")
-    commands.add_argument("--left-out", type=Path, help="table of the images that are left out (CSV)")
+    commands.add_argument("--masks", type=Path, help="folder of masks made for this split")
+    commands.add_argument("--left-out", type=Path, help="table of the images left out (CSV)")
     commands.add_argument("--processes", type=int, default=1, help="processes that read the images")
     args = commands.parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)

@@ -1,4 +1,4 @@
-"""Makes the true masks of a split of a dataset that does not bring them as indexed PNGs."""
+"""Makes the true masks of a split if the dataset does not have them as indexed PNGs."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class TrueMask(Protocol):
-    """A mask that has yet to be made; cheap to hand to another process."""
+    """A mask still to be made; cheap to pass to another process."""
 
     @property
     def id(self) -> str: ...
@@ -39,11 +39,11 @@ MAKERS: Mapping[str, Callable[[Path, str, DataSettings], Iterator[TrueMask]]] = 
 )
 
 
-FAULTS = "faults.json"  # beside the masks: image id -> why it has none
+FAULTS = "faults.json"  # next to the masks: image id -> why it has none
 
 
 def write_true_mask(mask: TrueMask, folder: Path) -> tuple[str, str]:
-    """Draws a mask and writes it as `<id>.png`. Returns the id and what hinders it, or nothing."""
+    """Draws a mask and writes it as `<id>.png`. Returns the id and the fault, empty if there is none."""
     try:
         write_mask(folder / f"{mask.id}.png", mask.draw())
     except DataError as error:
@@ -53,7 +53,7 @@ def write_true_mask(mask: TrueMask, folder: Path) -> tuple[str, str]:
 
 def make_truth(masks: Iterator[TrueMask], folder: Path, *, processes: int, skip: bool) -> int:
     """Writes all masks, and returns their number. Raises DataError with the first fault, unless `skip`: then the image
-    is left without a mask, and `read_faults` says why."""
+    gets no mask, and `read_faults` says why."""
     written, faults = 0, {}
     jobs = ((mask, folder) for mask in masks)
     for name, fault in over_processes(write_true_mask, jobs, processes, title="true masks"):
@@ -76,7 +76,7 @@ def read_faults(folder: Path) -> dict[str, str]:
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "root", "output")
     command.add_argument("--split", choices=SPLITS, required=True)
-    command.add_argument("--side", type=int, help="of openimages: masks of this side, with the value 1")
+    command.add_argument("--side", type=int, help="openimages only: make masks of this side, with the value 1")
     command.add_argument("--processes", type=int, default=1)
     args = command.parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)

@@ -1,5 +1,5 @@
 """Reads OpenImages30k, the benchmark of Choe et al. (Evaluating Weakly Supervised Object Localization Methods Right,
-CVPR 2020), by the lists that its authors publish."""
+CVPR 2020), from the lists that its authors publish."""
 
 import csv
 import io
@@ -22,17 +22,17 @@ CURE = (
 
 
 def read_openimages_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
-    """The records of a split and the file that lists them: `<image>,<class from 0>` a line, one class an image.
+    """The records of a split and the file that lists them: `<image>,<class from 0>` per line, one class per image.
 
-    The id is the file's name, the mask empty: `make_truth` makes it. Raises DataError for a missing or odd list.
+    The id is the file's name; the mask is empty: `make_truth` makes it. Raises DataError for a missing or invalid list.
     """
     source = root / settings.openimages.metadata / split / "class_labels.txt"
     records = []
     for number, (image, label) in _rows(source, 2):
         if not label.isdigit() or int(label) >= len(settings.classes):
             raise DataError(
-                f"{source}:{number}: class {label!r} must be a number from 0 to {len(settings.classes) - 1}, a place in"
-                " data.classes"
+                f"{source}:{number}: class {label!r} must be a number from 0 to {len(settings.classes) - 1}, a"
+                " position in data.classes"
             )
         tags = (settings.classes[int(label)],)
         records.append(Record(id=PurePosixPath(image).stem, image=image, mask="", labels=tags, split=split))
@@ -41,7 +41,7 @@ def read_openimages_split(root: Path, split: str, settings: DataSettings) -> tup
 
 @dataclass(frozen=True)
 class OpenImagesMask:
-    """An image's mask, to be united from those of its instances; where none is, `ignored` marks what is not counted.
+    """An image's mask, to be merged from those of its instances; `ignored` marks what is not counted outside them.
 
     side: rows and columns of the mask to make; None for the image's own.  source: the list that names the masks.
     """
@@ -55,11 +55,11 @@ class OpenImagesMask:
     source: Path
 
     def draw(self) -> NDArray[np.uint8]:
-        """[rows, columns] uint8: `value`, 255 where ignored, 0 elsewhere. Each file is resized by nearest first, as
-        wsolevaluation does (`get_mask`). Raises DataError where the list has no mask, or one that cannot be read."""
+        """[rows, columns] uint8: `value`, 255 where ignored, 0 elsewhere. Each file is first resized by nearest, as in
+        wsolevaluation (`get_mask`). Raises DataError if the list has no mask, or one that cannot be read."""
         if not self.instances:
             raise DataError(
-                f"{self.source}: has no mask of {self.image}; complete the list or take the image off its split"
+                f"{self.source}: has no mask of {self.image}; complete the list or remove the image from its split"
             )
         size = (self.side, self.side) if self.side else image_size(self.image)
         mask = np.full(size, BACKGROUND, dtype=np.uint8)
@@ -73,9 +73,9 @@ class OpenImagesMask:
 def openimages_masks(
     root: Path, split: str, settings: DataSettings, side: int | None = None
 ) -> Iterator[OpenImagesMask]:
-    """The masks of a split, at the size of its images or, where `side` is given, at (side, side) with the value 1.
+    """The masks of a split, at the size of its images or, if `side` is given, at (side, side) with the value 1.
 
-    The benchmark has none of train. Raises DataError for odd lists.
+    The benchmark has none for train. Raises DataError for invalid lists.
     """
     source = root / settings.openimages.metadata / split / "localization.txt"
     if split == "train" and not source.is_file():
@@ -100,7 +100,7 @@ def openimages_masks(
 
 
 def nearest(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask resized as OpenCV's INTER_NEAREST does: from the pixel at floor(place x scale). Pillow takes another."""
+    """A mask resized like OpenCV's INTER_NEAREST: from the pixel at floor(place x scale). Pillow picks another."""
     rows, columns = (
         # OpenCV inverts its scale twice, and rounding then decides where place x scale is whole.
         np.minimum(np.floor(np.arange(new) * (1 / (new / old))).astype(int), old - 1)
@@ -110,7 +110,7 @@ def nearest(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]
 
 
 def _read_set(path: Path) -> NDArray[np.bool_]:
-    """Where a mask file is not black, of whatever mode it is."""
+    """Where a mask file is not black, whatever its mode."""
     missing = "unpack the benchmark's annotations (OpenImages_annotations.zip) below data.root"
     with opened(path, kind="mask", missing=missing, broken="unpack it again") as image:
         return np.asarray(image.convert("L")) > 0
@@ -124,8 +124,8 @@ def _rows(source: Path, fields: int) -> Iterator[tuple[int, list[str]]]:
     try:
         for number, row in enumerate(rows, start=1):
             if row and len(row) != fields:
-                raise DataError(f"{source}:{number}: has {len(row)} fields, not {fields}; take the published list")
+                raise DataError(f"{source}:{number}: has {len(row)} fields, not {fields}; use the published list")
             if row:
                 yield number, row
     except csv.Error as error:
-        raise DataError(f"{source}:{number + 1}: not CSV ({error}); take the published list") from error
+        raise DataError(f"{source}:{number + 1}: not CSV ({error}); use the published list") from error

@@ -16,7 +16,7 @@ from stages.pool import over_processes
 
 log = logging.getLogger(__name__)
 
-SHOWN = 5  # problems spelt out in the error; the rest is counted
+SHOWN = 5  # problems spelled out in the error; the rest are counted
 EMPTY = "lists no image of this split; a split needs at least one"
 TESTED = ("val", "test")  # splits whose images may be without tags
 
@@ -30,7 +30,7 @@ class Problem:
 
 
 def refuse_problems(problems: Sequence[Problem], images: int, *, source: Path) -> None:
-    """Raises DataError where there is a problem."""
+    """Raises DataError if there is a problem."""
     if problems:
         more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -48,11 +48,11 @@ def find_all(
     untagged: Collection[str] = (),
 ) -> list[Problem]:
     """Every problem, in the order of the records: what the reader found, a file that is missing or cannot be decoded, a
-    training image without tags, an unknown tag, an id that stands twice or holds a `/`, a mask of another size than its
-    image or with values that are no class. Decodes every image and mask in full.
+    training image without tags, an unknown tag, an id that is duplicated or contains a `/`, a mask of the wrong size or
+    with values that are not classes. Decodes every image and mask in full.
 
-    source: the file that lists the split, for messages.  untagged: splits that may hold images without tags, besides
-    val and test. Raises DataError where there is no record at all.
+    source: the file that lists the split, for messages.  untagged: splits that may contain images without tags, besides
+    val and test. Raises DataError if there are no records.
     """
     if not records:
         raise DataError(f"{source}: {EMPTY}")
@@ -72,17 +72,17 @@ def find_all(
 
 
 def find_twins(records: Sequence[Record]) -> Iterator[Problem]:
-    """Problems of ids that stand more than once, of all but the first."""
+    """Problems of duplicate ids, for all but the first."""
     first: dict[str, str] = {}
     for position, record in enumerate(records):
         other = first.get(record.id)
         if other is None:
             first[record.id] = record.image
             continue
-        two = f"of {other} and {record.image}" if other != record.image else f"of {other} both times"
+        two = f"used by {other} and {record.image}" if other != record.image else f"used twice by {other}"
         cure = "rename one of the files, or give it another id" if other != record.image else "remove one of the rows"
         yield Problem(
-            position, f"{record.id}: this id stands twice, {two}; ids name files and must be unique in a split: {cure}"
+            position, f"{record.id}: duplicate id, {two}; ids name files and must be unique in a split: {cure}"
         )
 
 
@@ -99,9 +99,9 @@ def find_problems(
     if record.fault:
         yield record.fault
     if not record.id or "/" in record.id:
-        yield f"{record.id!r}: an id names files, so it must not be empty or hold `/`; rename it"
+        yield f"{record.id!r}: an id names files, so it must not be empty or contain `/`; rename it"
     if not (record.labels or record.fault or record.split in (*TESTED, *untagged)):
-        yield f"{record.id}: no tags, but training learns from tags alone; tag the image or take it off the split"
+        yield f"{record.id}: no tags, but training learns from tags alone; tag the image or remove it from the split"
     for label in record.labels:
         if label not in classes:
             yield (
@@ -124,7 +124,7 @@ def find_mask_problems(path: Path, size: tuple[int, int], classes: Sequence[str]
         cure = "export the mask at the image's size"
         if mask.shape == size[::-1] and is_turned(image):
             cure = (
-                "the image is turned upright by the EXIF orientation it carries, the mask is not: turn the mask, or"
+                "the image is turned upright by its EXIF orientation, but the mask is not: rotate the mask, or"
                 " save the image upright and without the tag"
             )
         yield f"{path}: mask is {found}, image is {wanted}; {cure}"
@@ -132,6 +132,6 @@ def find_mask_problems(path: Path, size: tuple[int, int], classes: Sequence[str]
     wrong = values[(values > len(classes)) & (values != IGNORE)]
     if wrong.size:
         yield (
-            f"{path}: mask value {', '.join(map(str, wrong[:SHOWN]))} is no class; 0 is background, 1 to "
+            f"{path}: mask value {', '.join(map(str, wrong[:SHOWN]))} is not a class; 0 is background, 1 to "
             f"{len(classes)} are data.classes in order, {IGNORE} is ignored"
         )

@@ -15,7 +15,7 @@ from stages.index import Record
 from stages.settings import DataSettings
 
 # A reader takes the dataset root, the split and the settings, and returns the split's records, paths relative to root,
-# with the file that lists them. It opens no image: `stages.data.problems` does that for all formats alike.
+# with the file that lists them. It opens no image: `stages.data.problems` does that for all formats.
 Reader = Callable[[Path, str, DataSettings], tuple[list[Record], Path]]
 
 READERS: Mapping[str, Reader] = MappingProxyType(
@@ -33,25 +33,25 @@ READERS: Mapping[str, Reader] = MappingProxyType(
 def read_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
     """Reads a split of the configured format.
 
-    Raises DataError when the dataset folder is missing, and when the split has not `data.expected` images.
+    Raises DataError if the dataset folder is missing, or if the split does not have `data.expected` images.
     """
     if not root.is_dir():
-        raise DataError(f"data.root: {root} is no folder; put the dataset there or correct data.root in the config")
+        raise DataError(f"data.root: {root} is not a folder; put the dataset there or correct data.root in the config")
     records, source = READERS[settings.format](root, split, settings)
     expected = next((count for name, count in settings.expected.items() if name == split), None)
     if expected is not None and len(records) != expected:
         less = expected - len(records)
-        much = f"{less:,} lack" if less > 0 else f"{-less:,} too many"
+        much = f"{less:,} missing" if less > 0 else f"{-less:,} too many"
         raise DataError(
-            f"{source}: gives {len(records):,} images of the split {split!r}, and data.expected.{split} says"
+            f"{source}: lists {len(records):,} images of the split {split!r}, but data.expected.{split} is"
             f" {expected:,} ({much}); {_left_aside(records, root, split, settings)}complete the file, or correct the"
-            " number where you mean another split"
+            " number if you mean another split"
         )
     return records, source
 
 
 def _left_aside(records: Sequence[Record], root: Path, split: str, settings: DataSettings) -> str:
-    """Of COCO: how many images the file has besides, which show no object."""
+    """For COCO: how many other images the file has that show no object."""
     if settings.format != "coco":
         return ""
     coco = settings.coco.model_copy(update={"untagged": ("train", "val")})

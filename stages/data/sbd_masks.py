@@ -25,21 +25,21 @@ class SbdMask:
     path: Path
 
     def draw(self) -> NDArray[np.uint8]:
-        """[rows, columns] uint8, values as in VOC; SBD has no ignored pixels. Raises DataError for another file."""
+        """[rows, columns] uint8, values as in VOC; SBD has no ignored pixels. Raises DataError for any other file."""
         try:
             content = loadmat(self.path, simplify_cells=True)
             mask = np.asarray(content["GTcls"]["Segmentation"])
-        # scipy says in many ways that a file is not its format.
+        # scipy reports a file of the wrong format in many ways.
         except (OSError, ValueError, LookupError, TypeError, NotImplementedError, MatReadError, zlib.error) as error:
             raise DataError(f"{self.path}: cannot be read as a mask of SBD ({error!r}); unpack it again") from error
         if mask.ndim != 2 or mask.max(initial=0) > VOC_CLASSES:
-            raise DataError(f"{self.path}: GTcls.Segmentation is no mask of {VOC_CLASSES} classes; unpack it again")
+            raise DataError(f"{self.path}: GTcls.Segmentation is not a mask of {VOC_CLASSES} classes; unpack it again")
         return mask.astype(np.uint8)
 
 
 def sbd_masks(root: Path, split: str, settings: DataSettings) -> Iterator[SbdMask]:
-    """The masks that SBD has of images which VOC has none of; never of VOC's own train and val. Raises DataError where
-    SBD's folder is missing; what is wrong with an image is its record's fault."""
+    """SBD's masks of the images that have none in VOC; never of VOC's own train and val. Raises DataError if SBD's
+    folder is missing; a fault of an image is stored in its record."""
     if settings.voc.sbd is None:
         return
     folder = root / settings.voc.sbd / "cls"

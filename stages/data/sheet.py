@@ -22,7 +22,7 @@ def draw_sheet(records: Sequence[Record], root: Path, classes: Sequence[str], *,
     """Draws up to `images` records, spread evenly over the index, as one RGB sheet.
 
     An object's pixels are tinted and outlined in its class's VOC colour, ignored ones are white; an image without a
-    mask is shown as it is. Raises DataError when an image or mask cannot be read.
+    mask is shown unchanged. Raises DataError if an image or mask cannot be read.
     """
     shown = evenly_spaced(records, images)
     rows = -(-len(shown) // COLUMNS)
@@ -48,7 +48,7 @@ def write_tags(
     palette: np.ndarray,
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
-    """Writes the tags in their colours from `place` (left, top), going to the next line at the tile's end."""
+    """Writes the tags in their colours from `place` (left, top), wrapping at the end of the tile."""
     left, top = place
     column = 0.0
     for label in record.labels:

@@ -1,4 +1,4 @@
-"""What a dataset holds: counts, sizes, faults and doubles, split by split."""
+"""What a dataset contains: counts, sizes, faults and duplicates, split by split."""
 
 import statistics
 from collections import Counter
@@ -14,15 +14,15 @@ from stages.files import sha256_of
 from stages.images import image_size
 from stages.index import Record
 
-SHOWN = 10  # groups of doubles that are spelt out; the rest is counted
+SHOWN = 10  # groups of duplicates that are spelled out; the rest are counted
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a split holds.
+    """What a split contains.
 
-    tags: images by class, 0 for a class of the config that no image has.  sizes: (rows, columns) of the images that can
-    be read.  faulty: positions of the records with a problem.  untagged, unmasked: images without.
+    tags: images by class, 0 for a class of the config that no image has.  sizes: (rows, columns) of readable images.
+    faulty: positions of the records with a problem.  untagged, unmasked: number of images without tags, without masks.
     contents: SHA-256 of an image file -> ids of the images with it.
     """
 
@@ -48,7 +48,7 @@ def survey_split(
 ) -> Survey:
     """Reads every image and mask of a split in full.
 
-    untagged: splits that may hold images without tags, besides val and test.  known: problems found before.
+    untagged: splits that may contain images without tags, besides val and test.  known: problems found before.
     """
     tags = Counter(dict.fromkeys(classes, 0))
     sizes: list[tuple[int, int]] = []
@@ -62,7 +62,7 @@ def survey_split(
             sizes.append(image_size(path))
             key = sha256_of(path)
         except DataError:
-            continue  # among the problems already
+            continue  # already among the problems
         contents[key] = (*contents.get(key, ()), record.id)
     return Survey(
         split=split,
@@ -71,7 +71,7 @@ def survey_split(
         sizes=tuple(sizes),
         untagged=sum(not record.labels for record in records),
         unmasked=sum(not record.mask for record in records),
-        # Once each: what hinders an image hinders its mask as well.
+        # Once each: a fault of an image also affects its mask.
         problems=tuple(dict.fromkeys(problem.text for problem in problems)) if records else (f"{split}: {EMPTY}",),
         faulty=frozenset(problem.position for problem in problems),
         contents=contents,
@@ -79,7 +79,7 @@ def survey_split(
 
 
 def doubles_of(surveys: Sequence[Survey]) -> list[tuple[str, ...]]:
-    """Images of equal content, as `split/id`: within a split, and from split to split, where they spoil the scores."""
+    """Images with identical content, as `split/id`: within a split, and across splits, where they spoil the scores."""
     places: dict[str, list[str]] = {}
     for survey in surveys:
         for content, ids in survey.contents.items():
@@ -88,7 +88,7 @@ def doubles_of(surveys: Sequence[Survey]) -> list[tuple[str, ...]]:
 
 
 def survey_lines(survey: Survey, made: int = 0) -> Iterator[str]:
-    """A split in words. made: true masks that a run makes, of those that are there."""
+    """A split in words. made: number of true masks that a run makes, among the existing ones."""
     masks = f"{survey.unmasked} without true masks" + (f" ({made} are made)" if made else "")
     yield f"{survey.split}: {survey.images} images, {survey.untagged} without tags, {masks}"
     if survey.sizes:
@@ -99,11 +99,11 @@ def survey_lines(survey: Survey, made: int = 0) -> Iterator[str]:
 
 
 def double_lines(doubles: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Images of equal content in words."""
+    """Images with identical content, in words."""
     if not doubles:
         yield "no two images have the same content"
         return
-    yield f"{len(doubles)} images stand more than once:"
+    yield f"{len(doubles)} images occur more than once:"
     yield from (f"  {' = '.join(names)}" for names in doubles[:SHOWN])
     if len(doubles) > SHOWN:
         yield f"  ... and {len(doubles) - SHOWN} more"

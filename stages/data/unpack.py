@@ -1,4 +1,4 @@
-"""Unpacks archives that came from elsewhere: nothing lands outside the target, no links, no more than was agreed."""
+"""Unpacks archives from elsewhere: nothing is written outside the target, no links, no more than the allowed size."""
 
 import logging
 import lzma
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20  # bytes
 MOST_FILES = 1_000_000
-# The libraries say in many ways that an archive is not what it should be.
+# The libraries report a broken archive in many ways.
 BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
     *(NotImplementedError, RuntimeError, ValueError),
@@ -30,7 +30,7 @@ BROKEN = (
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive. kind: "file", or what else it is. open: gives its bytes."""
+    """A file in an archive. kind: "file", or what else it is. open: returns its bytes."""
 
     name: str
     kind: str
@@ -41,10 +41,10 @@ class Member:
 def unpack(path: Path, target: Path, *, strip: str, most_bytes: int) -> int:
     """Unpacks the content of the folder `strip` of a .tar, .tgz or .zip into `target`; returns the number of files.
 
-    A file that is there with its size is not written again, so that a killed run goes on; each appears whole or not at
-    all. Raises DataError for a path that leads outside, by itself or by a link that is there, for a link or device,
-    more than `most_bytes` or a million files, and for an archive that cannot be read; OSError where the disk is at
-    fault. What was refused was not written.
+    A file that already exists with the right size is not written again, so a killed run can continue; each file appears
+    whole or not at all. Raises DataError for a path that leads outside, by itself or through an existing link, for a
+    link or device, for more than `most_bytes` or a million files, and for an archive that cannot be read; OSError for a
+    fault of the disk. Nothing that was refused is written.
     """
     count = skipped = written = 0
     try:
@@ -59,40 +59,41 @@ def unpack(path: Path, target: Path, *, strip: str, most_bytes: int) -> int:
             if written > most_bytes or count > MOST_FILES:
                 raise DataError(
                     f"{path}: unpacks to more than {most_bytes:,} bytes or {MOST_FILES:,} files, at {member.name!r};"
-                    " it is not the archive that is known by this name"
+                    " it is not the archive known by this name"
                 )
             write_member(member, place_below(target, place.relative_to(strip) if strip else place), path)
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno in DISK_CURES:
             raise
-        raise DataError(f"{path}: cannot be unpacked ({error}); is it whole? Fetch it again") from error
-    log.info("%s: %d files into %s, %d elsewhere in it left out", path, count, target, skipped)
+        raise DataError(f"{path}: cannot be unpacked ({error}); is it complete? Fetch it again") from error
+    log.info("%s: %d files into %s, %d other files skipped", path, count, target, skipped)
     return count
 
 
 def safe_place(member: Member, archive: Path) -> PurePosixPath:
-    """A member's path below the target. Raises DataError where it leads elsewhere, or is no file or folder."""
+    """A member's path below the target. Raises DataError if it leads elsewhere, or is neither file nor folder."""
     place = PurePosixPath(member.name)
     if place.is_absolute() or ".." in place.parts or "\\" in member.name or "\0" in member.name:
-        raise DataError(f"{archive}: holds the path {member.name!r}, which leads out of the folder; do not use it")
+        raise DataError(f"{archive}: contains the path {member.name!r}, which leads out of the folder; do not use it")
     if member.kind not in ("file", "folder"):
         raise DataError(f"{archive}: {member.name!r} is a {member.kind}, not a file; do not use it")
     return place
 
 
 def place_below(target: Path, place: PurePosixPath) -> Path:
-    """Where a file goes. Raises DataError where a link that is there already leads out of the target."""
+    """Where a file goes. Raises DataError if an existing link leads out of the target."""
     folder = (target / place).parent
     if not folder.resolve().is_relative_to(target.resolve()):
         raise DataError(
-            f"{folder}: leads through a link to {folder.resolve()}, out of {target}; put a folder in place of the link,"
-            " or make data.root as a whole the link"
+            f"{folder}: leads through a link to {folder.resolve()}, out of {target}; replace the link with a folder, or"
+            " make data.root itself the link"
         )
     return target / place
 
 
 def write_member(member: Member, place: Path, archive: Path) -> None:
-    """Writes one file, unless it is there with its size. Raises DataError where it has another size than it says."""
+    """Writes one file, unless it exists with the right size. Raises DataError if its size differs from the one
+    stated."""
     if place.is_file() and place.stat().st_size == member.size:
         return
     source = member.open()
@@ -110,8 +111,8 @@ def write_member(member: Member, place: Path, archive: Path) -> None:
 
 
 def members_of(path: Path) -> Iterator[Member]:
-    """The members of a .tar, .tgz or .zip, one after another. Raises DataError for another kind of file, and behind the
-    last member of a tar that was cut off there."""
+    """The members of a .tar, .tgz or .zip, one after another. Raises DataError for another kind of file, and after the
+    last member of a truncated tar."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
@@ -123,11 +124,11 @@ def members_of(path: Path) -> Iterator[Member]:
             for entry in archive:
                 kind = "file" if entry.isreg() else "folder" if entry.isdir() else "link or device"
                 yield Member(entry.name, kind, entry.size, lambda entry=entry: archive.extractfile(entry))  # type: ignore[misc]
-            # A tar ends in a block of zeros, and tarfile has read one if there is one.
+            # A tar ends in a block of zeros, which tarfile reads if there is one.
             if archive.fileobj is not None and archive.fileobj.tell() <= archive.offset:
-                raise DataError(f"{path}: ends without the mark of a tar's end, so it is cut off; fetch it again")
+                raise DataError(f"{path}: has no end-of-archive mark, so it is truncated; fetch it again")
             # The checksum of a compressed one comes last.
             while archive.fileobj is not None and archive.fileobj.read(CHUNK):
                 pass
     else:
-        raise DataError(f"{path}: is no .tar, .tgz or .zip; fetch it again")
+        raise DataError(f"{path}: is not a .tar, .tgz or .zip; fetch it again")

@@ -14,16 +14,16 @@ log = logging.getLogger(__name__)
 AUGMENTED = "train_aug"  # the field's name for VOC's train joined with SBD's images
 TRAINVAL = "VOCtrainval_11-May-2012.tar"
 SBD = "SBD's benchmark.tgz"
-TEST = "VOC2012test.tar, which PASCAL VOC's server (http://host.robots.ox.ac.uk:8080) gives to registered users alone"
+TEST = "VOC2012test.tar, which PASCAL VOC's server (http://host.robots.ox.ac.uk:8080) gives to registered users only"
 
 
 def read_voc_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
     """The records of a split and the file that lists them.
 
-    Every `object/name` in an image's annotation is a tag, of difficult objects by `data.voc.difficult`. Images of the
-    test split may lack annotation and mask. With `data.voc.sbd` the mask of an image that VOC has none of is empty:
-    `make_truth` makes it. An annotation or mask that is missing or broken is its record's fault. Raises DataError when
-    a list is missing.
+    Every `object/name` in an image's annotation is a tag; `data.voc.difficult` decides about difficult objects. Images
+    of the test split may lack annotation and mask. With `data.voc.sbd`, the mask of an image that has none in VOC is
+    empty: `make_truth` makes it. A missing or broken annotation or mask is stored as a fault of its record. Raises
+    DataError if a list is missing.
     """
     ids, source = read_split_ids(root, split, settings)
     own = voc_ids(root) if settings.voc.sbd else frozenset()
@@ -31,7 +31,7 @@ def read_voc_split(root: Path, split: str, settings: DataSettings) -> tuple[list
 
 
 def _record(name: str, root: Path, split: str, settings: DataSettings, *, own: bool) -> Record:
-    """own: whether the image is of VOC's own train or val."""
+    """own: whether the image is in VOC's own train or val."""
     annotation = root / "Annotations" / f"{name}.xml"
     mask = f"{settings.voc.masks}/{name}.png"
     labels: tuple[str, ...] = ()
@@ -48,12 +48,12 @@ def _record(name: str, root: Path, split: str, settings: DataSettings, *, own: b
 
 
 def missing_mask(name: str, root: Path, split: str, settings: DataSettings, *, own: bool) -> str:
-    """What is wrong with an image that has no mask among VOC's; nothing where SBD has it, or where none is public."""
+    """What is wrong with an image that has no mask in VOC; empty if SBD has it, or if none is public."""
     png = root / settings.voc.masks / f"{name}.png"
     if own:
-        # SBD draws other borders, ignores nothing and knows 11,355 images: val would be scored on another truth.
+        # SBD draws other borders, ignores nothing and has 11,355 images: val would be scored on another truth.
         return (
-            f"{png}: no such mask, and SBD's may not stand for it: the image is of VOC's own train or val; unpack"
+            f"{png}: no such mask, and SBD's must not replace it: the image is in VOC's own train or val; unpack"
             f" {TRAINVAL} again"
         )
     if settings.voc.sbd is None or split == "test":
@@ -63,7 +63,7 @@ def missing_mask(name: str, root: Path, split: str, settings: DataSettings, *, o
 
 
 def voc_ids(root: Path) -> frozenset[str]:
-    """The ids of VOC's own train and val, whose masks are VOC's. Raises DataError when a list is missing."""
+    """The ids of VOC's own train and val, which use VOC's masks. Raises DataError if a list is missing."""
     lists = root / "ImageSets" / "Segmentation"
     cure = f"unpack {TRAINVAL}: the masks of these images must not be SBD's"
     return frozenset(name for split in ("train", "val") for name in read_ids(lists / f"{split}.txt", missing=cure))
@@ -72,8 +72,8 @@ def voc_ids(root: Path) -> frozenset[str]:
 def read_split_ids(root: Path, split: str, settings: DataSettings) -> tuple[list[str], Path]:
     """The ids of a split and the file that lists them.
 
-    Where `data.voc.sbd` is given, a missing list `train_aug` is made up of SBD's train and val and VOC's train, without
-    VOC's val: 10,582 images. Raises DataError when a list is missing.
+    If `data.voc.sbd` is given, a missing list `train_aug` is built from SBD's train and val and VOC's train, without
+    VOC's val: 10,582 images. Raises DataError if a list is missing.
     """
     name = {"train": settings.voc.train, "val": settings.voc.val, "test": settings.voc.test}[split]
     cure = "check data.root and the names of the split files in the config"
@@ -88,22 +88,22 @@ def read_split_ids(root: Path, split: str, settings: DataSettings) -> tuple[list
     parts = (sbd / "train.txt", sbd / "val.txt", lists / "train.txt")
     joined = {name for path in parts for name in read_ids(path, missing=unpack)}
     ids = sorted(joined - set(read_ids(lists / "val.txt", missing=unpack)))
-    log.info("%s is not there: %d images of SBD and VOC's train, without VOC's val", source, len(ids))
+    log.info("%s is missing: using %d images of SBD and VOC's train, without VOC's val", source, len(ids))
     return ids, sbd / "train.txt"
 
 
 def read_tags(annotation: Path, classes: tuple[str, ...], *, difficult: bool) -> tuple[str, ...]:
-    """The classes of a VOC annotation, each once, in the order of `classes`; names that are no class follow.
+    """The classes of a VOC annotation, each once, in the order of `classes`, followed by names that are not classes.
 
-    Raises DataError when it is missing or no XML.
+    Raises DataError if it is missing or not XML.
     """
     try:
         tree = ElementTree.parse(annotation)
     except FileNotFoundError as error:
         raise DataError(
-            f"{annotation}: no such annotation, so the image has no tags; add it or take the image off the split"
+            f"{annotation}: no such annotation, so the image has no tags; add it or remove the image from the split"
         ) from error
-    # Besides its own error the parser has others, of encodings that are unknown or not kept to.
+    # Besides its own error, the parser raises others, for unknown or violated encodings.
     except (ElementTree.ParseError, OSError, LookupError, ValueError) as error:
         raise DataError(f"{annotation}: not XML ({error}); replace it") from error
     objects = [item for item in tree.findall("object") if difficult or item.findtext("difficult", "0").strip() != "1"]

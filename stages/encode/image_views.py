@@ -1,4 +1,4 @@
-"""Crops of a set's own training images, with prompts of their tags: pairs of images and texts for any data set."""
+"""Crops of a dataset's own training images, with prompts of their tags: pairs of images and texts for any dataset."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from stages.images import read_image
 from stages.index import Record
 
 CROP_AREA = (0.4, 1.0)  # share of the image; a smaller crop would often miss what the tag says
-STRETCH = 4 / 3  # most by which a crop is wider or higher than the image's shape
+STRETCH = 4 / 3  # most by which a crop is wider or taller than the image's shape
 
 
 def image_pairs(
@@ -25,9 +25,9 @@ def image_pairs(
     side: int,
     seed: int,
 ) -> Pairs:
-    """Each tagged image `views` times. A view's texts are prompts of two draws among its image's tags, names and
+    """Each tagged image `views` times. A view's texts are two prompts, each drawn from its image's tags, names and
     templates, or its caption and one such prompt."""
-    # Of its own, so that these draws are the same with and without cut-outs.
+    # A separate generator, so that these draws are the same with and without cut-outs.
     random = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     names = dict.fromkeys(tag for record in records for tag in record.labels)
     prompts = {
@@ -52,7 +52,7 @@ def image_pairs(
 
 
 def crop_views(records: Sequence[Record], root: Path, *, views: int, side: int, seed: int) -> Iterator[Image.Image]:
-    """RGB images of `side` x `side`: of each image the whole, then random crops, every other one mirrored at random."""
+    """RGB images of `side` x `side`: for each image the whole, then random crops; half are mirrored at random."""
     random = np.random.default_rng(np.random.SeedSequence([seed, 2]))
     for record in records:
         image = read_image(root / record.image)

@@ -1,10 +1,10 @@
-"""Reads MXNet's `.params` files without MXNet, which no longer installs.
+"""Reads MXNet's `.params` files without MXNet, which can no longer be installed.
 
 A file is a list of dense arrays and their names, little-endian: magic 0x112, a reserved word, the count (uint64 each);
-the arrays; the count of names, and each name with its length before it. An array is a head, its shape, its device (two
-int32), its type (int32) and its values; one without dimensions stops after its shape and holds nothing. Three heads are
-known, by MXNet's release: the shape alone with uint32 sides; 0xF993FAC8 and sides of int64; 0xF993FAC9, a storage type
-(0: dense) and sides of int64.
+the arrays; the count of names, and each name preceded by its length. An array is a header, its shape, its device (two
+int32), its type (int32) and its values; one without dimensions stops after its shape and contains nothing. Three
+headers are known, depending on MXNet's release: the shape alone with uint32 sides; 0xF993FAC8 and sides of int64;
+0xF993FAC9, a storage type (0: dense) and sides of int64.
 
 Source: `NDArray::Save` and `NDArray::Load` in MXNet's src/ndarray/ndarray.cc.
 """
@@ -24,11 +24,11 @@ LIST_MAGIC = 0x112
 V1_MAGIC = 0xF993FAC8
 V2_MAGIC = 0xF993FAC9
 TYPES = {0: np.float32, 1: np.float64, 2: np.float16, 3: np.uint8, 4: np.int32, 5: np.int8, 6: np.int64}
-MOST_SIDES = 8  # more is no shape but another file
+MOST_SIDES = 8  # more means that this is another kind of file
 
 
 def read_params(path: Path) -> dict[str, NDArray]:
-    """Arrays by name. Raises DataError when the file is missing, is no such list, or ends too early."""
+    """Arrays by name. Raises DataError if the file is missing, is not such a list, or ends too early."""
     try:
         with path.open("rb") as stream:
             magic, _, count = _numbers(stream, "QQQ")
@@ -44,7 +44,7 @@ def read_params(path: Path) -> dict[str, NDArray]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a .params file") from error
     except ValueError as error:
-        raise DataError(f"{path}: no whole MXNet .params file ({error}); fetch it again") from error
+        raise DataError(f"{path}: not a complete MXNet .params file ({error}); fetch it again") from error
 
 
 def _array(stream: BinaryIO) -> NDArray:
@@ -72,7 +72,7 @@ def _numbers(stream: BinaryIO, form: str) -> tuple[int, ...]:
 
 
 def _bytes(stream: BinaryIO, length: int) -> bytes:
-    # Asked before reading: a damaged length would have memory allocated for it.
+    # Checked before reading: memory would be allocated for a damaged length.
     if length > os.fstat(stream.fileno()).st_size - stream.tell():
         raise ValueError("it ends too early")
     return stream.read(length)

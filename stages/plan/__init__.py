@@ -18,7 +18,7 @@ from stages.plan.refiners import Refiner, Refiners
 from stages.plan.segmenters import SCORED, Segmenter, Segmenters
 from stages.plan.tables import Table, all_tables
 from stages.report.shown_tables import TABLES
-from stages.settings import EncodeSettings, Experiment, LearnedAffinity, joined, parts_of
+from stages.settings import EncodeSettings, Experiment, joined, parts_of
 from stages.vocabulary import SPLITS, StageName
 
 __all__ = ["Files", "Inputs", "Localizer", "Plan", "Refiner", "ScoredMasks", "Segmenter", "Table"]
@@ -146,12 +146,7 @@ class Plan:
     def frozen_weights(self) -> list[str]:
         """The weights that the experiment starts from: of every encoder, and of CLIP if they are a file. Weights that
         open_clip fetches by name are identified by that name in the settings, and by the embeddings made with them."""
-        models = {self.experiment.segment.network.backbone}
-        if self.experiment.localize.method.kind != "clip":
-            models.add(self.experiment.localize.backbone.model)
-        if isinstance(self.experiment.refine.affinity, LearnedAffinity):
-            models.add(self.experiment.refine.affinity.backbone)
-        return [*map(self.files.weights, sorted(models)), *self.language.weights]
+        return [*map(self.files.weights, sorted(self.experiment.models)), *self.language.weights]
 
     @property
     def measured_json(self) -> str:

@@ -1,4 +1,4 @@
-"""Says what a store of shared results holds, and deletes what no results use any more (`--delete`)."""
+"""Lists what a store of shared results contains, and deletes what no results use any more (`--delete`)."""
 
 import argparse
 import shutil
@@ -15,11 +15,11 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--delete", action="store_true", help="delete what no results use")
     args = options.parse_args(arguments)
     if not args.store.is_dir():
-        raise DataError(f"{args.store}: no such folder; name the one of the setting `store`")
+        raise DataError(f"{args.store}: no such folder; give the one in the setting `store`")
     entries = entries_of(args.store)
     free = unused(args.store)
     total, freed = (sum(map(size_of, chosen)) / 1e6 for chosen in (entries, free))
-    print(f"{len(entries)} entries, {total:.1f} MB; {len(free)} of them, {freed:.1f} MB, in no results")
+    print(f"{len(entries)} entries, {total:.1f} MB; {len(free)} of them, {freed:.1f} MB, unused")
     if args.delete:
         for entry in free:
             shutil.rmtree(entry)

@@ -1,4 +1,4 @@
-"""What every stage command shares: paths, one JSON value of settings, a log, and errors without tracebacks."""
+"""What every stage command shares: paths, settings as one JSON value, a log, and errors without tracebacks."""
 
 import argparse
 import errno
@@ -19,15 +19,15 @@ from stages.runtime.watch import end_with_snakemake
 
 # Options whose paths a command writes.
 OUTPUTS = ("--output", "--curves", "--confusion", "--picture", "--pictures", "--left-out")
-# Faults of the disk that no stage can help, and what the user can do.
+# Faults of the disk that no stage can fix, and what the user can do.
 DISK_CURES = {
-    errno.ENOSPC: "free some space and run the same command again: what is made stays, trainings go on",
+    errno.ENOSPC: "free some space and run the same command again: finished files are kept, trainings resume",
     errno.EDQUOT: "your quota is used up: free some space and run the same command again",
     errno.EROFS: "the results are on a read-only file system; run where they can be written",
-    errno.EACCES: "no permission; make the folder yours, or run where results can be written",
+    errno.EACCES: "no permission; get write access to the folder, or run where results can be written",
 }
 
-FULL = 1 << 20  # bytes; a disk with less than this is full
+FULL = 1 << 20  # bytes; a disk with less free space is full
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -36,7 +36,7 @@ def parser(
     description: str | None, *paths: str, many: tuple[str, ...] = (), settings: bool = True
 ) -> argparse.ArgumentParser:
     """An argument parser with one required `--<name>` path for each of `paths`, one `--<name>` list of paths for each
-    of `many`, and `--settings` (JSON) unless the command uses none."""
+    of `many`, and `--settings` (JSON) unless the command takes none."""
     arguments = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     if settings:
         arguments.add_argument("--settings", required=True, help="the stage's section of the config, as JSON")
@@ -70,8 +70,8 @@ def main(
 ) -> None:
     """Runs a command: log on stderr; a TagmaskError becomes one message and exit status 1.
 
-    stored: options whose paths the command writes, where experiments may share them (`stages.runtime.store`).
-    truth_unless: the option in whose absence such a command reads true masks.
+    stored: options whose paths the command writes, if experiments may share them (`stages.runtime.store`).
+    truth_unless: the option whose absence means that such a command reads true masks.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     end_with_snakemake()
@@ -96,7 +96,7 @@ def main(
 
 
 def output_folder(words: Sequence[str]) -> Path | None:
-    """The folder into which `--output` of a command line goes, or the one above it that is there."""
+    """The folder of a command line's `--output`, or the nearest existing one above it."""
     if "--output" not in words[:-1]:
         return None
     folder = Path(words[words.index("--output") + 1]).absolute().parent
@@ -104,10 +104,10 @@ def output_folder(words: Sequence[str]) -> Path | None:
 
 
 def disk_fault(error: Exception, folder: Path | None) -> str | None:
-    """What to tell the user where a fault of the disk is behind an error; None for any other error.
+    """What to tell the user if a fault of the disk is behind an error; None for any other error.
 
-    Libraries that write files themselves (safetensors, torch) say in words of their own that a disk is full; so the
-    space in `folder` decides, where the error is none of the system's.
+    Libraries that write files themselves (safetensors, torch) have their own messages for a full disk; so unless the
+    error is the system's, the space in `folder` decides.
     """
     if isinstance(error, OSError):
         if error.errno not in DISK_CURES:

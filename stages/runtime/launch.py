@@ -1,4 +1,4 @@
-"""One training over several GPUs: a command starts itself again under torchrun, one process a GPU."""
+"""One training over several GPUs: a command restarts itself under torchrun, one process per GPU."""
 
 import os
 import sys
@@ -14,9 +14,9 @@ CPU_WRAPPER = {"type": "MMDistributedDataParallel", "device_ids": None}
 
 
 def relaunch(module: str, processes: int, arguments: list[str] | None) -> bool:
-    """Runs `python -m module` once a process under torchrun and tells whether it did.
+    """Runs `python -m module` once per process under torchrun and returns whether it did.
 
-    False: there is one process to be had, or this is one of them already; the caller does the work.
+    False: only one process is possible, or this is already one of them; the caller does the work.
     """
     if processes <= 1 or "LOCAL_RANK" in os.environ:
         return False
@@ -26,7 +26,8 @@ def relaunch(module: str, processes: int, arguments: list[str] | None) -> bool:
 
 
 def join_ranks() -> None:
-    """Joins the process group that torchrun announces, nccl on GPUs and gloo on CPUs; alone there is none to join."""
+    """Joins the process group that torchrun announces, nccl on GPUs and gloo on CPUs; does nothing for a single
+    process."""
     if "LOCAL_RANK" not in os.environ or torch.distributed.is_initialized():
         return
     if torch.cuda.is_available():
@@ -45,14 +46,14 @@ def is_first_rank() -> bool:
 
 
 def batch_share(batch_size: int, setting: str) -> int:
-    """Images a step of this process, so that all of them together make `batch_size`. Raises SettingsError."""
+    """Images per step of this process, so that all of them together make `batch_size`. Raises SettingsError."""
     if batch_size % ranks():
-        raise SettingsError(f"{setting}: {batch_size} images do not divide among {ranks()} GPUs; choose a multiple")
+        raise SettingsError(f"{setting}: {batch_size} images cannot be divided among {ranks()} GPUs; choose a multiple")
     return batch_size // ranks()
 
 
 def from_first_rank(value: bool) -> bool:
-    """A decision of the first process, told to all."""
+    """A decision of the first process, sent to all."""
     if not torch.distributed.is_initialized():
         return value
     told = [value]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 PACKAGE = "stages"
 
-# Settings reach a command by value (`--settings`), so a new field or description changes nothing that was made.
+# Settings reach a command by value (`--settings`), so a new field or description does not affect existing files.
 BY_VALUE = f"{PACKAGE}.settings"
-# How commands are run: logs, messages, the store, the end of jobs. None of it decides what a command leaves, unlike
+# How commands are run: logs, messages, the store, the end of jobs. None of it affects what a command writes, unlike
 # `launch`, which spreads batches over processes.
 MACHINERY = frozenset(
     f"{PACKAGE}.{name}"
@@ -19,11 +19,10 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def hash_of_command(module: str, root: Path) -> str:
-    """Short hash of `module` (such as `stages.localize.train`) and of every project module that it imports, however
-    deep, with the data files that lie beside them. `root` is the folder that holds the package.
+    """Short hash of `module` (such as `stages.localize.train`) and of every project module that it imports, directly or
+    indirectly, with the data files next to them. `root` is the folder that contains the package.
 
-    Docstrings, comments, formatting and MACHINERY do not count. Raises FileNotFoundError for a module that is not
-    there.
+    Docstrings, comments, formatting and MACHINERY do not count. Raises FileNotFoundError if the module does not exist.
     """
     digest = hashlib.sha256()
     for path in sorted(_files(module, root)):
@@ -68,7 +67,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def _data_beside(path: Path) -> Iterator[Path]:
-    """Lists, templates and the like in the module's folder and in plain data folders under it."""
+    """Lists, templates and the like in the module's folder and in plain data folders below it."""
     for entry in path.parent.iterdir():
         if entry.is_file() and entry.suffix not in (".py", ".pyc"):
             yield entry

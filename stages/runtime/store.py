@@ -1,7 +1,8 @@
-"""A store that experiments share: what a command made of like settings, code and inputs is taken, not made again.
+"""A store that experiments share: what a command made from the same settings, code and inputs is reused, not made
+again.
 
-Off unless the setting `store` names a folder. An entry lies under its key (`stages.runtime.store_key`), so it never
-gets stale, and experiments that differ in `refine` alone share what lies before it.
+Off unless the setting `store` names a folder. An entry is stored under its key (`stages.runtime.store_key`), so it
+never gets stale, and experiments that differ only in `refine` share everything before it.
 """
 
 import errno
@@ -22,11 +23,11 @@ log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "TAGMASK_STORE"  # the workflow sets it from the config
 MANIFEST = "manifest.json"
-USERS = "users.txt"  # beside the manifest: a line `name<tab>path` for each result that shares an output
+USERS = "users.txt"  # next to the manifest: a line `name<tab>path` for each result that shares an output
 
 
 def store_folder() -> Path | None:
-    """The store, or None where there is none, and in the processes that a training over several GPUs starts."""
+    """The store; None if there is none, and in the processes that a training over several GPUs starts."""
     folder = os.environ.get(FOLDER_VARIABLE)
     return Path(folder) if folder and "LOCAL_RANK" not in os.environ else None
 
@@ -37,9 +38,9 @@ def run_stored(
     """Takes the outputs of this process's command from the store, or runs it and puts them there.
 
     outputs: names of the options whose paths the command writes.
-    truth_unless: as of `key_of`.
+    truth_unless: as in `key_of`.
 
-    What was made but cannot be stored stays where it is, and the log says why.
+    If outputs cannot be stored, they stay in place, and the log says why.
     """
     call = parse_call(sys.modules["__main__"].__spec__.name, sys.argv[1:])  # type: ignore[union-attr]
     targets = {name: Path(call.values(name)[0]) for name in outputs if call.values(name)}
@@ -50,13 +51,13 @@ def run_stored(
     try:
         keep(folder, key, targets, call)
     except OSError as error:
-        log.warning("%s: not stored for other experiments (%s); the outputs are made", folder, error)
+        log.warning("%s: not stored for other experiments (%s); the outputs are in place", folder, error)
 
 
 def fetch(folder: Path, key: str, targets: dict[str, Path]) -> bool:
-    """Puts an entry's outputs to where they are wanted; whether there was one.
+    """Puts an entry's outputs into place; returns whether there was an entry.
 
-    An entry whose files were changed since (it shares some with results) is dropped, and the log says so.
+    An entry whose files have changed since (it shares some with results) is dropped, and the log says so.
     """
     entry = folder / key[:2] / key
     if not (entry / MANIFEST).is_file():
@@ -77,7 +78,7 @@ def fetch(folder: Path, key: str, targets: dict[str, Path]) -> bool:
 def keep(folder: Path, key: str, targets: dict[str, Path], call: Call) -> None:
     """Puts the outputs of a command into the store."""
     entry = folder / key[:2] / key
-    # Not tempfile's folder, which only its owner could read.
+    # Not a folder by tempfile, which only its owner could read.
     temporary = entry.with_name(f".{key[:8]}-{uuid.uuid4().hex}")
     temporary.mkdir(parents=True)
     try:
@@ -89,7 +90,7 @@ def keep(folder: Path, key: str, targets: dict[str, Path], call: Call) -> None:
         write_json(temporary / MANIFEST, {"command": call.module, "made": made, "outputs": outputs})
         temporary.rename(entry)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another run was first with the same
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another run stored the same entry first
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -101,7 +102,7 @@ def entries_of(folder: Path) -> list[Path]:
 
 
 def unused(folder: Path) -> list[Path]:
-    """Entries of which no results have an output any more: those that took it are gone, or hold something else."""
+    """Entries whose outputs are in no results any more: those that used them are gone, or contain something else."""
     return [entry for entry in entries_of(folder) if not _is_used(entry)]
 
 
@@ -123,10 +124,10 @@ def _note_users(entry: Path, targets: dict[str, Path]) -> None:
 
 
 def _share(source: Path, target: Path) -> None:
-    """Makes `target` the same as `source`; appears whole or not at all.
+    """Makes `target` the same as `source`; it appears whole or not at all.
 
-    Files in a folder are shared by hard links (copied on another file system). A single file is copied: Snakemake sets
-    the time of every output, and by a shared one the results of other experiments would seem to have changed.
+    Files in a folder are shared by hard links (copied across file systems). A single file is copied: Snakemake sets the
+    time of every output, and with a shared file the results of other experiments would seem to have changed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as name:

@@ -1,5 +1,5 @@
 """The key of a command in the store: a hash over the command, its code, its settings, the versions of the packages that
-decide its results, and the content of all that it reads."""
+affect its results, and the content of everything it reads."""
 
 import functools
 import hashlib
@@ -15,7 +15,7 @@ from stages.files import read_json, sha256_of, write_json
 from stages.index import read_index
 from stages.runtime.source_hash import hash_of_command
 
-# Options that change how a command works, not what comes of it; `--code` is hashed anew.
+# Options that change how a command works, not its result; `--code` is hashed anew.
 WITHOUT_EFFECT = ("code", "work", "processes", "gpus")
 # Packages that compute, or decode images: another version may give other numbers.
 PACKAGES = (
@@ -26,13 +26,13 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Call:
-    """A command with its options in their order: name (without dashes) and values."""
+    """A command with its options in order: name (without dashes) and values."""
 
     module: str
     options: tuple[tuple[str, tuple[str, ...]], ...]
 
     def values(self, name: str) -> tuple[str, ...]:
-        """The values of an option; none where it is not given."""
+        """The values of an option; empty if it is not given."""
         return next((values for option, values in self.options if option == name), ())
 
 
@@ -48,7 +48,7 @@ def parse_call(module: str, arguments: Sequence[str]) -> Call:
 
 
 def key_of(call: Call, outputs: Sequence[str], folder: Path, *, truth_unless: str | None = None) -> str:
-    """Hash of everything that the outputs depend on. `folder` also keeps the digests of datasets, by size and time.
+    """Hash of everything that the outputs depend on. `folder` also caches the digests of datasets, by size and time.
 
     truth_unless: the command reads the true masks of its index, unless this option gives it others; None for never.
     """
@@ -73,8 +73,8 @@ def package_versions() -> tuple[tuple[str, str], ...]:
 
 
 def digest_root(call: Call, root: Path, folder: Path, *, truth: bool) -> str:
-    """Hash over what a command reads of a dataset: all of it, or the images of its index, and their true masks where
-    it reads these (`truth`)."""
+    """Hash over what a command reads of a dataset: all of it, or the images of its index, and their true masks if it
+    reads them (`truth`)."""
     index = call.values("index")
     if not index:
         return digest_tree(root)
@@ -86,7 +86,7 @@ def digest_root(call: Call, root: Path, folder: Path, *, truth: bool) -> str:
 
 
 def digest_value(value: str) -> str:
-    """A file or folder by its content, anything else as it is."""
+    """A file or folder by its content, anything else unchanged."""
     path = Path(value)
     if path.is_dir():
         return digest_tree(path)
@@ -95,15 +95,15 @@ def digest_value(value: str) -> str:
 
 def digest_tree(folder: Path) -> str:
     """Hash over names and contents of all files below a folder."""
-    # Snakemake leaves the time of a job in its folder.
+    # Snakemake leaves a job's timestamp in its folder.
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp")
     return _digest_pairs((path.relative_to(folder).as_posix(), sha256_of(path)) for path in files)
 
 
 def digest_files(root: Path, names: Sequence[str], folder: Path) -> str:
-    """Hash over names and contents of files below `root`. Contents are read once, and again when size or time change.
+    """Hash over names and contents of files below `root`. Contents are read once, and again if size or time change.
 
-    Raises DataError for a file that is not there.
+    Raises DataError for a missing file.
     """
     name = hashlib.sha256("\n".join([str(root.absolute()), *names]).encode()).hexdigest()
     known_path = folder / "digests" / f"{name}.json"
@@ -118,13 +118,13 @@ def digest_files(root: Path, names: Sequence[str], folder: Path) -> str:
         found[file] = [status.st_size, status.st_mtime_ns, known[file][2] if same else sha256_of(root / file)]
     if found != known:
         write_json(known_path, found)
-    # A mask that tagmask made has an absolute path, and the place of the results must not count.
+    # A mask that tagmask made has an absolute path, and the location of the results must not count.
     named = ((Path(file).name if Path(file).is_absolute() else file, entry[2]) for file, entry in found.items())
     return _digest_pairs(named)
 
 
 def files_named(settings: Any) -> Iterator[Path]:
-    """Files that settings name: weights of the user's own."""
+    """Files named in settings: the user's own weights."""
     if isinstance(settings, dict):
         for value in settings.values():
             yield from files_named(value)

@@ -1,4 +1,4 @@
-"""A job that outlives its Snakemake would write beside the job that a rerun starts; so it ends with it."""
+"""A job that outlives its Snakemake would write next to the job that a rerun starts, so it ends with it."""
 
 import logging
 import os
@@ -10,15 +10,15 @@ from typing import NoReturn
 log = logging.getLogger(__name__)
 
 PARENT_VARIABLE = "TAGMASK_SNAKEMAKE"  # process number of the Snakemake that started the job; the workflow sets it
-INTERVAL = 0.5  # seconds between two looks
+INTERVAL = 0.5  # seconds between checks
 KILLED = 137  # exit status of a process that was killed
 
 
 def end_with_snakemake() -> None:
-    """Ends this process, by a thread that looks every half second, once the Snakemake that started it is gone; at once
-    where it went while this process was still importing what it needs.
+    """Ends this process once the Snakemake that started it is gone, by a thread that checks every half second; at once
+    if it went while this process was still importing modules.
 
-    Does nothing where no Snakemake did, and where the system has no /proc.
+    Does nothing if no Snakemake started it, or if the system has no /proc.
     """
     if not Path("/proc/self").exists():
         return
@@ -31,7 +31,7 @@ def end_with_snakemake() -> None:
 
 
 def find_snakemake(pid: int) -> tuple[int, str] | None:
-    """The nearest ancestor from `pid` on that is Snakemake, as (pid, time of its start); None where there is none."""
+    """The nearest ancestor from `pid` on that is Snakemake, as (pid, start time); None if there is none."""
     while pid > 1:
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -56,12 +56,12 @@ def _watch(pid: int, start: str) -> None:
 
 
 def _end(pid: int) -> NoReturn:
-    log.error("Snakemake (process %d) is gone; this job ends with it, a rerun makes its output", pid)
-    os._exit(KILLED)  # nothing is to be cleaned up: outputs appear whole or not at all
+    log.error("Snakemake (process %d) is gone; this job ends with it, and a rerun makes its output", pid)
+    os._exit(KILLED)  # nothing needs cleaning up: outputs appear whole or not at all
 
 
 def _status_of(pid: int) -> tuple[str, int]:
-    """Start time and parent of a process. Raises OSError where it is gone, or dead but not yet buried."""
+    """Start time and parent of a process. Raises OSError if it is gone, or dead but not yet reaped."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     if fields[0] in ("Z", "X"):
         raise ProcessLookupError(pid)

@@ -49,7 +49,7 @@ def test_stages_are_folders_of_the_results() -> None:
 def test_the_table() -> None:
     outputs = [output("localize/train.x", "missing", stale=True), output("data/index.csv")]
     assert list(describe_status(outputs, ["stages.localize.train"], "e")) == [
-        "e: 1 of 2 files are there and right",
+        "e: 1 of 2 files are up to date",
         "stage     step   done  state    why",
         "data      index  1/1   done",
         "localize  train  0/1   missing  missing",
@@ -59,7 +59,7 @@ def test_the_table() -> None:
     assert list(describe_status(killed, [], "e"))[2:] == [
         "localize  train  0/1   stale  begun, not finished",
         "nothing is running on this machine",
-        "`begun, not finished`: a job on another machine works on it, or it was killed; a run makes it again",
+        "`begun, not finished`: a job on another machine is working on it, or was killed; a run makes it again",
     ]
 
 

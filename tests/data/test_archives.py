@@ -190,7 +190,7 @@ def test_without_internet_all_files_are_named(server: Server, archive: Archive, 
     assert lines[1].startswith(f"  file.tar from {server.url}, MD5 {archive.md5}: all images [HTTP Error 404")
     assert lines[2] == (
         "  test.tar: to registered users alone (or leave test out of segment.predict and evaluate)"
-        " [its licence wants each user to fetch it]"
+        " [its licence requires each user to download it]"
     )
     (tmp_path / "root/images").mkdir(parents=True)
     with pytest.raises(DataError, match=r"run again:\n  test\.tar"):  # what is used is needed
@@ -212,7 +212,7 @@ def test_the_lists_of_the_datasets_are_whole(format: str) -> None:
     archives = list_sources(format)
     assert all(len(archive.md5 or "") == 32 for archive in archives if archive.url)
     assert all(archive.gives and archive.most_bytes > 10**9 for archive in archives)
-    with pytest.raises(DataError, match="no archives are known of data.format 'csv'"):
+    with pytest.raises(DataError, match="no archives are known for data.format 'csv'"):
         list_sources("csv")
 
 

@@ -35,14 +35,14 @@ def test_a_line_replaces_the_caption_of_its_image_alone(file: Path) -> None:
     ("lines", "words"),
     [
         (['{"id": "a", "caption": "x"}', '{"id": "b", "cap'], ":2: not JSON"),
-        (['["a", "x"]'], ':1: \'["a", "x"]\' is no object'),
-        (['{"id": "a"}'], ":1: caption is None; it must be a text"),
-        (['{"caption": "x"}'], ":1: id is None; it must be a text"),
-        (['{"id": 7, "caption": "x"}'], ":1: id is 7; it must be a text"),
-        (['{"id": "a", "caption": " "}'], ":1: caption is ' '; it must be a text"),
+        (['["a", "x"]'], ':1: \'["a", "x"]\' is not an object'),
+        (['{"id": "a"}'], ":1: caption is None; it must be text"),
+        (['{"caption": "x"}'], ":1: id is None; it must be text"),
+        (['{"id": 7, "caption": "x"}'], ":1: id is 7; it must be text"),
+        (['{"id": "a", "caption": " "}'], ":1: caption is ' '; it must be text"),
         (
             ['{"id": "a", "caption": "x"}', "", '{"id": "a", "caption": "y"}'],
-            ":3: id 'a' stands in line 1 already; keep one caption an image",
+            ":3: id 'a' is already in line 1; keep one caption per image",
         ),
     ],
 )
@@ -69,11 +69,11 @@ def test_a_missing_file_is_named(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("", "0 captions, and"), ('{"id": "z", "caption": "x"}', "first 'z', and")]
+    ("text", "count"), [("", "0 captions, but"), ('{"id": "z", "caption": "x"}', "first 'z', but")]
 )
 def test_captions_of_another_dataset_are_refused(file: Path, text: str, count: str) -> None:
     file.write_text(text)
-    with pytest.raises(DataError, match=f"{count} none of an image of the split 'train', first 'a'; write the ids"):
+    with pytest.raises(DataError, match=f"{count} none for an image of the split 'train', first 'a'; write the ids"):
         with_captions(records("a", "b"), file, split="train")
 
 

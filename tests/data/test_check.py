@@ -77,7 +77,7 @@ def test_every_fault_is_named_and_long_lists_of_doubles_are_cut(make_record, tmp
 
 
 def test_the_demo_has_nothing_to_check() -> None:
-    with pytest.raises(SettingsError, match="composes its set itself"):
+    with pytest.raises(SettingsError, match="composes its own set"):
         check.run(["--config", str(Path(__file__).parents[2] / "configs/demo.yaml")])
 
 

@@ -103,18 +103,18 @@ def test_tags_captions_and_splits(root: Path) -> None:
     assert everything[6].labels == ()
     whole, _ = read_coco_split(root, "train", settings(untagged=("train",)))
     assert [record.labels for record in whole[11:]] == [("red disc", "blue square"), ()]
-    with pytest.raises(DataError, match="annotations of test are not public"):
+    with pytest.raises(DataError, match="test annotations are not public"):
         read_coco_split(root, "test", settings())
 
 
 def test_another_number_of_images_than_expected_is_named(root: Path) -> None:
     expecting = settings().model_copy(update={"expected": {"train": 82_081}})
-    named = r"gives 12 images of the split 'train', and data\.expected\.train says 82,081 \(82,069 lack\)"
+    named = r"lists 12 images of the split 'train', but data\.expected\.train is 82,081 \(82,069 missing\)"
     aside = r"1 more show no object, first COCO_train2014_0+13 \(data\.coco\.untagged keeps them\)"
     with pytest.raises(DataError, match=f"{named}; {aside}"):
         read_split(root, "train", expecting)
     assert len(read_split(root, "val", expecting)[0]) == 6
-    with pytest.raises(DataError, match=r"says 11 \(1 too many\)"):
+    with pytest.raises(DataError, match=r"is 11 \(1 too many\)"):
         read_split(root, "train", settings().model_copy(update={"expected": {"train": 11}}))
 
 
@@ -136,7 +136,7 @@ def test_training_images_without_an_object_stay_where_the_setting_says_so(root: 
 
 def test_classes_must_be_the_categories(root: Path) -> None:
     wrong = DataSettings(format="coco", root=root, classes=("red disc", "blue sqare"))
-    with pytest.raises(DataError, match=r"data\.classes .* lacks 'blue square' and has besides 'blue sqare'"):
+    with pytest.raises(DataError, match=r"data\.classes .* lacks 'blue square' and also has 'blue sqare'"):
         read_coco_split(root, "train", wrong)
 
 
@@ -211,7 +211,7 @@ def test_the_maps_of_coco_stuff_are_converted(root: Path) -> None:
 
 def test_masks_that_fit_no_encoding_are_refused(root: Path) -> None:
     foreign(root, lambda number: number + 3)
-    with pytest.raises(DataError, match=r"no encoding fits these masks \(of 12 examined .*say which it is"):
+    with pytest.raises(DataError, match=r"no encoding fits these masks \(of 12 examined, .*set data\.coco\.encoding"):
         coco_masks(root, "train", settings(masks="others"))
 
 
@@ -240,5 +240,5 @@ def test_masks_that_fit_several_encodings_are_refused_unless_told(root: Path) ->
 def test_a_value_beside_the_told_encoding_is_named(root: Path) -> None:
     foreign(root, lambda number: number)
     masks = list(coco_masks(root, "train", settings(masks="others", encoding="contiguous")))
-    with pytest.raises(DataError, match=r"COCO_train2014_0+2\.png: value 18 is none of data\.coco\.encoding"):
+    with pytest.raises(DataError, match=r"COCO_train2014_0+2\.png: value 18 is not in data\.coco\.encoding"):
         masks[1].draw()

@@ -33,13 +33,13 @@ def change(root: Path, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"category_id": 7}, r"has category_id 7, which is none of its categories; correct it"),
-        ({"segmentation": []}, r"has no segmentation; complete it"),
+        ({"category_id": 7}, r"has category_id 7, which is not one of the categories; correct it"),
+        ({"segmentation": []}, r"has no segmentation; add one"),
         ({"segmentation": [[1, 1, 5, 5]]}, r"has no polygon of three corners or more"),
         ({"segmentation": [[1, 1, 5, 5, 1, 5, 2]]}, r"has a polygon of 7 numbers"),
         ({"segmentation": ["abcdef"]}, r"segmentation cannot be read"),
         ({"segmentation": {"size": [3, 4], "counts": [12]}}, r"has run lengths of \[3, 4\] .* the image is \[72, 80\]"),
-        ({"segmentation": {"size": [72, 80], "counts": [7]}}, r"has run lengths of 7 pixels, and the image has 5760"),
+        ({"segmentation": {"size": [72, 80], "counts": [7]}}, r"has run lengths of 7 pixels, but the image has 5760"),
         ({"segmentation": {"size": [72, 80]}}, r"segmentation cannot be read"),
     ],
 )

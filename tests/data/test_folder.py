@@ -49,16 +49,16 @@ def test_ids_are_unlike_where_names_are_unlike() -> None:
 @pytest.mark.parametrize(
     ("text", "encoding", "message"),
     [
-        ("file,tags\na,cat\n", "utf-8", r"columns are file, tags; must be image, tags and, if you like, split, mask"),
-        ("image,tags,captoin\na,cat,\n", "utf-8", r"did you mean `caption` by 'captoin'\?"),
+        ("file,tags\na,cat\n", "utf-8", r"columns are file, tags; must be image, tags and, optionally, split, mask"),
+        ("image,tags,captoin\na,cat,\n", "utf-8", r"did you mean `caption` instead of 'captoin'\?"),
         ("image;tags\na.jpg;cat\n", "utf-8", r"separated by `;`: save the table as CSV with commas"),
         ("", "utf-8", r"columns are none; must be"),
-        ("image,tags\na.jpg,cat,dog\n", "utf-8", r"tags\.csv:2: has not 2 fields; separate several tags by `;`"),
+        ("image,tags\na.jpg,cat,dog\n", "utf-8", r"tags\.csv:2: does not have 2 fields; separate several tags by `;`"),
         ("image,tags,split\na.jpg,cat,training\n", "utf-8", r"tags\.csv:2: split 'training' must be train, val, test"),
         ("image,tags\nFrüh.jpg,cat\n", "latin-1", r"tags\.csv: not UTF-8 \(byte 13\); save it in UTF-8"),
         ("image,tags\na.jpg,cat\n ,dog\n", "utf-8", r"tags\.csv:3: names no image; write the photo's path"),
         ("image,tags\na.jpg,cat\n/,dog\n", "utf-8", r"tags\.csv:3: names no image"),
-        ("image,tags,tags\na.jpg,cat,dog\n", "utf-8", r"tags\.csv: column 'tags' stands twice; keep one"),
+        ("image,tags,tags\na.jpg,cat,dog\n", "utf-8", r"tags\.csv: column 'tags' is duplicated; keep one"),
         ('image,tags\na.jpg,"cat\nb.jpg,dog\n', "utf-8", r"tags\.csv:2: the row that begins here is not CSV"),
     ],
 )

@@ -22,5 +22,5 @@ def test_records_keep_their_split_and_a_made_mask_its_place(tmp_path: Path) -> N
 def test_an_id_of_two_splits_is_told(tmp_path: Path) -> None:
     for split in ("train", "val"):
         write_index(tmp_path / f"{split}.csv", [Record("a", f"{split}/a.jpg", "", ("cat",), split)])
-    with pytest.raises(DataError, match=r"val.csv: id 'a' is in train too"):
+    with pytest.raises(DataError, match=r"val.csv: id 'a' is also in train"):
         join_indexes.join_indexes([tmp_path / "train.csv", tmp_path / "val.csv"])

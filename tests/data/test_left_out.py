@@ -41,7 +41,7 @@ def test_skipped_images_are_listed_and_the_rest_is_kept(faulty: Path, processes:
     assert [row.id for row in rows] == ["cut off", "good", "tagged", "bare"]
     assert rows[0].image == "images/cut off.jpg"
     assert "cannot be read as an image" in rows[0].problem
-    assert "stands twice" in rows[1].problem
+    assert "duplicate id" in rows[1].problem
     assert "tag 'yeti' is not in data.classes" in rows[2].problem
     assert "no tags" in rows[3].problem
 

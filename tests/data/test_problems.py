@@ -55,7 +55,7 @@ def test_not_an_image(make_record: Make, tmp_path: Path) -> None:
 
 
 def test_training_image_without_tags(make_record: Make, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"one: no tags.*tag the image or take it off"):
+    with pytest.raises(DataError, match=r"one: no tags.*tag the image or remove it from the split"):
         check(tmp_path, make_record(labels=()))
     check(tmp_path, make_record(labels=(), split="test"))
 
@@ -88,7 +88,7 @@ def test_mask_drawn_on_an_image_that_is_not_yet_upright(
     image.save(tmp_path / record.image, exif=exif)  # upright it is 8 wide, the mask 12
     with pytest.raises(DataError, match=r"mask is 12x8, image is 8x12; ") as error:
         check(tmp_path, record)
-    assert ("turned upright by the EXIF orientation" in str(error.value)) is said
+    assert ("turned upright by its EXIF orientation" in str(error.value)) is said
 
 
 def test_what_the_reader_found_is_a_problem_and_no_tags_none_besides(make_record: Make, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_mask_value_that_is_no_class(make_record: Make, tmp_path: Path) -> None:
     mask = np.full((8, 12), 255, dtype=np.uint8)
     mask[0, :3] = (2, 3, 7)
     write_mask(tmp_path / record.mask, mask)
-    with pytest.raises(DataError, match=r"masks/one\.png: mask value 3, 7 is no class; .* 1 to 2 "):
+    with pytest.raises(DataError, match=r"masks/one\.png: mask value 3, 7 is not a class; .* 1 to 2 "):
         check(tmp_path, record)
 
 
@@ -119,12 +119,14 @@ def test_id_that_is_no_file_name(make_record: Make, tmp_path: Path, name: str) -
 
 
 def test_id_twice(make_record: Make, tmp_path: Path) -> None:
-    again = r"one: this id stands twice, of images/one\.jpg both times; .*: remove one of the rows"
+    again = r"one: duplicate id, used twice by images/one\.jpg; .*: remove one of the rows"
     with pytest.raises(DataError, match=again):
         check(tmp_path, make_record(), make_record())
     shutil.copy(tmp_path / "images/one.jpg", tmp_path / "images/one.png")
     other = dataclasses.replace(make_record(), image="images/one.png")
-    with pytest.raises(DataError, match=r"twice, of images/one\.jpg and images/one\.png; .* rename one of the files"):
+    with pytest.raises(
+        DataError, match=r"duplicate id, used by images/one\.jpg and images/one\.png; .* rename one of the files"
+    ):
         check(tmp_path, make_record(), other)
 
 

@@ -100,7 +100,7 @@ def test_voc_tag_that_is_no_class_is_named(voc: Path) -> None:
 
 
 def test_missing_folder_and_split_file(voc: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.root: .*/nowhere is no folder"):
+    with pytest.raises(DataError, match=r"data\.root: .*/nowhere is not a folder"):
         index(tmp_path / "nowhere", "train", format="voc")
     (voc / "ImageSets/Segmentation/val.txt").unlink()
     with pytest.raises(DataError, match=r"val\.txt: no such list of ids; check data\.root"):
@@ -118,7 +118,7 @@ def test_csv_of_the_users_own(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"val\.csv: no such file; .* columns id,image,mask"):
         index(root, "val", format="csv")
     (root / "train.csv").write_text(header + "a,a.png,,dog,val,\n")
-    with pytest.raises(DataError, match="a says split 'val'"):
+    with pytest.raises(DataError, match="a has split 'val'"):
         index(root, "train", format="csv")
     (root / "train.csv").write_text("file,tags\na.png,dog\n")
     with pytest.raises(DataError, match="columns are"):

@@ -77,7 +77,7 @@ def test_a_mask_of_sbd_never_stands_for_one_of_voc(root: Path, tmp_path: Path, s
     (root / f"SegmentationClass/{name}.png").unlink()
     shutil.copy(root / "SBD/cls/2007_train05.mat", root / f"SBD/cls/{name}.mat")
     assert name not in {mask.id for mask in sbd_masks(root, split, SETTINGS)}
-    message = rf"SegmentationClass/{name}\.png: no such mask, and SBD's may not .*VOCtrainval_11-May-2012\.tar again"
+    message = rf"SegmentationClass/{name}\.png: no such mask, and SBD's must not .*VOCtrainval_11-May-2012\.tar again"
     with pytest.raises(DataError, match=message):
         index(root, tmp_path / "stop", split)
     assert name not in {record.id for record in index(root, tmp_path / "skip", split, "skip")}

@@ -53,7 +53,7 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     write_params(path, ARRAYS, 2)
     whole = path.read_bytes()
     path.write_bytes(whole[:-3])
-    with pytest.raises(DataError, match=r"a\.params: no whole MXNet .params file \(it ends too early\)"):
+    with pytest.raises(DataError, match=r"a\.params: not a complete MXNet .params file \(it ends too early\)"):
         read_params(path)
     path.write_bytes(b"PK" + whole[2:])
     with pytest.raises(DataError, match="begins with"):
@@ -89,7 +89,7 @@ ONE = array_bytes(np.ones(1, dtype=np.float32), 2)
 def test_a_damaged_length_is_refused_before_memory_is_asked_for(tmp_path: Path, content: bytes, complaint: str) -> None:
     path = tmp_path / "a.params"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=rf"a\.params: no whole MXNet .params file \({complaint}"):
+    with pytest.raises(DataError, match=rf"a\.params: not a complete MXNet .params file \({complaint}"):
         read_params(path)
 
 
@@ -197,7 +197,7 @@ def test_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
 
 def test_a_file_without_a_state_dict_is_named(tmp_path: Path) -> None:
     torch.save([torch.rand(2)], tmp_path / "a.pth")
-    with pytest.raises(DataError, match=r"a\.pth: holds a list, no state dict"):
+    with pytest.raises(DataError, match=r"a\.pth: contains a list, not a state dict"):
         resnet38_weights.read_resnet38(tmp_path / "a.pth")
     torch.save({"conv1a.weight": "text", 3: torch.rand(2)}, tmp_path / "b.pth")
     with pytest.raises(DataError, match=r"b\.pth: conv1a.weight is missing"):
@@ -205,5 +205,5 @@ def test_a_file_without_a_state_dict_is_named(tmp_path: Path) -> None:
 
 
 def test_without_a_file_the_setting_says_how_to_get_one() -> None:
-    with pytest.raises(SettingsError, match=r"encode.weights.resnet38: timm is no file.*convert_resnet38"):
+    with pytest.raises(SettingsError, match=r"encode.weights.resnet38: timm is not a file.*convert_resnet38"):
         load_weights("resnet38", "timm")

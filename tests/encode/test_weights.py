@@ -73,7 +73,7 @@ def test_unknown_models_packages_and_files_are_named() -> None:
         load_weights("resnet19", "timm")
     with pytest.raises(SettingsError, match="no package ships it; packages are known for tf_efficientnet_lite0"):
         load_weights("resnet18", "package")
-    with pytest.raises(SettingsError, match="nowhere.pth is no file"):
+    with pytest.raises(SettingsError, match="nowhere.pth is not a file"):
         load_weights("resnet18", "nowhere.pth")
 
 
@@ -96,7 +96,7 @@ def test_mit_comes_from_a_file_that_fits_it(tmp_path):
     loaded = load_weights("mit_b0", str(tmp_path / "mit_b0.pth"))
     assert loaded.keys() == state.keys()
     assert all(torch.equal(loaded[name], state[name]) for name in state)
-    with pytest.raises(SettingsError, match=r"encode.weights.mit_b1: .* of other shape, first"):
+    with pytest.raises(SettingsError, match=r"encode.weights.mit_b1: .* of another shape, first"):
         load_weights("mit_b1", str(tmp_path / "mit_b0.pth"))
-    with pytest.raises(SettingsError, match=r"encode.weights.mit_b0: timm is no file; give mmsegmentation's"):
+    with pytest.raises(SettingsError, match=r"encode.weights.mit_b0: timm is not a file; give mmsegmentation's"):
         load_weights("mit_b0", "timm")

@@ -73,5 +73,5 @@ def test_two_processes_train_the_weights_of_one(dataset: Path, weight_files: dic
 
 def test_a_batch_that_does_not_divide_is_refused(monkeypatch) -> None:
     monkeypatch.setattr("stages.runtime.launch.ranks", lambda: 3)
-    with pytest.raises(SettingsError, match=r"localize.training.batch_size: 64 images do not divide among 3 GPUs"):
+    with pytest.raises(SettingsError, match=r"localize.training.batch_size: 64 images cannot be divided among 3 GPUs"):
         batch_share(64, "localize.training.batch_size")

@@ -72,7 +72,7 @@ def test_other_errors_are_not_the_disk_s(tmp_path: Path) -> None:
     assert disk_fault(FileNotFoundError(errno.ENOENT, "No such file", "a"), tmp_path) is None
     denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "results/a")
     assert str(disk_fault(denied, None)).startswith(
-        "results/a: Permission denied; no permission; make the folder yours"
+        "results/a: Permission denied; no permission; get write access to the folder"
     )
 
 

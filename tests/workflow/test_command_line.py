@@ -53,7 +53,7 @@ def test_a_run_makes_what_is_asked_for_again(clone: Path) -> None:
 
 def test_after_a_run_every_step_is_done(clone: Path) -> None:
     lines = succeeds("status", "-c", TINY, folder=clone).stdout.splitlines()
-    made, of = map(int, re.match(r"tiny: (\d+) of (\d+) files are there and right", lines[0]).groups())
+    made, of = map(int, re.match(r"tiny: (\d+) of (\d+) files are up to date", lines[0]).groups())
     assert made == of > 40
     rows = [line.split() for line in lines[2:-1]]
     assert {row[3] for row in rows} == {"done"}
@@ -112,5 +112,5 @@ def test_outside_a_clone_the_cure_is_named(tmp_path: Path) -> None:
     done = tagmask("run", folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        f"error: {tmp_path}: no Snakefile here; go to your clone of tagmask, or name it by --directory or TAGMASK_HOME"
+        f"error: {tmp_path}: no Snakefile here; go to your clone of tagmask, or set --directory or TAGMASK_HOME"
     ]

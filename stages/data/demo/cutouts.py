@@ -1,4 +1,5 @@
-"""Cut-outs and backgrounds: read once, then varied at random for each picture. All images are PIL, 8 bits a channel."""
+"""Cut-outs and backgrounds: read once, then varied at random for each picture. All are PIL images, 8 bits per
+channel."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,8 @@ from PIL import Image, UnidentifiedImageError
 from stages.errors import DataError
 from stages.images import read_image
 
-VISIBLE_ALPHA = 0.1  # below this a pixel shows the background, no object
-SOLID_ALPHA = 0.9  # from here on a pixel shows the object alone
+VISIBLE_ALPHA = 0.1  # below this, a pixel shows only the background
+SOLID_ALPHA = 0.9  # from here on, a pixel shows only the object
 LONGEST_CUTOUT = 512  # pixels; twice the largest size at which a cut-out is pasted
 SHORTEST_BACKGROUND = 640  # pixels; twice the largest picture side
 MIRRORLESS = frozenset({"road sign", "coin"})  # their text would be mirrored
@@ -33,9 +34,9 @@ class Cutout:
 
 
 def read_cutout(path: Path, *, label: str) -> Cutout:
-    """Reads a cut-out and its caption, the first line of the .txt beside it (English; empty where there is none).
+    """Reads a cut-out and its caption, the first line of the .txt next to it (English; empty if there is none).
 
-    Raises DataError when the image is missing, cannot be decoded, or shows nothing.
+    Raises DataError if the image is missing, cannot be decoded, or shows nothing.
     """
     try:
         with Image.open(path) as opened:
@@ -44,7 +45,7 @@ def read_cutout(path: Path, *, label: str) -> Cutout:
         raise DataError(f"{path}: cannot be read as an image ({error}); delete the cache folder and rerun") from error
     box = image.getchannel("A").point(lambda alpha: 255 if alpha >= 255 * VISIBLE_ALPHA else 0).getbbox()
     if box is None:
-        raise DataError(f"{path}: a cut-out without a visible pixel; take it off the list")
+        raise DataError(f"{path}: a cut-out without a visible pixel; remove it from the list")
     image = image.crop(box)
     image.thumbnail((LONGEST_CUTOUT, LONGEST_CUTOUT), Image.Resampling.LANCZOS)
     text = path.with_suffix(".txt")
@@ -53,7 +54,7 @@ def read_cutout(path: Path, *, label: str) -> Cutout:
 
 
 def read_background(path: Path) -> Image.Image:
-    """Reads a photograph as RGB, reduced to what pictures of a few hundred pixels need."""
+    """Reads a photograph as RGB, reduced to the size that pictures of a few hundred pixels need."""
     image = read_image(path)
     factor = SHORTEST_BACKGROUND / min(image.size)
     if factor >= 1:
@@ -62,9 +63,9 @@ def read_background(path: Path) -> Image.Image:
 
 
 def vary_cutout(cutout: Cutout, side: int, rng: np.random.Generator) -> Image.Image:
-    """The cut-out as RGBA, turned, mirrored, recoloured, its longer side `side` pixels before it was turned.
+    """The cut-out as RGBA, rotated, mirrored, recoloured, with a longer side of `side` pixels before the rotation.
 
-    PIL resizes and turns RGBA with premultiplied alpha, so no colour of transparent pixels bleeds into the edge.
+    PIL resizes and rotates RGBA with premultiplied alpha, so no colour of transparent pixels bleeds into the edge.
     """
     factor = side / max(cutout.image.size)
     size = (max(1, round(cutout.image.width * factor)), max(1, round(cutout.image.height * factor)))
@@ -80,7 +81,7 @@ def vary_cutout(cutout: Cutout, side: int, rng: np.random.Generator) -> Image.Im
 
 
 def vary_background(photograph: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """A random crop of the photograph as RGB of `size` (width, height), perhaps mirrored, recoloured."""
+    """A random crop of the photograph as RGB of `size` (width, height), possibly mirrored, recoloured."""
     width, height = size
     largest = min(photograph.width / width, photograph.height / height)
     factor = largest * rng.uniform(*CROP)

@@ -1,4 +1,4 @@
-"""Fetches the demo's source packages, checks and unpacks them, and lists where each source file lies."""
+"""Fetches the demo's source packages, checks and unpacks them, and lists where each source file is."""
 
 from stages.data.demo.lists import read_background_list, read_cutout_list, read_packages
 from stages.data.demo.packages import fetch_packages, find_files

@@ -12,7 +12,7 @@ SHARE = "usr/share"  # where the packages put their files; the names in the list
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package, pinned to one version and its bytes."""
+    """A Debian package, pinned by version and checksum."""
 
     name: str
     version: str
@@ -26,7 +26,8 @@ class Package:
 
 @dataclass(frozen=True)
 class ListedCutout:
-    """A photographic cut-out; near twins (the same motif, or another shot of it) share a `group`, else it is empty."""
+    """A photographic cut-out; near-duplicates (the same motif, or another shot of it) share a `group`, else it is
+    empty."""
 
     file: str
     label: str
@@ -59,7 +60,7 @@ def read_background_list() -> list[ListedBackground]:
 
 
 def check_classes(classes: tuple[str, ...]) -> None:
-    """Raises DataError when `data.classes` names a class that the demo's cut-outs have not."""
+    """Raises DataError if `data.classes` names a class for which the demo has no cut-outs."""
     known = tuple(dict.fromkeys(cutout.label for cutout in read_cutout_list()))
     unknown = [name for name in classes if name not in known]
     if unknown:

@@ -32,7 +32,7 @@ LONGEST_BACKGROUND = 800  # pixels, of the backgrounds kept for the training of 
 
 @dataclass(frozen=True)
 class Material:
-    """What a split is composed of, in memory."""
+    """What a split is composed from, in memory."""
 
     split: str
     cutouts: tuple[Cutout, ...]
@@ -41,7 +41,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Job:
-    """Some pictures of a split, by number. A process composes them; each has its own random numbers."""
+    """Some pictures of a split, by number. One process composes them; each picture has its own random numbers."""
 
     numbers: range
     plan: tuple[Picture, ...]
@@ -55,7 +55,7 @@ class Job:
 def read_material(
     split: str, files: Mapping[str, Path], cutouts: Iterable[ListedCutout], backgrounds: Iterable[ListedBackground]
 ) -> Material:
-    """Reads the listed cut-outs and backgrounds of a split; `files` tells where each listed name lies."""
+    """Reads the listed cut-outs and backgrounds of a split; `files` says where each listed file is."""
     return Material(
         split,
         tuple(read_cutout(find(files, item.file), label=item.label) for item in cutouts if item.split == split),
@@ -64,7 +64,7 @@ def read_material(
 
 
 def read_sources(path: Path) -> dict[str, Path]:
-    """Where each listed file lies, from what `fetch` wrote. Raises DataError when it is something else."""
+    """Where each listed file is, from what `fetch` wrote. Raises DataError if it is something else."""
     sources = read_json(path)
     if not isinstance(sources, dict) or "files" not in sources:
         raise DataError(f"{path}: has no entry `files`; delete it and run `fetch` again")
@@ -72,7 +72,7 @@ def read_sources(path: Path) -> dict[str, Path]:
 
 
 def find(files: Mapping[str, Path], name: str) -> Path:
-    """Where a listed file lies. Raises DataError when it is not among the sources."""
+    """Where a listed file is. Raises DataError if it is not among the sources."""
     if name not in files:
         raise DataError(f"{name}: not among the unpacked sources; delete the demo's cache folder and run `fetch` again")
     return files[name]
@@ -88,9 +88,9 @@ def compose_set(
     seed: int,
     processes: int = 1,
 ) -> None:
-    """Composes all splits into the folder `output`, whole or not at all. Equal seeds give equal bytes.
+    """Composes all splits into the folder `output`, completely or not at all. Equal seeds give equal bytes.
 
-    Raises DataError when a source is missing or unreadable, or a class or split has none.
+    Raises DataError if a source is missing or unreadable, or a class or split has none.
     """
     started = perf_counter()
     listed = [item for item in cutouts if item.label in settings.classes]
@@ -141,7 +141,7 @@ def run_jobs(jobs: Sequence[Job], processes: int) -> Iterable[list[tuple[str, st
     if processes == 1:
         yield from map(compose_pictures, jobs)
         return
-    # A started process imports this module anew, and inherits no locks that numpy or a log may hold.
+    # A spawned process imports this module anew, and inherits no locks held by numpy or logging.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         yield from pool.map(compose_pictures, jobs)
 
@@ -151,7 +151,7 @@ def compose_pictures(job: Job) -> list[tuple[str, str, str]]:
     place = SPLITS.index(job.material.split)
     rows = []
     for number in job.numbers:
-        # A picture's random numbers hang on its own place alone, so neither order nor processes change it.
+        # A picture's random numbers depend only on its own place, so neither order nor processes change it.
         rng = np.random.default_rng(np.random.SeedSequence([job.seed, place, number]))
         picture = job.plan[number]
         painting = paint(

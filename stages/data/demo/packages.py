@@ -1,4 +1,4 @@
-"""The demo's source packages: found or downloaded, checked by version and SHA-256, unpacked beside each other."""
+"""The demo's source packages: found or downloaded, checked by version and SHA-256, and unpacked."""
 
 import logging
 import shutil
@@ -21,8 +21,8 @@ TAIL = 4  # last lines of a failed program's messages that the error repeats
 def fetch_packages(packages: Sequence[Package], cache: Path, own: Path | None) -> list[Path]:
     """Makes the packages' files available; returns the roots of the unpacked trees, in the order of `packages`.
 
-    Takes the .deb files from the folder `own` if it is given, else from `cache`, where apt-get puts what is missing or
-    has another checksum. Raises DataError when a file cannot be had, is another one, or cannot be unpacked.
+    Takes the .deb files from the folder `own` if it is given, else from `cache`, where apt-get puts whatever is missing
+    or has the wrong checksum. Raises DataError if a file cannot be obtained, is a different one, or cannot be unpacked.
     """
     if own is None:
         download(packages, cache)
@@ -31,7 +31,7 @@ def fetch_packages(packages: Sequence[Package], cache: Path, own: Path | None) -
         folder = own
     faults = [fault for package in packages if (fault := find_fault(folder / package.file, package))]
     if faults:
-        raise DataError("\n".join([f"data.demo.packages: {folder} must hold {needs(packages)}", *faults]))
+        raise DataError("\n".join([f"data.demo.packages: {folder} must contain {needs(packages)}", *faults]))
     return [unpack(folder / package.file, package, cache) for package in packages]
 
 
@@ -62,22 +62,22 @@ def read_version(path: Path) -> str:
 
 
 def download(packages: Sequence[Package], cache: Path) -> None:
-    """Downloads into `cache` what is missing there or has another checksum. Needs neither root nor installation.
+    """Downloads into `cache` whatever is missing there or has the wrong checksum. Needs neither root nor installation.
 
-    Raises DataError that names the packages and both cures when apt-get is missing or fails.
+    Raises DataError that names the packages and both cures if apt-get is missing or fails.
     """
     wanted = [package for package in packages if find_fault(cache / package.file, package)]
     if not wanted:
-        log.info("%s: all packages are there", cache)
+        log.info("%s: all packages are present", cache)
         return
     if shutil.which("apt-get") is None:
         raise no_packages(packages, "apt-get is missing on this machine", [])
     cache.mkdir(parents=True, exist_ok=True)
     started = perf_counter()
     log.info("downloading %s", needs(wanted))
-    # Into a folder of its own, then renamed: a download that was cut off never stands under a package's name.
+    # Into a separate folder, then renamed: an interrupted download never has a package's name.
     with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as temporary:
-        # As root, apt would run the download as the user _apt, who may not write here, and warn about that.
+        # As root, apt would run the download as the user _apt, who may not write here, and print a warning.
         command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download"]
         command += [f"{package.name}={package.version}" for package in wanted]
         done = subprocess.run(command, cwd=temporary, capture_output=True, text=True)
@@ -86,30 +86,30 @@ def download(packages: Sequence[Package], cache: Path) -> None:
         for package in wanted:
             path = Path(temporary) / package.file
             if fault := find_fault(path, package):
-                raise no_packages(packages, "apt-get brought something else", [fault])
+                raise no_packages(packages, "apt-get downloaded a different file", [fault])
             path.replace(cache / package.file)
     log.info("downloaded %d of the packages in %.0f s: %s", len(wanted), perf_counter() - started, cache)
 
 
 def no_packages(packages: Sequence[Package], reason: str, details: Sequence[str]) -> DataError:
-    """The error that says which packages are needed and how to come by them."""
+    """The error that says which packages are needed and how to get them."""
     lines = [
-        f"the demo's source packages are not to be had: {reason}",
+        f"the demo's source packages could not be obtained: {reason}",
         *(f"  {line}" for line in details[-TAIL:]),
         f"Needed: {needs(packages)}.",
         "On Debian or Ubuntu: if the package lists are empty or old, run `apt-get update` as root and try again.",
-        f"Elsewhere, or where apt has other versions: get {', '.join(package.file for package in packages)} from "
-        f"{' or '.join(ARCHIVES)}, put them into one folder, and name it in the setting data.demo.packages.",
+        f"Elsewhere, or if apt has other versions: get {', '.join(package.file for package in packages)} from"
+        f" {' or '.join(ARCHIVES)}, put them into one folder, and name it in the setting data.demo.packages.",
     ]
     return DataError("\n".join(lines))
 
 
 def unpack(path: Path, package: Package, cache: Path) -> Path:
-    """Unpacks a checked .deb into the cache, unless that was done; returns the root of the tree.
+    """Unpacks a checked .deb into the cache, unless already done; returns the root of the tree.
 
-    Raises DataError when dpkg-deb is missing or fails.
+    Raises DataError if dpkg-deb is missing or fails.
     """
-    # The checksum in the name ties the tree to the very file; the rename makes a tree that exists a whole one.
+    # The checksum in the name ties the tree to this file; thanks to the rename, a tree that exists is complete.
     root = cache / "unpacked" / f"{package.name}_{package.version}_{package.sha256[:12]}"
     if root.is_dir():
         return root
@@ -127,7 +127,7 @@ def unpack(path: Path, package: Package, cache: Path) -> Path:
 
 
 def find_files(names: Sequence[str], roots: Sequence[Path]) -> dict[str, str]:
-    """Absolute path of each listed file in the unpacked trees. Raises DataError when one is missing."""
+    """Absolute path of each listed file in the unpacked trees. Raises DataError if one is missing."""
     found = {}
     for name in names:
         places = [root / SHARE / name for root in roots if (root / SHARE / name).is_file()]

@@ -1,4 +1,4 @@
-"""One picture: cut-outs pasted over a background, with its true mask and the tags that its pixels bear out."""
+"""One picture: cut-outs pasted over a background, with its true mask and the tags that its pixels show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from stages.images import BACKGROUND, IGNORE
 from stages.settings import DemoSettings
 
 TRIES = 24  # positions tried for an object
-GOOD_VISIBLE = 0.85  # the search ends at the first position that leaves this share of every object to be seen
-OVERHANG = 0.12  # of an object's side that may lie outside the picture
-HALF_ALPHA = 0.5  # from here on a pixel counts as the object's when its visible share is taken
+GOOD_VISIBLE = 0.85  # the search ends at the first position that leaves this share of every object visible
+OVERHANG = 0.12  # share of an object's side that may be outside the picture
+HALF_ALPHA = 0.5  # from here on, a pixel counts as the object's in its visible share
 
 
 @dataclass(frozen=True)
 class Painting:
-    """image: RGB. mask: [rows, columns] uint8, classes from 1, 255 in soft edges. cutouts: those that stayed."""
+    """image: RGB. mask: [rows, columns] uint8, classes from 1, 255 in soft edges. cutouts: those that were kept."""
 
     image: Image.Image
     mask: NDArray[np.uint8]
@@ -30,7 +30,8 @@ class Painting:
 
 @dataclass(frozen=True)
 class Layer:
-    """A cut-out at its place. alpha: [rows, columns] in 0..1, the whole picture. area: pixels, those outside too."""
+    """A cut-out at its place. alpha: [rows, columns] in 0..1, the whole picture. area: pixels, including those
+    outside."""
 
     cutout: Cutout
     image: Image.Image
@@ -62,10 +63,9 @@ def paint_sized(
     settings: DemoSettings,
     rng: np.random.Generator,
 ) -> Painting:
-    """Composes one picture of `size` (width, height). A cut-out that finds no place where enough of it and of the
-    others stays visible is left out, so every object in the picture is tagged. Raises DataError when not even one finds
-    a place.
-    """
+    """Composes one picture of `size` (width, height). A cut-out is left out if there is no place where enough of it and
+    of the others stays visible, so every object in the picture is tagged. Raises DataError if not even one finds a
+    place."""
     image = vary_background(photograph, size, rng)
     layers: list[Layer] = []
     for cutout in cutouts:
@@ -91,7 +91,7 @@ def find_place(
     settings: DemoSettings,
     rng: np.random.Generator,
 ) -> Layer | None:
-    """The best of several random places, on top of `below`; None where all hide too much of it or of another."""
+    """The best of several random places, on top of `below`; None if all hide too much of it or of another."""
     width, height = size
     spill_x, spill_y = round(image.width * OVERHANG), round(image.height * OVERHANG)
     best, best_share = None, 0.0
@@ -108,7 +108,7 @@ def find_place(
 
 
 def place_layer(image: Image.Image, cutout: Cutout, *, place: tuple[int, int], size: tuple[int, int]) -> Layer:
-    """Lays an RGBA image at `place` (left, top) into an empty picture of `size` (width, height)."""
+    """Places an RGBA image at `place` (left, top) in an empty picture of `size` (width, height)."""
     own = image.getchannel("A")
     whole = Image.new("L", size, 0)
     whole.paste(own, place)
@@ -117,7 +117,7 @@ def place_layer(image: Image.Image, cutout: Cutout, *, place: tuple[int, int], s
 
 
 def visible_shares(layers: Sequence[Layer]) -> list[float]:
-    """The share of each layer's own area that is inside the picture and under no later layer."""
+    """The share of each layer's own area that is inside the picture and not under a later layer."""
     shares = []
     covered = np.zeros_like(layers[0].alpha, dtype=bool)
     for layer in reversed(layers):
@@ -127,8 +127,8 @@ def visible_shares(layers: Sequence[Layer]) -> list[float]:
 
 
 def draw_mask(mask: NDArray[np.uint8], alpha: NDArray[np.float32], value: int) -> None:
-    """Draws one object into `mask`: its value where solid, 255 where soft and in the ring of one pixel around the solid
-    part, so that an edge is ignored even where alpha jumps from 0 to 1."""
+    """Draws one object into `mask`: its value where solid, 255 where soft and in a one-pixel ring around the solid
+    part, so that an edge is ignored even if alpha jumps from 0 to 1."""
     solid = alpha >= SOLID_ALPHA
     ring = binary_dilation(solid, structure=np.ones((3, 3), dtype=bool))
     mask[(alpha >= VISIBLE_ALPHA) | ring] = IGNORE

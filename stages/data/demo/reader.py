@@ -10,7 +10,7 @@ from stages.settings import DataSettings
 
 
 def read_demo_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
-    """The records of a split and the file that lists them. Raises DataError when a list is missing or incomplete."""
+    """The records of a split and the file that lists them. Raises DataError if a list is missing or incomplete."""
     source = root / "ImageSets" / "Segmentation" / f"{split}.txt"
     tags_file = root / "tags.csv"
     if not tags_file.is_file():

@@ -25,7 +25,7 @@ class Deck:
         self._cards: list[int] = []
 
     def draw(self, without: Sequence[int] = ()) -> int:
-        """The next number that is not in `without`; what is passed over stays on top."""
+        """The next number that is not in `without`; skipped numbers stay on top."""
         if len(set(without)) >= self._count:
             raise ValueError("nothing is left to draw")
         while True:
@@ -47,7 +47,7 @@ def plan_pictures(
     """Plans a split from the class of each of its cut-outs.
 
     Numbers of objects (1..most), classes, cut-outs of a class and backgrounds are each drawn evenly. Raises DataError
-    when a class has no cut-out or the split has no background.
+    if a class has no cut-out or the split has no background.
     """
     if not backgrounds:
         raise DataError("demo set: a split has no background; see stages/data/demo/backgrounds.csv")
