@@ -125,15 +125,15 @@ def kill_at_random(folder: Path, kills: int, seed: int, longest: Mapping[str, fl
     chance, tally = random.Random(seed), Tally()
     share = -(-kills // len(STAGES))
     for order, stage in enumerate(STAGES):
-        again, done = False, 0
+        again, done, reach = False, 0, longest[stage]
         for _ in range(MOST_STARTS * share):
             if done == share:
                 break
             tally.starts += 1
-            wait = chance.uniform(0, longest[stage])
+            wait = chance.uniform(0, reach)
             killed = kill_once(folder, stage, whole=(order + done) % 2 == 1, again=again, wait=wait)
-            if killed == "through":  # every job was done before its kill came: once more
-                again = True
+            if killed == "through":  # every job was done before its kill came: once more, and earlier
+                again, reach = True, reach / 2
                 continue
             (tally.jobs if killed == "job" else tally.snakemakes)[stage] += 1
             tally.moments.append(wait)
