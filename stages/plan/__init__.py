@@ -162,7 +162,7 @@ class Plan:
     def made_tables(self) -> dict[str, str]:
         """The ablations and comparisons that are there, by their content. A param, not an input: the page shows them,
         and is made again when one changes, but never has one made."""
-        paths = [Path(f"{self.files.results}/evaluate/{name}.md") for name in TABLES]
+        paths = [Path(f"{self.files.results}/evaluate/{name}.json") for name in TABLES]
         return {path.stem: sha256_of(path) for path in paths if path.is_file()}
 
     def weights_file(self, model: str) -> list[str]:
