@@ -1,4 +1,4 @@
-"""What the trainings share: a work folder that knows its own settings, mixed precision, and curves on disk."""
+"""What the trainings share: options, a work folder that knows its own settings, mixed precision, and curves on disk."""
 
 import json
 import logging
@@ -6,7 +6,8 @@ import shutil
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from pydantic import BaseModel
 
 from stages.devices import autocast, pick_device
 from stages.files import sha256_of, write_csv, write_json
+from stages.runtime.command import parser
+from stages.runtime.launch import from_first_rank, is_first_rank
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,19 @@ def fingerprint_of(settings: BaseModel, *, seed: int, code: str, files: Sequence
         "code": code,
         "files": json.dumps([sha256_of(path) for path in files]),
     }
+
+
+def training_parser(description: str | None, *paths: str, many: tuple[str, ...] = ()) -> ArgumentParser:
+    """The parser of a training: its own paths, then work folder, curves and result, then seed and code."""
+    options = parser(description, *paths, "work", "curves", "output", many=many)
+    options.add_argument("--seed", type=int, required=True)
+    options.add_argument("--code", default="", help="hash of the source code; another one starts afresh")
+    return options
+
+
+def resumes_in(work: Path, fingerprint: Callable[[], Mapping[str, str]]) -> bool:
+    """`prepare_work` by the first process; its answer goes to all. Only that process works out the fingerprint."""
+    return from_first_rank(is_first_rank() and prepare_work(work, fingerprint()))
 
 
 def prepare_work(work: Path, fingerprint: Mapping[str, str]) -> bool:

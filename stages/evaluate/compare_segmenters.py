@@ -6,12 +6,14 @@ from pathlib import Path
 
 from stages.evaluate.scores import Score, read_score
 from stages.evaluate.summarize import sort_scores
-from stages.evaluate.table_formats import TableRow, language_note, markdown_table
+from stages.evaluate.table_content import TableContent, write_content
+from stages.evaluate.table_formats import TableRow, content_markdown, language_note
 from stages.files import write_csv, write_text
 from stages.runtime.command import main
 from stages.words import SEGMENTER_ROWS
 
 COLUMNS = ("row", "split", "images", "seeds", "miou", "deviation", "boundary_iou", "share_of_bound")
+HEADINGS = ("", "split", "images", "seeds", "mIoU", "deviation", "boundary IoU", "% of the bound")
 NOTE = (
     "mIoU in percent, mean and deviation over the segmenter's seeds; the pseudo masks are those of one localizer. The"
     " share is of the mean with true masks on the same split."
@@ -54,14 +56,19 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--scores", type=Path, required=True, nargs="+", help="score files (JSON)")
     options.add_argument("--table", type=Path, required=True, help="CSV to write")
     options.add_argument("--markdown", type=Path, required=True, help="Markdown to write")
+    options.add_argument("--content", type=Path, required=True, help="JSON to write, for the report")
     args = options.parse_args(arguments)
     scores = [read_score(path) for path in args.scores]
     rows = group_scores(scores)
     write_csv(args.table, [COLUMNS, *(cells(row, rows, 2) for row in rows)])
-    header = ["", "split", "images", "seeds", "mIoU", "deviation", "boundary IoU", "% of the bound"]
-    table = markdown_table(header, [cells(row, rows, 1) for row in rows])
-    note = " ".join(filter(None, [NOTE, language_note(scores)]))
-    write_text(args.markdown, f"# Segmenters\n\n{note}\n\n{table}\n")
+    content = TableContent(
+        title="Segmenters",
+        note=" ".join(filter(None, [NOTE, language_note(scores)])),
+        columns=HEADINGS,
+        rows=tuple(tuple(cells(row, rows, 1)) for row in rows),
+    )
+    write_text(args.markdown, content_markdown(content))
+    write_content(args.content, content)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.evaluate.scores import Score
+from stages.evaluate.table_content import TableContent
 from stages.language import NONE
 
 
@@ -128,15 +129,23 @@ def row_cells(rows: Sequence[TableRow]) -> tuple[list[str], list[list[str]]]:
     return columns, cells
 
 
-def table_markdown(rows: Sequence[TableRow], *, title: str, note: str) -> str:
-    """The table in a paper's form, and the one by class below it."""
+def table_content(rows: Sequence[TableRow], *, title: str, note: str) -> TableContent:
+    """The table in a paper's form."""
     columns, cells = row_cells(rows)
-    body = [[row.title, row.miou_text, *own] for row, own in zip(rows, cells, strict=True)]
+    body = [(row.title, row.miou_text, *own) for row, own in zip(rows, cells, strict=True)]
+    return TableContent(title=title, note=note, columns=("", "mIoU", *columns), rows=tuple(body))
+
+
+def table_markdown(content: TableContent, rows: Sequence[TableRow]) -> str:
+    """The table, and the one by class below it."""
     means = class_means(rows)
     classes = [[row.title, *(_number(own[position], 1) for own in means.values())] for position, row in enumerate(rows)]
-    parts = [f"# {title}", note, markdown_table(["", "mIoU", *columns], body)]
-    parts += ["IoU of each class:", markdown_table(["", *means], classes)]
-    return "\n\n".join(parts) + "\n"
+    return f"{content_markdown(content)}\nIoU of each class:\n\n{markdown_table(['', *means], classes)}\n"
+
+
+def content_markdown(content: TableContent) -> str:
+    """A table with its title and note."""
+    return f"# {content.title}\n\n{content.note}\n\n{markdown_table(content.columns, content.rows)}\n"
 
 
 def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Writes a table of localizer variants as CSV and Markdown, from their scores."""
+"""Writes a table of localizer variants from their scores: as CSV, as Markdown, and as JSON for the report."""
 
 import argparse
 import json
@@ -8,7 +8,16 @@ from typing import Any
 
 from stages.evaluate.costs import epoch_seconds, peak_memory
 from stages.evaluate.scores import Score, read_score
-from stages.evaluate.table_formats import Cost, TableRow, classes_csv, language_note, table_csv, table_markdown
+from stages.evaluate.table_content import write_content
+from stages.evaluate.table_formats import (
+    Cost,
+    TableRow,
+    classes_csv,
+    language_note,
+    table_content,
+    table_csv,
+    table_markdown,
+)
 from stages.files import read_json, write_csv, write_text
 from stages.runtime.command import main
 from stages.words import SOURCE_NOTES
@@ -73,13 +82,15 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--title", required=True)
     options.add_argument("--rows", required=True, help="the rows as JSON")
     options.add_argument("--speeds", type=Path, help="what stages.localize.measure wrote")
-    for name in ("table", "classes", "markdown"):
+    for name in ("table", "classes", "markdown", "content"):
         options.add_argument(f"--{name}", type=Path, required=True, help="file to write")
     args = options.parse_args(arguments)
     rows = read_rows(args.rows, read_json(args.speeds)["images_per_second"] if args.speeds else {})
     write_csv(args.table, table_csv(rows))
     write_csv(args.classes, classes_csv(rows))
-    write_text(args.markdown, table_markdown(rows, title=args.title, note=note_of(rows)))
+    content = table_content(rows, title=args.title, note=note_of(rows))
+    write_text(args.markdown, table_markdown(content, rows))
+    write_content(args.content, content)
 
 
 if __name__ == "__main__":

@@ -16,33 +16,26 @@ from stages.localize.localizer import Localizer
 from stages.localize.objective import LocalizerObjective
 from stages.localize.training import train_localizer
 from stages.localize.views import FeatureViews, ImageViews, embeddings_of, multi_hot, training_transform
-from stages.runtime.command import main, parse_settings, parser
-from stages.runtime.launch import from_first_rank, is_first_rank, join_ranks, relaunch
+from stages.runtime.command import main, parse_settings
+from stages.runtime.launch import is_first_rank, relaunch
 from stages.settings import LocalizeSettings
-from stages.training import fingerprint_of, prepare_work, write_curves
+from stages.training import fingerprint_of, resumes_in, training_parser, write_curves
 
 log = logging.getLogger(__name__)
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "index", "root", "classes", "weights", "text", "work", "curves", "output")
+    options = training_parser(__doc__, "index", "root", "classes", "weights", "text")
     options.add_argument("--images", type=Path, help="frozen image or caption embeddings, for the language context")
     options.add_argument("--features", type=Path, help="frozen features of the images' crops, in place of the images")
-    options.add_argument("--seed", type=int, required=True)
-    options.add_argument("--code", default="", help="hash of the source code; another one starts afresh")
     options.add_argument("--gpus", type=int, default=1, help="GPUs over which a step's batch is spread")
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)
     if relaunch("stages.localize.train", args.gpus, arguments):
         return
-    join_ranks()
     records, classes = training_records(args.index), read_classes(args.classes)
-
-    resume = False
-    if is_first_rank():
-        files = [args.index, args.classes, args.weights, args.text] + ([args.images] if args.images else [])
-        resume = prepare_work(args.work, fingerprint_of(settings, seed=args.seed, code=args.code, files=files))
-    resume = from_first_rank(resume)
+    files = [args.index, args.classes, args.weights, args.text] + ([args.images] if args.images else [])
+    resume = resumes_in(args.work, lambda: fingerprint_of(settings, seed=args.seed, code=args.code, files=files))
 
     set_random_seed(args.seed)
     localizer = build_localizer(settings, weights=args.weights, text=load_file(args.text)["text"])

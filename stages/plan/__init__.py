@@ -158,7 +158,7 @@ class Plan:
     def made_tables(self) -> dict[str, str]:
         """The ablations and comparisons that exist, with a hash of their content. A param, not an input: the page shows
         them and is rebuilt when one changes, but never causes one to be made."""
-        paths = [Path(f"{self.files.results}/evaluate/{name}.md") for name in TABLES]
+        paths = [Path(f"{self.files.results}/evaluate/{name}.json") for name in TABLES]
         return {path.stem: sha256_of(path) for path in paths if path.is_file()}
 
     def weights_file(self, model: str) -> list[str]:

@@ -12,15 +12,13 @@ from stages.mask_folders import find_masks
 from stages.refine.affinity_net import AffinityNet, save_affinity
 from stages.refine.affinity_training import AffinityObjective, train_affinity
 from stages.refine.affinity_views import AffinityViews
-from stages.runtime.command import main, parse_settings, parser
+from stages.runtime.command import main, parse_settings
 from stages.settings import LearnedAffinity, RefineSettings
-from stages.training import fingerprint_of, prepare_work, write_curves
+from stages.training import fingerprint_of, resumes_in, training_parser, write_curves
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "index", "root", "weights", "work", "curves", "output", many=("regions",))
-    options.add_argument("--seed", type=int, required=True)
-    options.add_argument("--code", default="", help="hash of the source code; another one starts afresh")
+    options = training_parser(__doc__, "index", "root", "weights", many=("regions",))
     args = options.parse_args(arguments)
     settings = parse_settings(RefineSettings, args.settings).affinity
     if not isinstance(settings, LearnedAffinity):
@@ -28,7 +26,7 @@ def run(arguments: list[str] | None = None) -> None:
     records = tagged(read_index(args.index))  # the others have no classes to tell apart
     regions = list(find_masks(args.regions, (record.id for record in records)).values())
     known = fingerprint_of(settings, seed=args.seed, code=args.code, files=[args.index, args.weights])
-    resume = prepare_work(args.work, known | {"regions": digest(regions)})
+    resume = resumes_in(args.work, lambda: known | {"regions": digest(regions)})
 
     set_random_seed(args.seed)
     net = AffinityNet(settings, load_file(args.weights))

@@ -9,6 +9,7 @@ from pathlib import Path
 from stages.errors import DataError
 from stages.evaluate.scores import Score, read_score
 from stages.evaluate.summarize import sort_scores
+from stages.vocabulary import SCORED_STAGES
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def read_scores(paths: Sequence[Path]) -> list[Score]:
 
 def find_scores(folder: Path) -> list[Path]:
     """All score files of an experiment but those of wsolevaluation's protocol. Raises DataError when there is none."""
-    paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith("localization-"))
+    paths = sorted(path for stage in SCORED_STAGES for path in folder.glob(f"{stage}-*.json"))
     if not paths:
         raise DataError(f"{folder}: no scores (*.json); run the stage `evaluate`")
     return paths

@@ -16,16 +16,18 @@ CPU_WRAPPER = {"type": "MMDistributedDataParallel", "device_ids": None}
 def relaunch(module: str, processes: int, arguments: list[str] | None) -> bool:
     """Runs `python -m module` once per process under torchrun and returns whether it did.
 
-    False: only one process is possible, or this is already one of them; the caller does the work.
+    False: only one process is possible, or this is already one of them and has joined the others; the caller does the
+    work.
     """
     if processes <= 1 or "LOCAL_RANK" in os.environ:
+        _join_ranks()
         return False
     given = sys.argv[1:] if arguments is None else arguments
     torchrun(["--standalone", f"--nproc-per-node={processes}", "--module", module, *given])
     return True
 
 
-def join_ranks() -> None:
+def _join_ranks() -> None:
     """Joins the process group that torchrun announces, nccl on GPUs and gloo on CPUs; does nothing for a single
     process."""
     if "LOCAL_RANK" not in os.environ or torch.distributed.is_initialized():

@@ -10,14 +10,14 @@ from torch import nn
 
 from stages.files import digest, read_json
 from stages.index import read_classes, read_index
-from stages.runtime.command import main, parse_settings, parser
-from stages.runtime.launch import from_first_rank, is_first_rank, join_ranks, relaunch
+from stages.runtime.command import main, parse_settings
+from stages.runtime.launch import is_first_rank, relaunch
 from stages.segment import dataset, draws, transforms  # noqa: F401 (registers them)
 from stages.segment.config import TrainingFiles, train_config
 from stages.segment.dataset import training_masks
 from stages.segment.model import save_segmenter
 from stages.settings import SegmenterTraining, SegmentSettings
-from stages.training import fingerprint_of, prepare_work, write_curves
+from stages.training import fingerprint_of, resumes_in, training_parser, write_curves
 
 # Settings on which the training does not depend, or which `--model` holds already: when only they change, the finished
 # weights are still right.
@@ -54,22 +54,17 @@ def train_segmenter(
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "classes", "model", "weights", "work", "curves", "output")
+    command = training_parser(__doc__, "index", "root", "classes", "model", "weights")
     command.add_argument("--masks", type=Path, nargs="*", default=[], help="folders of pseudo masks")
-    command.add_argument("--seed", type=int, required=True)
-    command.add_argument("--code", required=True, help="hash of the source code that training depends on")
     command.add_argument("--gpus", type=int, default=1, help="GPUs over which a step's batch is spread")
     args = command.parse_args(arguments)
     settings = parse_settings(SegmentSettings, args.settings).training
     if relaunch("stages.segment.train", args.gpus, arguments):
         return
-    join_ranks()
     files = TrainingFiles(args.index, args.root, args.model, args.weights, args.work, masks=args.masks)
-    resume = False
-    if is_first_rank():
-        known = fingerprint(settings, files, classes=args.classes, seed=args.seed, code=args.code)
-        resume = prepare_work(args.work, known)
-    resume = from_first_rank(resume)
+    resume = resumes_in(
+        args.work, lambda: fingerprint(settings, files, classes=args.classes, seed=args.seed, code=args.code)
+    )
     classes, resolved = read_classes(args.classes), read_json(args.model)
     model = train_segmenter(settings, files, resolved=resolved, classes=classes, seed=args.seed, resume=resume)
     if is_first_rank():

@@ -9,6 +9,7 @@ from PIL import Image
 from stages.evaluate import compare_segmenters
 from stages.evaluate.confusion_picture import draw_confusion, shares, write_confusion
 from stages.evaluate.scores import Score, write_score
+from stages.evaluate.table_content import read_content
 
 
 def score(stage: str, split: str, miou: float, seed: int) -> Score:
@@ -27,9 +28,9 @@ def test_rows_means_deviations_and_shares(tmp_path: Path) -> None:
     for number, one in enumerate(scores):
         paths.append(str(tmp_path / f"{number}.json"))
         write_score(Path(paths[-1]), one)
-    compare_segmenters.run(
-        ["--scores", *paths, "--table", str(tmp_path / "t.csv"), "--markdown", str(tmp_path / "t.md")]
-    )
+    files = {"table": tmp_path / "t.csv", "markdown": tmp_path / "t.md", "content": tmp_path / "t.json"}
+    written = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+    compare_segmenters.run(["--scores", *paths, *written])
     with (tmp_path / "t.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["split"] for row in rows] == ["train", "test", "test"]
@@ -42,6 +43,9 @@ def test_rows_means_deviations_and_shares(tmp_path: Path) -> None:
     assert (
         "| segmenter trained on them | test | 9 | 0 1 | 56.0 | 8.5 | 28.0 | 80.0 |" in (tmp_path / "t.md").read_text()
     )
+    content = read_content(tmp_path / "t.json")
+    assert content.title == "Segmenters"
+    assert content.rows[1] == ("segmenter trained on them", "test", "9", "0 1", "56.0", "8.5", "28.0", "80.0")
 
 
 def test_confusion_as_shares_table_and_picture(tmp_path: Path) -> None:

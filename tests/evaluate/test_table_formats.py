@@ -10,7 +10,16 @@ from stages.errors import DataError
 from stages.evaluate import write_table
 from stages.evaluate.costs import epoch_seconds, peak_memory
 from stages.evaluate.scores import ClassificationScore, ObjectScore, Score, write_score
-from stages.evaluate.table_formats import Cost, TableRow, class_means, classes_csv, row_cells, table_csv, table_markdown
+from stages.evaluate.table_formats import (
+    Cost,
+    TableRow,
+    class_means,
+    classes_csv,
+    row_cells,
+    table_content,
+    table_csv,
+    table_markdown,
+)
 
 
 def score(miou: float, *, seed: int, bird: float | None = 40, small: float | None = 10) -> Score:
@@ -67,7 +76,9 @@ def test_costs_are_columns_where_a_row_has_any(rows: list[TableRow]) -> None:
 
 
 def test_markdown_has_the_papers_form(rows: list[TableRow]) -> None:
-    lines = table_markdown(rows, title="Class tokens", note="Of val.").splitlines()
+    content = table_content(rows, title="Class tokens", note="Of val.")
+    assert content.rows[1][:2] == ("both", "55.0")
+    lines = table_markdown(content, rows).splitlines()
     assert lines[0] == "# Class tokens"
     assert "| global | 52.0 ± 2.0 | 25.0 | 23.0 | 10.0 | 20.0 | 30.0 | 91.0 | 62.7 |" in lines
     assert "| both | 80.0 | 40.0 |" in lines
@@ -91,7 +102,7 @@ def test_peak_memory_is_the_largest_measured(tmp_path: Path) -> None:
     assert peak_memory([tmp_path / "b.tsv"]) is None
 
 
-def test_the_command_writes_all_three_files(tmp_path: Path) -> None:
+def test_the_command_writes_all_its_files(tmp_path: Path) -> None:
     for seed, miou in ((0, 50.0), (1, 54.0)):
         write_score(tmp_path / f"{seed}.json", score(miou, seed=seed))
     (tmp_path / "training.csv").write_text("step,name,value\n10,time,2.0\n")
@@ -100,7 +111,7 @@ def test_the_command_writes_all_three_files(tmp_path: Path) -> None:
         "name": "cam", "title": "CAM", "published": 48.8, "scores": [str(tmp_path / f"{seed}.json") for seed in (0, 1)],
         "curves": [str(tmp_path / "training.csv")], "benchmarks": [str(tmp_path / "none.tsv")], "epochs": 5,
     }  # fmt: skip
-    files = {name: tmp_path / name for name in ("table", "classes", "markdown")}
+    files = {name: tmp_path / name for name in ("table", "classes", "markdown", "content")}
     named = [text for name, path in files.items() for text in (f"--{name}", str(path))]
     rows, speeds = json.dumps([row]), str(tmp_path / "speeds.json")
     write_table.run(["--title", "Localizers", "--rows", rows, "--speeds", speeds, *named])

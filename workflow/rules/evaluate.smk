@@ -211,6 +211,7 @@ rule write_table:
         table=shown("<results>/evaluate/{table}.csv", "table", "Tables", table="{table}", shows="rows"),
         classes=shown("<results>/evaluate/{table}-classes.csv", "table", "Tables", table="{table}", shows="classes"),
         markdown="<results>/evaluate/{table}.md",
+        content="<results>/evaluate/{table}.json",
     log:
         "<logs>/evaluate/{table}.log",
     benchmark:
@@ -228,7 +229,8 @@ rule write_table:
         code=code_of("stages.evaluate.write_table"),
     shell:
         "python -m stages.evaluate.write_table --title {params.title:q} --rows {params.rows:q} {params.speeds}"
-        " --table {output.table} --classes {output.classes} --markdown {output.markdown} &> {log}"
+        " --table {output.table} --classes {output.classes} --markdown {output.markdown} --content {output.content}"
+        " &> {log}"
 
 
 # The segmenter on pseudo masks and on true masks over several seeds, and told the tags on train, beside the pseudo masks that
@@ -245,6 +247,7 @@ rule write_segmenter_table:
             shows="rows",
         ),
         markdown="<results>/evaluate/compare_segmenters.md",
+        content="<results>/evaluate/compare_segmenters.json",
     log:
         "<logs>/evaluate/compare_segmenters.log",
     benchmark:
@@ -257,4 +260,4 @@ rule write_segmenter_table:
         code=code_of("stages.evaluate.compare_segmenters"),
     shell:
         "python -m stages.evaluate.compare_segmenters --scores {input.scores} --table {output.table}"
-        " --markdown {output.markdown} &> {log}"
+        " --markdown {output.markdown} --content {output.content} &> {log}"
