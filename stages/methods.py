@@ -1,0 +1,198 @@
+"""A record of each method that is implemented here: what it is, who published it, and what they report.
+
+What tagmask has of them was written from the papers. `code_licence` is that of the authors' own code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+NO_PUBLIC_CODE = "no public code"
+# There is code, and nothing beside it says under which terms.
+NOT_STATED = "not stated"
+UNKNOWN = "unknown"
+
+PublishedTableName = Literal["maps", "segmentation", "single_label"]
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a method was published."""
+
+    authors: str
+    title: str
+    venue: str
+    year: int
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A row of one of the tables of `stages.report.published`: its cells after the method's name."""
+
+    table: PublishedTableName
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """One method.
+
+    kind: its name in the settings.  title: its name in tables.  papers: of its versions, the oldest first.
+    published: the rows that the report shows.
+    """
+
+    kind: str
+    title: str
+    papers: tuple[Paper, ...]
+    code_licence: str
+    published: tuple[PublishedRow, ...] = ()
+
+
+def _by_kind(*records: MethodRecord) -> Mapping[str, MethodRecord]:
+    return MappingProxyType({record.kind: record for record in records})
+
+
+_MCTFORMER = Paper(
+    "Xu et al.", "Multi-class Token Transformer for Weakly Supervised Semantic Segmentation", "CVPR", 2022
+)
+
+# By `localize.method.kind`. Figures are those of Xu et al., CVPR 2023, for each.
+LOCALIZER_METHODS = _by_kind(
+    MethodRecord(
+        kind="mmcst",
+        title="MMCST",
+        papers=(
+            Paper(
+                "Xu et al.",
+                "Learning Multi-modal Class-specific Tokens for Weakly Supervised Dense Object Localization",
+                "CVPR",
+                2023,
+            ),
+        ),
+        code_licence=NO_PUBLIC_CODE,
+        published=(
+            PublishedRow("maps", ("ViT-B", "66.3", "40.9")),
+            PublishedRow("segmentation", ("ResNet38", "V1", "labels + language", "72.2", "72.2", "45.9")),
+            PublishedRow("single_label", ("ViT-B", "57.6", "73.3")),
+        ),
+    ),
+    MethodRecord(
+        kind="cam",
+        title="CAM",
+        papers=(Paper("Zhou et al.", "Learning Deep Features for Discriminative Localization", "CVPR", 2016),),
+        code_licence="MIT",
+        published=(
+            PublishedRow("maps", ("ResNet50", "48.8", "33.5")),
+            PublishedRow("single_label", ("ResNet50", "43.0", "58.2")),
+        ),
+    ),
+    MethodRecord(
+        kind="ts_cam",
+        title="TS-CAM",
+        papers=(
+            Paper(
+                "Gao et al.",
+                "TS-CAM: Token Semantic Coupled Attention Map for Weakly Supervised Object Localization",
+                "ICCV",
+                2021,
+            ),
+        ),
+        code_licence="MIT",
+        published=(PublishedRow("maps", ("ViT-S", "41.3", "–")),),
+    ),
+    MethodRecord(
+        kind="mctformer",
+        title="MCTformer",
+        papers=(
+            _MCTFORMER,
+            Paper(
+                "Xu et al.",
+                "MCTformer+: Multi-Class Token Transformer for Weakly Supervised Semantic Segmentation",
+                "TPAMI",
+                2024,
+            ),
+        ),
+        code_licence=NOT_STATED,
+        published=(
+            PublishedRow("maps", ("ViT-S", "61.7", "–")),
+            PublishedRow("maps", ("ViT-B", "62.3", "–")),
+            PublishedRow("segmentation", ("ResNet38", "V1", "labels", "71.9", "71.6", "42.0")),
+        ),
+    ),
+    MethodRecord(
+        kind="clip",
+        title="MaskCLIP",
+        papers=(Paper("Zhou, Loy and Dai", "Extract Free Dense Labels from CLIP", "ECCV", 2022),),
+        code_licence=UNKNOWN,
+    ),
+)
+
+# By overlay of configs/segment.
+SEGMENTER_METHODS = _by_kind(
+    MethodRecord(
+        kind="deeplabv1",
+        title="DeepLabV1",
+        papers=(
+            Paper(
+                "Chen et al.",
+                "Semantic Image Segmentation with Deep Convolutional Nets and Fully Connected CRFs",
+                "ICLR",
+                2015,
+            ),
+        ),
+        code_licence=UNKNOWN,
+    ),
+    MethodRecord(
+        kind="deeplabv1_mctformer",
+        title="DeepLabV1 of MCTformer's code",
+        papers=(_MCTFORMER,),
+        code_licence=NOT_STATED,
+    ),
+    MethodRecord(
+        kind="deeplabv2",
+        title="DeepLabV2",
+        papers=(
+            Paper(
+                "Chen et al.",
+                "DeepLab: Semantic Image Segmentation with Deep Convolutional Nets, Atrous Convolution, and Fully"
+                " Connected CRFs",
+                "TPAMI",
+                2018,
+            ),
+        ),
+        code_licence=UNKNOWN,
+    ),
+    MethodRecord(
+        kind="deeplabv3plus",
+        title="DeepLabV3+",
+        papers=(
+            Paper(
+                "Chen et al.",
+                "Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation",
+                "ECCV",
+                2018,
+            ),
+        ),
+        code_licence="Apache-2.0",
+    ),
+    MethodRecord(
+        kind="segformer",
+        title="SegFormer",
+        papers=(
+            Paper(
+                "Xie et al.",
+                "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers",
+                "NeurIPS",
+                2021,
+            ),
+        ),
+        code_licence="NVIDIA's, for research only",
+    ),
+)
+
+
+def published_rows(kind: str, table: PublishedTableName) -> tuple[tuple[str, ...], ...]:
+    """The rows of a localizer in a published table, its title first."""
+    record = LOCALIZER_METHODS[kind]
+    return tuple((record.title, *row.cells) for row in record.published if row.table == table)

@@ -1,0 +1,52 @@
+"""Each method that can be chosen has its record, and the published tables are made of them."""
+
+import dataclasses
+
+import pytest
+
+from stages.localize.registry import LOCALIZERS
+from stages.methods import LOCALIZER_METHODS, SEGMENTER_METHODS
+from stages.report.published import MAPS, SEGMENTATION, SINGLE_LABEL
+from stages.segment.overlay import OVERLAYS
+
+TABLES = {"maps": MAPS, "segmentation": SEGMENTATION, "single_label": SINGLE_LABEL}
+RECORDS = [*LOCALIZER_METHODS.values(), *SEGMENTER_METHODS.values()]
+
+
+def test_each_localizer_and_each_overlay_has_a_record() -> None:
+    assert set(LOCALIZER_METHODS) == set(LOCALIZERS), "add the record to LOCALIZER_METHODS of stages/methods.py"
+    overlays = {path.stem for path in OVERLAYS.glob("*.py")}
+    assert set(SEGMENTER_METHODS) == overlays, "add the record to SEGMENTER_METHODS of stages/methods.py"
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
+def test_records_are_whole_and_stay_as_they_are(record) -> None:
+    assert record.title
+    assert record.code_licence
+    assert record.papers
+    years = [paper.year for paper in record.papers]
+    assert years == sorted(years)
+    assert all(paper.authors and paper.title and paper.venue for paper in record.papers)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        record.title = "another"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_rows_of_our_methods_are_those_of_their_records(name: str) -> None:
+    titles = [record.title for record in LOCALIZER_METHODS.values()]
+    shown = [row for row in TABLES[name].rows if row[0] in titles]
+    recorded = [
+        (record.title, *row.cells)
+        for record in LOCALIZER_METHODS.values()
+        for row in record.published
+        if row.table == name
+    ]
+    assert sorted(shown) == sorted(recorded)
+
+
+def test_the_tables_hold_what_the_papers_say() -> None:
+    """Xu et al., CVPR 2023."""
+    assert MAPS.rows[0] == ("CAM", "ResNet50", "48.8", "33.5")
+    assert MAPS.rows[-3:-1] == (("MCTformer", "ViT-S", "61.7", "–"), ("MCTformer", "ViT-B", "62.3", "–"))
+    assert SEGMENTATION.rows[-1][-3:] == ("72.2", "72.2", "45.9")
+    assert SINGLE_LABEL.rows[-1] == ("MMCST", "ViT-B", "57.6", "73.3")
