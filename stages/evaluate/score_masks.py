@@ -74,7 +74,13 @@ def boundary_fields(counts: MaskCounts, classes: Sequence[str]) -> dict:
 
 def run(arguments: list[str] | None = None) -> None:
     command = parser(
-        __doc__, "index", "root", "classes", "output", "confusion", "picture", "images", many=("masks",), settings=False
+        __doc__,
+        "index",
+        "root",
+        "classes",
+        many=("masks",),
+        outputs=("output", "confusion", "picture", "images"),
+        settings=False,
     )
     command.add_argument("--stage", required=True, choices=MASK_STAGES, help="what made the masks")
     command.add_argument("--split", required=True, help="name of the split")

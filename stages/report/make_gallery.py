@@ -48,7 +48,7 @@ def find_items(results: Path, root: Path, shards: int, scores: Mapping[str, Imag
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "results", "root", "pictures", "output", settings=False)
+    command = parser(__doc__, "results", "root", outputs=("pictures", "output"), settings=False)
     command.add_argument("--experiment", required=True, help="name of the experiment")
     command.add_argument("--shards", type=int, required=True, help="shards of val (data.shards)")
     command.add_argument("--images", type=Path, help="scores of val's images (CSV); without them nothing is ranked")

@@ -17,7 +17,7 @@ from stages.report.panels import read_panels
 from stages.report.picture import draw_picture, write_picture
 from stages.report.shown_tables import find_tables
 from stages.report.timings import read_timings, read_workload
-from stages.runtime.command import main, parse_settings, parser
+from stages.runtime.command import main, output_path, parse_settings, parser
 from stages.settings import ReportSettings
 from stages.vocabulary import SPLITS
 from stages.words import STAGE_WORDS
@@ -40,7 +40,7 @@ def count_images(folder: Path) -> dict[str, int]:
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "results", "root", "output")
+    command = parser(__doc__, "results", "root", outputs=("output",))
     command.add_argument("--shards", type=int, required=True, help="shards of a split (data.shards)")
     command.add_argument("--experiment", required=True, help="name of the experiment")
     command.add_argument(
@@ -57,7 +57,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--localization", type=Path, nargs="*", default=[], help="scores by wsolevaluation's protocol")
     command.add_argument("--left-out", type=Path, nargs="*", default=[], help="tables of the images left out (CSV)")
     command.add_argument("--images", type=Path, help="scores of val's images (CSV); without them none is ranked")
-    command.add_argument("--picture", type=Path, help="also write a strip of panels, as JPEG")
+    command.add_argument("--picture", type=output_path, help="also write a strip of panels, as JPEG")
     args = command.parse_args(arguments)
     settings = parse_settings(ReportSettings, args.settings)
     try:
