@@ -90,7 +90,7 @@ def fingerprint_of(settings: BaseModel, *, seed: int, code: str, files: Sequence
 
 def training_parser(description: str | None, *paths: str, many: tuple[str, ...] = ()) -> ArgumentParser:
     """The parser of a training: its own paths, then work folder, curves and result, then seed and code."""
-    options = parser(description, *paths, "work", "curves", "output", many=many)
+    options = parser(description, *paths, "work", many=many, outputs=("curves", "output"))
     options.add_argument("--seed", type=int, required=True)
     options.add_argument("--code", default="", help="hash of the source code; another one starts afresh")
     return options

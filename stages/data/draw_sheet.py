@@ -7,7 +7,7 @@ from stages.settings import DataSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    args = parser(__doc__, "index", "root", "output").parse_args(arguments)
+    args = parser(__doc__, "index", "root", outputs=("output",)).parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)
     write_sheet(args.output, draw_sheet(read_index(args.index), args.root, settings.classes))
 

@@ -8,7 +8,7 @@ from stages.vocabulary import SPLITS
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "root", "output")
+    command = parser(__doc__, "root", outputs=("output",))
     command.add_argument("--splits", nargs="+", choices=SPLITS, required=True, help="splits to be used")
     args = command.parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)

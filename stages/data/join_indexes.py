@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages.errors import DataError
 from stages.index import Record, read_index, write_index
-from stages.runtime.command import main
+from stages.runtime.command import main, output_path
 
 
 def join_indexes(paths: list[Path]) -> list[Record]:
@@ -25,7 +25,7 @@ def join_indexes(paths: list[Path]) -> list[Record]:
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--indexes", type=Path, nargs="+", required=True, help="the indexes, in order")
-    options.add_argument("--output", type=Path, required=True)
+    options.add_argument("--output", type=output_path, required=True)
     args = options.parse_args(arguments)
     write_index(args.output, join_indexes(args.indexes))
 

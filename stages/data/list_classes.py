@@ -7,7 +7,7 @@ from stages.settings import DataSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    args = parser(__doc__, "output").parse_args(arguments)
+    args = parser(__doc__, outputs=("output",)).parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)
     if settings.format == "demo":
         check_classes(settings.classes)

@@ -11,7 +11,7 @@ from stages.data.make_truth import read_faults
 from stages.data.problems import Problem, find_all, refuse_problems
 from stages.data.readers import read_split
 from stages.index import Record, write_index
-from stages.runtime.command import main, parse_settings, parser
+from stages.runtime.command import main, output_path, parse_settings, parser
 from stages.settings import DataSettings
 from stages.vocabulary import SPLITS
 
@@ -34,10 +34,10 @@ def without_truth(records: Sequence[Record], faults: Mapping[str, str]) -> list[
 
 
 def run(arguments: list[str] | None = None) -> None:
-    commands = parser(__doc__, "root", "output")
+    commands = parser(__doc__, "root", outputs=("output",))
     commands.add_argument("--split", choices=SPLITS, required=True)
     commands.add_argument("--masks", type=Path, help="folder of masks made for this split")
-    commands.add_argument("--left-out", type=Path, help="table of the images left out (CSV)")
+    commands.add_argument("--left-out", type=output_path, help="table of the images left out (CSV)")
     commands.add_argument("--processes", type=int, default=1, help="processes that read the images")
     args = commands.parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)

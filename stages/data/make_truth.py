@@ -74,7 +74,7 @@ def read_faults(folder: Path) -> dict[str, str]:
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "root", "output")
+    command = parser(__doc__, "root", outputs=("output",))
     command.add_argument("--split", choices=SPLITS, required=True)
     command.add_argument("--side", type=int, help="openimages only: make masks of this side, with the value 1")
     command.add_argument("--processes", type=int, default=1)

@@ -7,13 +7,13 @@ from safetensors.torch import save_file
 
 from stages.encode.resnet38_weights import read_resnet38
 from stages.files import atomic_path
-from stages.runtime.command import main
+from stages.runtime.command import main, output_path
 
 
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--input", type=Path, required=True, help="ilsvrc-cls_rna-a1_cls1000_ep-0001.params, or .pth")
-    options.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    options.add_argument("--output", type=output_path, required=True, help="safetensors file to write")
     args = options.parse_args(arguments)
     state = read_resnet38(args.input)
     with atomic_path(args.output) as temporary:

@@ -14,7 +14,7 @@ from stages.settings import EncodeSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "index", "root", "output")
+    options = parser(__doc__, "index", "root", outputs=("output",))
     options.add_argument("--source", choices=("image", "caption"), default="image", help="what to embed")
     options.add_argument("--clip", type=Path, help="projections written by train_clip")
     options.add_argument("--weights", type=Path, help="weights of the image tower")

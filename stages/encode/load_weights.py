@@ -9,7 +9,7 @@ from stages.settings import EncodeSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "output")
+    options = parser(__doc__, outputs=("output",))
     options.add_argument("--model", required=True, help="timm model name, a key of encode.weights")
     args = options.parse_args(arguments)
     settings = parse_settings(EncodeSettings, args.settings)

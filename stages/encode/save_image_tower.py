@@ -12,7 +12,7 @@ from stages.settings import EncodeSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "output")
+    options = parser(__doc__, outputs=("output",))
     options.add_argument("--clip", type=Path, help="projections written by train_clip")
     options.add_argument("--weights", type=Path, help="weights of the image tower")
     args = options.parse_args(arguments)

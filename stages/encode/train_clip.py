@@ -46,7 +46,7 @@ def make_pairs(args: argparse.Namespace, settings: EncodeSettings, clip: TowerCl
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "weights", "output")
+    options = parser(__doc__, "weights", outputs=("output",))
     options.add_argument("--cutouts", type=Path, help="folder of the training cut-outs and backgrounds")
     options.add_argument("--index", type=Path, help="index of the training images")
     options.add_argument("--root", type=Path, help="folder that the index's paths are relative to")

@@ -9,7 +9,7 @@ from stages.evaluate.summarize import sort_scores
 from stages.evaluate.table_content import TableContent, write_content
 from stages.evaluate.table_formats import TableRow, content_markdown, language_note
 from stages.files import write_csv, write_text
-from stages.runtime.command import main
+from stages.runtime.command import main, output_path
 from stages.words import SEGMENTER_ROWS
 
 COLUMNS = ("row", "split", "images", "seeds", "miou", "deviation", "boundary_iou", "share_of_bound")
@@ -54,9 +54,9 @@ def cells(row: TableRow, rows: Sequence[TableRow], decimals: int) -> list[str]:
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--scores", type=Path, required=True, nargs="+", help="score files (JSON)")
-    options.add_argument("--table", type=Path, required=True, help="CSV to write")
-    options.add_argument("--markdown", type=Path, required=True, help="Markdown to write")
-    options.add_argument("--content", type=Path, required=True, help="JSON to write, for the report")
+    options.add_argument("--table", type=output_path, required=True, help="CSV to write")
+    options.add_argument("--markdown", type=output_path, required=True, help="Markdown to write")
+    options.add_argument("--content", type=output_path, required=True, help="JSON to write, for the report")
     args = options.parse_args(arguments)
     scores = [read_score(path) for path in args.scores]
     rows = group_scores(scores)

@@ -38,7 +38,7 @@ def scored_ids(wanted: Sequence[str], there: Sequence[str], left_out: Sequence[s
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "output")
+    command = parser(__doc__, "index", outputs=("output",))
     command.add_argument("--left-out", type=Path, required=True, help="table of the training images left out")
     args = command.parse_args(arguments)
     source = parse_settings(EvaluateSettings, args.settings).train_list

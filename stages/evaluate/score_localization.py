@@ -35,7 +35,7 @@ def read_pairs(
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "masks", "output", many=("maps",), settings=False)
+    command = parser(__doc__, "index", "masks", many=("maps",), outputs=("output",), settings=False)
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
     command.add_argument("--language", help="the text-image model behind the maps, in words, noted in the score")

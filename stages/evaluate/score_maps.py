@@ -84,7 +84,7 @@ def score_sweep(
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "classes", "output", many=("maps",))
+    command = parser(__doc__, "index", "root", "classes", many=("maps",), outputs=("output",))
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
     command.add_argument("--threshold", help="background threshold that `refine` uses: a number, or its file")

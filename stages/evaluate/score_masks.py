@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from stages.errors import DataError
 from stages.evaluate.boundary import boundary_counts, boundary_ious
-from stages.evaluate.confusion import confusion_matrix
+from stages.evaluate.confusion import class_ious, confusion_matrix
 from stages.evaluate.confusion_picture import draw_confusion, write_confusion
+from stages.evaluate.image_scores import write_image_scores
 from stages.evaluate.scores import Score, rates_of, write_score
 from stages.evaluate.truth import check_mask, chosen_records, read_truth, require_masks
 from stages.images import BACKGROUND_NAME, IGNORE, read_mask
@@ -27,10 +28,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MaskCounts:
-    """Pixels counted over all images: confusion [1 + C, 1 + C], and intersection and union of borders [2, 1 + C]."""
+    """Pixels counted over all images: confusion [1 + C, 1 + C], and intersection and union of borders [2, 1 + C].
+
+    images: IoU of each label on each image by itself [images, 1 + C], percent; nan where the image has no such label.
+    """
 
     confusion: NDArray[np.int64]
     boundary: NDArray[np.int64]
+    images: NDArray[np.float64]
 
 
 def count_masks(pairs: Iterable[tuple[Path, Path]], classes: int) -> MaskCounts:
@@ -41,6 +46,7 @@ def count_masks(pairs: Iterable[tuple[Path, Path]], classes: int) -> MaskCounts:
     """
     confusion = np.zeros((classes + 1, classes + 1), dtype=np.int64)
     boundary = np.zeros((2, classes + 1), dtype=np.int64)
+    images = []
     for truth_path, predicted_path in pairs:
         predicted = read_mask(predicted_path)
         truth = read_truth(truth_path, classes, predicted.shape)
@@ -49,9 +55,11 @@ def count_masks(pairs: Iterable[tuple[Path, Path]], classes: int) -> MaskCounts:
             raise DataError(
                 f"{predicted_path}: a mask to be scored may not hold 255 (ignore); give every pixel a class"
             )
-        confusion += confusion_matrix(truth, predicted, classes)
+        own = confusion_matrix(truth, predicted, classes)
+        confusion += own
+        images.append(class_ious(own))
         boundary += boundary_counts(truth, predicted, classes)
-    return MaskCounts(confusion, boundary)
+    return MaskCounts(confusion, boundary, np.array(images).reshape(-1, classes + 1))
 
 
 def boundary_fields(counts: MaskCounts, classes: Sequence[str]) -> dict:
@@ -66,7 +74,13 @@ def boundary_fields(counts: MaskCounts, classes: Sequence[str]) -> dict:
 
 def run(arguments: list[str] | None = None) -> None:
     command = parser(
-        __doc__, "index", "root", "classes", "output", "confusion", "picture", many=("masks",), settings=False
+        __doc__,
+        "index",
+        "root",
+        "classes",
+        many=("masks",),
+        outputs=("output", "confusion", "picture", "images"),
+        settings=False,
     )
     command.add_argument("--stage", required=True, choices=MASK_STAGES, help="what made the masks")
     command.add_argument("--split", required=True, help="name of the split")
@@ -99,6 +113,7 @@ def run(arguments: list[str] | None = None) -> None:
     write_confusion(args.confusion, counts.confusion, labels)
     title = f"{args.stage.replace('_', ' ')}, {args.split}: mIoU {score.miou:.1f}"
     draw_confusion(args.picture, counts.confusion, labels, title=title)
+    write_image_scores(args.images, [record.id for record in records], counts.images, labels)
     write_score(args.output, score)
     log.info("%s on %s: mIoU %.2f, boundary IoU %.2f", score.stage, score.split, score.miou, score.boundary_iou)
 

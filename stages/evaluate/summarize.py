@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.evaluate.scores import Score, read_score
 from stages.files import write_csv
-from stages.runtime.command import main
+from stages.runtime.command import main, output_path
 from stages.settings import parts_of
 from stages.vocabulary import SCORED_STAGES, SPLITS
 
@@ -66,7 +66,7 @@ def table_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
 def run(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(description=__doc__)
     command.add_argument("--scores", type=Path, required=True, nargs="*", help="score files (JSON)")
-    command.add_argument("--output", type=Path, required=True, help="the table (CSV)")
+    command.add_argument("--output", type=output_path, required=True, help="the table (CSV)")
     args = command.parse_args(arguments)
     rows = table_rows([read_score(path) for path in args.scores])
     write_csv(args.output, [COLUMNS, *rows])

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "classes", "output", many=("masks",))
+    command = parser(__doc__, "index", "root", "classes", many=("masks",), outputs=("output",))
     command.add_argument("--images", type=int, default=TEST_IMAGES, help="length of the test list")
     args = command.parse_args(arguments)
     settings = parse_settings(EvaluateSettings, args.settings)

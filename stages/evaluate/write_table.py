@@ -19,7 +19,7 @@ from stages.evaluate.table_formats import (
     table_markdown,
 )
 from stages.files import read_json, write_csv, write_text
-from stages.runtime.command import main
+from stages.runtime.command import main, output_path
 from stages.words import SOURCE_NOTES
 
 NOTE = (
@@ -83,7 +83,7 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--rows", required=True, help="the rows as JSON")
     options.add_argument("--speeds", type=Path, help="what stages.localize.measure wrote")
     for name in ("table", "classes", "markdown", "content"):
-        options.add_argument(f"--{name}", type=Path, required=True, help="file to write")
+        options.add_argument(f"--{name}", type=output_path, required=True, help="file to write")
     args = options.parse_args(arguments)
     rows = read_rows(args.rows, read_json(args.speeds)["images_per_second"] if args.speeds else {})
     write_csv(args.table, table_csv(rows))

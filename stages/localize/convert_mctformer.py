@@ -14,7 +14,7 @@ from stages.settings import LocalizeSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "classes", "output")
+    options = parser(__doc__, "classes", outputs=("output",))
     options.add_argument("--input", type=Path, required=True, help="MCTformer's checkpoint (.pth)")
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)

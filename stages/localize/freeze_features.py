@@ -13,7 +13,7 @@ from stages.settings import LocalizeSettings, VitBackbone
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "index", "root", "weights", "output")
+    options = parser(__doc__, "index", "root", "weights", outputs=("output",))
     options.add_argument("--seed", type=int, required=True)
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)

@@ -42,7 +42,7 @@ def write_map_features(
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "index", "root", "weights", "output")
+    options = parser(__doc__, "index", "root", "weights", outputs=("output",))
     options.add_argument("--shard", type=int, required=True)
     options.add_argument("--shards", type=int, required=True)
     args = options.parse_args(arguments)

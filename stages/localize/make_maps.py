@@ -13,7 +13,7 @@ from stages.shards import write_shard
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "index", "root", "localizer", "output")
+    options = parser(__doc__, "index", "root", "localizer", outputs=("output",))
     options.add_argument("--shard", type=int, required=True)
     options.add_argument("--shards", type=int, required=True)
     options.add_argument(

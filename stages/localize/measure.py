@@ -34,7 +34,7 @@ def rates_in_turn(runs: dict[str, Callable[[], int]], *, rounds: int) -> dict[st
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "index", "root", "output", many=("localizers",))
+    options = parser(__doc__, "index", "root", many=("localizers",), outputs=("output",))
     options.add_argument("--names", nargs="+", required=True, help="a name for each localizer")
     options.add_argument("--images", type=int, default=32, help="first images of the index that are used")
     options.add_argument("--rounds", type=int, default=3)

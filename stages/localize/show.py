@@ -19,7 +19,7 @@ from stages.localize.checkpoint import load_localizer
 from stages.localize.inference import locate_batch, read_batch, scale_to_one
 from stages.localize.localizer import Localizer, Located
 from stages.localize.picture import LONGEST_SIDE, draw_maps
-from stages.runtime.command import main
+from stages.runtime.command import main, output_path
 from stages.settings import MapSettings
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--classes", help="classes to draw, joined by commas; without it those found in the photo")
     options.add_argument("--results", type=Path, help="results/<experiment>; without it the only one there is")
     options.add_argument("--config", type=Path, help="take `localize.maps` and `class_threshold` from this config")
-    options.add_argument("--output", type=Path, help="the PNG; without it <image>-maps.png in this folder")
+    options.add_argument("--output", type=output_path, help="the PNG; without it <image>-maps.png in this folder")
     args = options.parse_args(arguments)
     localizer, classes = load_localizer((args.results or find_experiment(RESULTS)) / LOCALIZER)
     settings = read_config(args.config).localize if args.config else localizer.settings

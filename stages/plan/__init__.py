@@ -137,6 +137,12 @@ class Plan:
         return [f"{self.files.results}/evaluate/segmenter-{split}-confusion.csv" for split in splits]
 
     @property
+    def image_scores(self) -> Inputs:
+        """The scores of val's images by the segmenter, where it is scored on val."""
+        scored = "val" in self.experiment.evaluate.segmenter
+        return {"images": f"{self.files.results}/evaluate/segmenter-val-images.csv"} if scored else {}
+
+    @property
     def panels(self) -> list[str]:
         """What the report's panels of val images show: maps, pseudo masks and predictions."""
         own = self.localizers.own.maps("val"), self.refiners.own.masks("val")

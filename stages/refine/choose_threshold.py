@@ -45,7 +45,7 @@ def oracle_curve(score: Path) -> list[tuple[float, float]]:
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "output")
+    command = parser(__doc__, "index", "root", outputs=("output",))
     command.add_argument("--maps", type=Path, nargs="+", default=[], help="map shards of train (auto)")
     command.add_argument("--score", type=Path, help="score of the maps (oracle)")
     command.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that share the images")

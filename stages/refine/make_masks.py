@@ -60,7 +60,7 @@ def chosen_walker(settings: RefineSettings, affinity: Path | None) -> Walker:
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "maps", "output")
+    command = parser(__doc__, "index", "root", "maps", outputs=("output",))
     command.add_argument("--threshold", help="background threshold: a number, or the file of choose_threshold")
     command.add_argument("--affinity", type=Path, help="trained affinity network, or the localizer (attention)")
     command.add_argument("--band", action="store_true", help="training masks with `ignore_band` as 255")

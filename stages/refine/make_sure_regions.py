@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "maps", "output")
+    command = parser(__doc__, "index", "root", "maps", outputs=("output",))
     command.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that share the images")
     args = command.parse_args(arguments)
     affinity = parse_settings(RefineSettings, args.settings).affinity

@@ -11,8 +11,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.evaluate.confusion import class_ious, confusion_matrix, mean_iou
-from stages.images import BACKGROUND_NAME, IGNORE, read_image, read_mask, voc_palette
+from stages.evaluate.image_scores import ImageScore
+from stages.images import BACKGROUND_NAME, read_image, read_mask, voc_palette
 from stages.map_colours import colour_map
 from stages.report.panels import colour_of
 from stages.report.templates import render
@@ -26,8 +26,8 @@ LAYERS = ("prediction", "pseudo mask", "truth", "map")
 class Item:
     """One val image: where its files are, and its strongest map.
 
-    truth: None without a true mask.  heat: [rows, columns] float32 in [0, 1], the maximum over its classes' maps; None
-    without a tag.
+    truth: None without a true mask.  score: of the prediction; None where it has none.
+    heat: [rows, columns] float32 in [0, 1], the maximum over its classes' maps; None without a tag.
     """
 
     number: int
@@ -37,13 +37,14 @@ class Item:
     pseudo_mask: Path
     prediction: Path
     truth: Path | None
+    score: ImageScore | None
     heat: NDArray[np.float32] | None
 
 
-def write_item(item: Item, classes: Sequence[str], folder: Path) -> dict[str, Any]:
+def write_item(item: Item, folder: Path) -> dict[str, Any]:
     """Writes an image's pictures as `<number>-<layer>` and returns what the page knows of it.
 
-    iou: mIoU of the prediction on this image alone, and `ious` that of each class, percent; none without a true mask.
+    iou: mIoU of the prediction on this image alone, and `ious` that of each class, percent; none without a score.
     """
     picture = read_image(item.image)
     size = fitted(picture.size)
@@ -58,22 +59,15 @@ def write_item(item: Item, classes: Sequence[str], folder: Path) -> dict[str, An
         colour_map(item.heat).save(folder / file_of(item.number, "map"), quality=QUALITY)
         layers.append("map")
     entry: dict[str, Any] = {"id": item.id, "tags": item.tags, "size": size, "layers": layers}
-    return entry | rates_of(item.truth, item.prediction, classes)
+    return entry | rates_of(item.score)
 
 
-def rates_of(truth: Path | None, prediction: Path, classes: Sequence[str]) -> dict[str, Any]:
-    """IoUs of one image; {} without a true mask, or where it is ignored everywhere."""
-    if truth is None:
+def rates_of(score: ImageScore | None) -> dict[str, Any]:
+    """IoUs of one image, as the page shows them; {} where it has none."""
+    if score is None:
         return {}
-    mask = read_mask(truth)
-    if (mask == IGNORE).all():
-        return {}
-    confusion = confusion_matrix(mask, read_mask(prediction), len(classes))
-    named = zip((BACKGROUND_NAME, *classes), class_ious(confusion).tolist(), strict=True)
-    return {
-        "iou": round(float(mean_iou(confusion)), 1),
-        "ious": {name: round(iou, 1) for name, iou in named if not np.isnan(iou) and name != BACKGROUND_NAME},
-    }
+    classes = {name: round(iou, 1) for name, iou in score.ious.items() if name != BACKGROUND_NAME}
+    return {"iou": round(score.miou, 1), "ious": classes}
 
 
 def fitted(size: tuple[int, int]) -> tuple[int, int]:

@@ -1,9 +1,10 @@
 """Makes the gallery: a page on which all val images can be filtered and sorted, with small pictures beside it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from stages.evaluate.image_scores import ImageScore, read_image_scores
 from stages.files import atomic_folder, write_text
 from stages.index import read_classes, read_index, shard_of
 from stages.mask_folders import find_masks
@@ -15,14 +16,14 @@ from stages.runtime.command import main, parser
 log = logging.getLogger(__name__)
 
 
-def write_numbered(item: Item, classes: tuple[str, ...], folder: Path) -> tuple[int, dict]:
+def write_numbered(item: Item, folder: Path) -> tuple[int, dict]:
     """`write_item` with the item's number, for work that finishes in any order."""
-    return item.number, write_item(item, classes, folder)
+    return item.number, write_item(item, folder)
 
 
-def find_items(results: Path, root: Path, shards: int) -> Iterator[Item]:
-    """The val images with their files, shard by shard, so that the maps of one shard at a time are in memory. Raises
-    DataError when a stage's files are missing."""
+def find_items(results: Path, root: Path, shards: int, scores: Mapping[str, ImageScore]) -> Iterator[Item]:
+    """The val images with their files and scores, shard by shard, so that the maps of one shard at a time are in
+    memory. Raises DataError when a stage's files are missing."""
     records = read_index(results / "data/val.csv")
     numbers = {record.id: number for number, record in enumerate(records)}
     for shard in range(shards):
@@ -41,20 +42,23 @@ def find_items(results: Path, root: Path, shards: int) -> Iterator[Item]:
                 pseudo_mask=pseudo_masks[record.id],
                 prediction=predictions[record.id],
                 truth=root / record.mask if record.mask else None,
+                score=scores.get(record.id),
                 heat=found.max(axis=0) if len(found) else None,
             )
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "results", "root", "pictures", "output", settings=False)
+    command = parser(__doc__, "results", "root", outputs=("pictures", "output"), settings=False)
     command.add_argument("--experiment", required=True, help="name of the experiment")
     command.add_argument("--shards", type=int, required=True, help="shards of val (data.shards)")
+    command.add_argument("--images", type=Path, help="scores of val's images (CSV); without them nothing is ranked")
     command.add_argument("--processes", type=int, default=1)
     args = command.parse_args(arguments)
     classes = read_classes(args.results / "data/classes.txt")
-    items = find_items(args.results, args.root, args.shards)
+    scores = read_image_scores(args.images) if args.images else {}
+    items = find_items(args.results, args.root, args.shards, scores)
     with atomic_folder(args.pictures) as folder:
-        jobs = ((item, classes, folder) for item in items)
+        jobs = ((item, folder) for item in items)
         entries = dict(over_processes(write_numbered, jobs, args.processes, title="gallery"))
         megabytes = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     page = render_gallery(

@@ -7,6 +7,7 @@ from pathlib import Path
 from stages.data.left_out import read_left_out
 from stages.errors import SettingsError
 from stages.evaluate.confusion_picture import read_confusion
+from stages.evaluate.image_scores import read_image_scores
 from stages.evaluate.wsol_score import read_localization
 from stages.files import write_text
 from stages.index import read_classes, read_index
@@ -16,7 +17,7 @@ from stages.report.panels import read_panels
 from stages.report.picture import draw_picture, write_picture
 from stages.report.shown_tables import find_tables
 from stages.report.timings import read_timings, read_workload
-from stages.runtime.command import main, parse_settings, parser
+from stages.runtime.command import main, output_path, parse_settings, parser
 from stages.settings import ReportSettings
 from stages.vocabulary import SPLITS
 from stages.words import STAGE_WORDS
@@ -39,7 +40,7 @@ def count_images(folder: Path) -> dict[str, int]:
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "results", "root", "output")
+    command = parser(__doc__, "results", "root", outputs=("output",))
     command.add_argument("--shards", type=int, required=True, help="shards of a split (data.shards)")
     command.add_argument("--experiment", required=True, help="name of the experiment")
     command.add_argument(
@@ -55,7 +56,8 @@ def run(arguments: list[str] | None = None) -> None:
     )
     command.add_argument("--localization", type=Path, nargs="*", default=[], help="scores by wsolevaluation's protocol")
     command.add_argument("--left-out", type=Path, nargs="*", default=[], help="tables of the images left out (CSV)")
-    command.add_argument("--picture", type=Path, help="also write a strip of panels, as JPEG")
+    command.add_argument("--images", type=Path, help="scores of val's images (CSV); without them none is ranked")
+    command.add_argument("--picture", type=output_path, help="also write a strip of panels, as JPEG")
     args = command.parse_args(arguments)
     settings = parse_settings(ReportSettings, args.settings)
     try:
@@ -65,7 +67,15 @@ def run(arguments: list[str] | None = None) -> None:
             f"--config is not JSON ({error}); give all settings of the experiment as one value"
         ) from error
     classes, records = read_classes(args.results / "data/classes.txt"), read_index(args.results / "data/val.csv")
-    panels = read_panels(args.results, args.root, records, classes, count=settings.panels, shards=args.shards)
+    panels = read_panels(
+        args.results,
+        args.root,
+        records,
+        classes,
+        count=settings.panels,
+        shards=args.shards,
+        scores=read_image_scores(args.images) if args.images else None,
+    )
     scores = read_scores(find_scores(args.results / "evaluate") if args.scores is None else args.scores)
     work = read_workload(args.results, count_images(args.results / "data"), scores, config, shards=args.shards)
     page = render_page(

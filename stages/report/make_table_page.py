@@ -27,7 +27,7 @@ def _panels(rows: list[dict[str, Any]], args: argparse.Namespace, count: int) ->
 
 
 def run(arguments: list[str] | None = None) -> None:
-    options = parser(__doc__, "index", "root", "classes", "output")
+    options = parser(__doc__, "index", "root", "classes", outputs=("output",))
     options.add_argument("--experiment", required=True)
     options.add_argument("--title", required=True)
     options.add_argument(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.errors import DataError
-from stages.evaluate.confusion import confusion_matrix, mean_iou
+from stages.evaluate.image_scores import ImageScore
 from stages.images import IGNORE, read_image, read_mask, voc_palette
 from stages.index import Record, evenly_spaced
 from stages.labelling import enlarge_maps
@@ -22,7 +22,7 @@ class Panel:
     """One image on its way through the stages. Masks and maps have the image's size.
 
     maps: class name -> [rows, columns] float32 in [0, 1], the class that covers most of the image first.
-    truth, iou: the true mask, and the mIoU of the prediction on this image alone, percent; None without a true mask.
+    truth, iou: the true mask, and the mIoU of the prediction on this image alone, percent; None where there is none.
     """
 
     id: str
@@ -38,18 +38,6 @@ class Panel:
         masks = [mask for mask in (self.pseudo_mask, self.prediction, self.truth) if mask is not None]
         found = {int(value) for mask in masks for value in np.unique(mask)}
         return found - {0, IGNORE}
-
-
-def image_ious(
-    records: Sequence[Record], root: Path, predictions: Mapping[str, Path], classes: int
-) -> dict[str, float]:
-    """mIoU in percent of each image's prediction by itself. Images whose truth is 255 everywhere are left out."""
-    ious = {}
-    for record in records:
-        truth = read_mask(root / record.mask)
-        if (truth != IGNORE).any():
-            ious[record.id] = float(mean_iou(confusion_matrix(truth, read_mask(predictions[record.id]), classes)))
-    return ious
 
 
 def choose(ious: Mapping[str, float], count: int) -> list[str]:
@@ -70,22 +58,26 @@ def read_maps(shards: Sequence[Path], ids: Sequence[str]) -> dict[str, ImageMaps
 
 
 def read_panels(
-    results: Path, root: Path, records: Sequence[Record], classes: Sequence[str], *, count: int, shards: int
+    results: Path,
+    root: Path,
+    records: Sequence[Record],
+    classes: Sequence[str],
+    *,
+    count: int,
+    shards: int,
+    scores: Mapping[str, ImageScore] | None,
 ) -> list[Panel]:
-    """Panels of `count` val images: chosen by `choose`, or spread over the index where an image has no true mask.
+    """Panels of `count` val images: chosen by `choose`, or spread over the index where val was not scored.
     shards: how many of val there are; folders of more, of an earlier run, do not count.
+    scores: of the predictions, by image.
 
     Raises DataError when a stage's files are missing."""
     ids = [record.id for record in records]
     numbers = range(shards)
     predictions = find_masks([results / f"segment/pseudo_masks/predictions/val/{shard}" for shard in numbers], ids)
     pseudo_masks = find_masks([results / f"refine/masks/val/{shard}" for shard in numbers], ids)
-    if all(record.mask for record in records):
-        ious = image_ious(records, root, predictions, len(classes))
-        chosen = choose(ious, count)
-    else:
-        ious = {}
-        chosen = evenly_spaced(ids, count)
+    ious = {image_id: score.miou for image_id, score in (scores or {}).items()}
+    chosen = evenly_spaced(ids, count) if scores is None else choose(ious, count)
     maps = read_maps([results / f"localize/maps/val/{shard}.safetensors" for shard in numbers], chosen)
     by_id = {record.id: record for record in records}
     return [

@@ -9,7 +9,9 @@ from stages.runtime.command import main, parser
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "results", "root", "output", many=("indexes", "inputs", "outputs"), settings=False)
+    command = parser(
+        __doc__, "results", "root", many=("indexes", "inputs", "outputs"), outputs=("output",), settings=False
+    )
     command.add_argument("--config", required=True, help="all settings of the experiment, as JSON")
     args = command.parse_args(arguments)
     try:

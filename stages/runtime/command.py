@@ -2,7 +2,6 @@
 
 import argparse
 import errno
-import itertools
 import logging
 import shutil
 import sys
@@ -17,8 +16,6 @@ from stages.files import remove_leftovers
 from stages.runtime.store import run_stored, store_folder
 from stages.runtime.watch import end_with_snakemake
 
-# Options whose paths a command writes.
-OUTPUTS = ("--output", "--curves", "--confusion", "--picture", "--pictures", "--left-out")
 # Faults of the disk that no stage can fix, and what the user can do.
 DISK_CURES = {
     errno.ENOSPC: "free some space and run the same command again: finished files are kept, trainings resume",
@@ -32,11 +29,22 @@ FULL = 1 << 20  # bytes; a disk with less free space is full
 Section = TypeVar("Section", bound=BaseModel)
 
 
+def output_path(text: str) -> Path:
+    """The `type` of an option that names an output: its path. Removes what killed runs left beside it."""
+    path = Path(text)
+    remove_leftovers(path)
+    return path
+
+
 def parser(
-    description: str | None, *paths: str, many: tuple[str, ...] = (), settings: bool = True
+    description: str | None,
+    *paths: str,
+    many: tuple[str, ...] = (),
+    outputs: tuple[str, ...] = (),
+    settings: bool = True,
 ) -> argparse.ArgumentParser:
-    """An argument parser with one required `--<name>` path for each of `paths`, one `--<name>` list of paths for each
-    of `many`, and `--settings` (JSON) unless the command takes none."""
+    """An argument parser with one required `--<name>` path for each of `paths` and, to be written, of `outputs`, one
+    `--<name>` list of paths for each of `many`, and `--settings` (JSON) unless the command takes none."""
     arguments = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     if settings:
         arguments.add_argument("--settings", required=True, help="the stage's section of the config, as JSON")
@@ -44,6 +52,8 @@ def parser(
         arguments.add_argument(f"--{name}", type=Path, required=True)
     for name in many:
         arguments.add_argument(f"--{name}", type=Path, required=True, nargs="+")
+    for name in outputs:
+        arguments.add_argument(f"--{name}", type=output_path, required=True)
     return arguments
 
 
@@ -76,9 +86,6 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     end_with_snakemake()
     try:
-        for name, value in itertools.pairwise(sys.argv):
-            if name in OUTPUTS:
-                remove_leftovers(Path(value))
         folder = store_folder() if stored else None
         if folder is None:
             run(None)

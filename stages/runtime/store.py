@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stages.files import read_json, write_json
+from stages.files import read_json, remove_leftovers, write_json
 from stages.runtime.store_key import Call, digest_value, key_of, parse_call
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ def run_stored(
     call = parse_call(sys.modules["__main__"].__spec__.name, sys.argv[1:])  # type: ignore[union-attr]
     targets = {name: Path(call.values(name)[0]) for name in outputs if call.values(name)}
     key = key_of(call, outputs, folder, truth_unless=truth_unless)
+    for target in targets.values():
+        remove_leftovers(target)
     if fetch(folder, key, targets):
         return
     run(None)

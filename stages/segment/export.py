@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stages.errors import DataError
 from stages.files import atomic_path
 from stages.images import read_image
-from stages.runtime.command import main
+from stages.runtime.command import main, output_path
 from stages.segment.model import Segmenter, load_segmenter
 from stages.segment.photos import find_photos
 from stages.segment.predict import RESULTS, find_segmenter
@@ -132,7 +132,7 @@ def export(segmenter: Segmenter, output: Path, images: Sequence[NDArray[np.uint8
 
 def run(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    command.add_argument("--output", type=Path, required=True, help="file to write: .onnx, or .pt for TorchScript")
+    command.add_argument("--output", type=output_path, required=True, help="file to write: .onnx, or .pt (TorchScript)")
     command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; without it the one that there is")
     command.add_argument("--images", type=Path, help="folder of photos to compare masks on; without it made-up images")
     args = command.parse_args(arguments)

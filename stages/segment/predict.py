@@ -15,7 +15,7 @@ from stages.errors import DataError
 from stages.experiment import read_config
 from stages.files import atomic_path, write_csv
 from stages.images import BACKGROUND, BACKGROUND_NAME, image_size, read_image, voc_palette, write_mask
-from stages.runtime.command import main
+from stages.runtime.command import main, output_path
 from stages.segment.model import Segmenter, load_segmenter
 from stages.segment.photos import find_photos, predict_photo
 from stages.settings import InferenceSettings
@@ -79,7 +79,7 @@ def predict_folder(
 def run(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     command.add_argument("--images", type=Path, required=True, help="folder of photos; folders in it are searched too")
-    command.add_argument("--output", type=Path, required=True, help="folder for masks/, overlays/ and areas.csv")
+    command.add_argument("--output", type=output_path, required=True, help="folder for masks/, overlays/ and areas.csv")
     command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; without it the one that there is")
     command.add_argument("--config", type=Path, help="take scales, mirror, window and CRF from this config: `segment`")
     command.add_argument(

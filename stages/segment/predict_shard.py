@@ -68,7 +68,7 @@ def write_masks(
 
 
 def run(arguments: list[str] | None = None) -> None:
-    command = parser(__doc__, "index", "root", "classes", "segmenter", "output")
+    command = parser(__doc__, "index", "root", "classes", "segmenter", outputs=("output",))
     command.add_argument("--shard", type=int, required=True)
     command.add_argument("--shards", type=int, required=True)
     command.add_argument("--told", action="store_true", help="the images' tags are known")

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def run(arguments: list[str] | None = None) -> None:
-    args = parser(__doc__, "classes", "output").parse_args(arguments)
+    args = parser(__doc__, "classes", outputs=("output",)).parse_args(arguments)
     settings, classes = parse_settings(SegmentSettings, args.settings), read_classes(args.classes)
     model, parameters = checked_model(settings, classes)
     optim_wrapper = read_overlay(settings.network.model).optim_wrapper

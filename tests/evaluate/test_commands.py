@@ -8,6 +8,7 @@ import pytest
 from stages.data.left_out import LeftOut, write_left_out
 from stages.errors import DataError
 from stages.evaluate import list_scored, score_maps, score_masks, summarize
+from stages.evaluate.image_scores import ImageScore, read_image_scores
 from stages.evaluate.scores import read_score
 from stages.files import read_json, write_text
 from stages.images import write_mask
@@ -27,6 +28,7 @@ def masks_score(dataset, stage="segmenter", *more):
     output = dataset.folder / f"{stage}-val.json"
     folders = [str(dataset.folder / f"masks/{shard}") for shard in (0, 1)]
     beside = ["--confusion", str(output.with_suffix(".csv")), "--picture", str(output.with_suffix(".png"))]
+    beside += ["--images", str(dataset.folder / f"{stage}-val-images.csv")]
     score_masks.run([*dataset.common, "--stage", stage, *more, "--masks", *folders, "--output", str(output), *beside])
     return read_score(output)
 
@@ -59,6 +61,11 @@ def test_masks(dataset):
     score = masks_score(dataset)
     assert score.per_class == {"background": pytest.approx(100 * 64 / 96), "cat": 50, "dog": None}
     assert score.miou == pytest.approx((100 * 64 / 96 + 50) / 2)
+    # By itself a is right everywhere; half of b is predicted to be cat, and b is background.
+    assert read_image_scores(dataset.folder / "segmenter-val-images.csv") == {
+        "a": ImageScore(100, {"background": 100, "cat": 100}),
+        "b": ImageScore(25, {"background": 50, "cat": 0}),
+    }
     pseudo = masks_score(dataset, "pseudo_masks", "--threshold", "0.4")
     assert (pseudo.threshold, pseudo.threshold_source) == (0.4, "fixed")
 

@@ -14,7 +14,8 @@ from stages.labelling import enlarge_maps
 from stages.localize import show
 from stages.localize.checkpoint import save_localizer
 from stages.localize.inference import make_maps, scale_to_one
-from stages.localize.picture import GAP, LONGEST_SIDE, OPACITY, TITLE, draw_maps
+from stages.localize.picture import GAP, LONGEST_SIDE, TITLE, draw_maps
+from stages.map_colours import OPACITY
 from stages.settings import MapSettings
 from tests.localize.conftest import CLASSES
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stages.evaluate.image_scores import write_image_scores
+from stages.evaluate.score_masks import count_masks
 from stages.evaluate.scores import FixedScore, Score, write_score
 from stages.files import write_text
-from stages.images import write_mask
+from stages.images import BACKGROUND_NAME, write_mask
 from stages.index import Record, write_classes, write_index
 from stages.shards import ImageMaps, write_shard
 
@@ -64,6 +66,12 @@ def results(tmp_path, make_score):
     score = make_score("maps", "val", 40, fixed=FixedScore(threshold=0.4, miou=36), **best)
     write_score(folder / "evaluate/maps-val.json", score)
     write_score(folder / "evaluate/segmenter-val.json", make_score("segmenter", "val", 43.21))
+    pairs = [
+        (tmp_path / f"{name}.png", folder / f"segment/pseudo_masks/predictions/val/{number % 2}/{name}.png")
+        for number, name in enumerate("abc")
+    ]
+    images = folder / "evaluate/segmenter-val-images.csv"
+    write_image_scores(images, "abc", count_masks(pairs, len(CLASSES)).images, (BACKGROUND_NAME, *CLASSES))
     curves = "step,name,value\n10,loss,2.5\n20,loss,1.5\n10,lr,0.1\n20,lr,0.05\n20,time,0.5\n"
     curves += "10,entropy_text,0.9\n20,entropy_text,0.8\n"
     write_text(folder / "localize/training.csv", curves)

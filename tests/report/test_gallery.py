@@ -19,6 +19,8 @@ from tests.report.conftest import CLASSES
 def make_gallery(results: Path) -> Path:
     paths = ["--results", str(results), "--root", str(results.parent), "--pictures", str(results / "report/gallery")]
     options = ["--experiment", "tiny", "--shards", "2"]
+    if all(record.mask for record in read_index(results / "data/val.csv")):
+        options += ["--images", str(results / "evaluate/segmenter-val-images.csv")]
     run([*options, *paths, "--output", str(results / "report/gallery.html")])
     return results / "report/gallery.html"
 

@@ -10,7 +10,7 @@ from stages.settings import RefineSettings
 
 
 def test_paths_and_lists_of_paths() -> None:
-    args = parser("Does it.\n\nMore.", "index", "output", many=("masks",)).parse_args(
+    args = parser("Does it.\n\nMore.", "index", many=("masks",), outputs=("output",)).parse_args(
         ["--settings", "{}", "--index", "a.csv", "--output", "b", "--masks", "m/0", "m/1"]
     )
     assert args.index == Path("a.csv")
@@ -21,6 +21,17 @@ def test_a_missing_path_ends_the_command(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit):
         parser("Does it.", "index").parse_args(["--settings", "{}"])
     assert "--index" in capsys.readouterr().err
+
+
+def test_what_killed_runs_left_beside_the_outputs_is_removed(tmp_path: Path) -> None:
+    left = [tmp_path / ".masks-abcdefg1", tmp_path / ".scores-abcdefg1.json", tmp_path / ".index-abcdefg1.csv"]
+    left[0].mkdir()
+    for path in left[1:]:
+        path.touch()
+    command = parser("Does it.", "index", outputs=("masks", "output"), settings=False)
+    paths = {"index": "index.csv", "masks": "masks", "output": "scores.json"}
+    command.parse_args([word for name, file in paths.items() for word in (f"--{name}", str(tmp_path / file))])
+    assert list(tmp_path.iterdir()) == [left[2]]  # an input is another command's output
 
 
 def test_settings_fill_their_defaults() -> None:

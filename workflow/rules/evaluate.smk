@@ -88,6 +88,7 @@ rule score_masks:
             split="{split}",
         ),
         confusion="<results>/evaluate/{scored}{stage}-{split}-confusion.csv",
+        images="<results>/evaluate/{scored}{stage}-{split}-images.csv",
         picture=shown(
             "<results>/evaluate/{scored}{stage}-{split}-confusion.png",
             "confusion",
@@ -119,7 +120,7 @@ rule score_masks:
         " --split {wildcards.split} --seed {params.seed} {params.options} {params.background}"
         " --language {params.language:q} --index {input.index} --root {params.root:q} --classes {input.classes}"
         " --masks {input.masks} --output {output.score} --confusion {output.confusion} --picture {output.picture}"
-        " &> {log}"
+        " --images {output.images} &> {log}"
 
 
 # Maps of images with one tag, by the protocol of wsolevaluation. The threshold is chosen on val; test only uses it.

@@ -5,6 +5,7 @@
 rule make_page:
     input:
         **plan.dataset.inputs,
+        **plan.image_scores,
         scores=lambda wildcards: plan.scores(bound=wildcards.page == "upper_bound"),
         index="<results>/data/val.csv",
         classes=rules.list_classes.output.classes,
@@ -32,6 +33,7 @@ rule make_page:
         # The page shows them all, so it is made again when any of them changes.
         config=experiment.model_dump_json(),
         tables=plan.made_tables(),
+        images=given("images"),
         code=code_of("stages.report.make_page"),
         results=results_folder,
         root=dataset_root,
@@ -39,7 +41,7 @@ rule make_page:
     shell:
         "python -m stages.report.make_page --settings {params.settings:q} --experiment {params.experiment}"
         " --config {params.config:q} --results {params.results} --root {params.root:q} --shards {params.shards}"
-        " --scores {input.scores}"
+        " --scores {input.scores} {params.images}"
         " --confusions {input.confusions} --localization {input.localization} --left-out {input.left_out}"
         " --picture {output.picture} --output {output.page} &> {log}"
 
@@ -48,6 +50,7 @@ rule make_page:
 rule make_gallery:
     input:
         **plan.dataset.inputs,
+        **plan.image_scores,
         index="<results>/data/val.csv",
         classes=rules.list_classes.output.classes,
         panels=plan.panels,
@@ -68,11 +71,12 @@ rule make_gallery:
         results=results_folder,
         root=dataset_root,
         shards=experiment.data.shards,
+        images=given("images"),
         code=code_of("stages.report.make_gallery"),
     shell:
         "python -m stages.report.make_gallery --experiment {params.experiment}"
         " --results {params.results} --root {params.root:q} --shards {params.shards} --processes {threads}"
-        " --pictures {output.pictures} --output {output.page} &> {log}"
+        " {params.images} --pictures {output.pictures} --output {output.page} &> {log}"
 
 
 rule make_table_page:

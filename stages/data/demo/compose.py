@@ -7,7 +7,7 @@ from stages.settings import DataSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    commands = parser(__doc__, "sources", "output")
+    commands = parser(__doc__, "sources", outputs=("output",))
     commands.add_argument("--seed", type=int, required=True, help="seed of every random choice")
     commands.add_argument("--processes", type=int, default=1, help="processes that compose; the result is the same")
     args = commands.parse_args(arguments)

@@ -8,7 +8,7 @@ from stages.settings import DataSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    args = parser(__doc__, "output").parse_args(arguments)
+    args = parser(__doc__, outputs=("output",)).parse_args(arguments)
     settings = parse_settings(DataSettings, args.settings)
     roots = fetch_packages(read_packages(), settings.demo.cache, settings.demo.packages)
     names = [item.file for item in read_cutout_list()] + [item.file for item in read_background_list()]

@@ -8,7 +8,7 @@ from stages.settings import DataSettings
 
 
 def run(arguments: list[str] | None = None) -> None:
-    args = parser(__doc__, "sources", "output").parse_args(arguments)
+    args = parser(__doc__, "sources", outputs=("output",)).parse_args(arguments)
     parse_settings(DataSettings, args.settings)
     # All of them, whatever this experiment's classes are: they teach words and pictures in general.
     material = read_material("train", read_sources(args.sources), read_cutout_list(), read_background_list())
