@@ -43,7 +43,7 @@ def test_only_paths_weights_epochs_iterations_and_counts_change(name: str) -> No
     before, after = overridden(name)
     assert forbidden_changes(before, after) == []
     assert (after.data.classes, after.localize.maps) == (before.data.classes, before.localize.maps)
-    assert after.segment.batch_size == before.segment.batch_size
+    assert after.segment.training.batch_size == before.segment.training.batch_size
     assert after.data.expected == {split: COUNTS[split] for split in before.data.expected}
     assert set(after.encode.weights) == set(before.encode.weights)
     assert all(Path(source).suffix == ".safetensors" for source in after.encode.weights.values())
