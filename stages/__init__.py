@@ -1,1 +1,1 @@
-"""tagmask: from image tags to pixel masks. One package a stage; stages meet in files, never in calls."""
+"""tagmask: from image tags to pixel masks. One package a stage, which imports no later one."""

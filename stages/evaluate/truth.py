@@ -1,4 +1,4 @@
-"""True masks, checked before they are counted. Only this stage (and the upper bound's training) reads them."""
+"""True masks, checked before they are counted. No training reads them but the upper bound's."""
 
 from collections.abc import Sequence
 from pathlib import Path
