@@ -11,9 +11,10 @@ from stages.evaluate.wsol_score import read_localization
 from stages.files import write_text
 from stages.index import read_classes, read_index
 from stages.report.gather import find_scores, read_curves, read_scores
-from stages.report.page import STAGE_NAMES, render_page
+from stages.report.page import render_page
 from stages.report.panels import read_panels
 from stages.report.picture import draw_picture, write_picture
+from stages.report.score_rows import STAGE_NAMES
 from stages.report.shown_tables import find_tables
 from stages.report.timings import read_timings, read_workload
 from stages.runtime.command import main, parse_settings, parser

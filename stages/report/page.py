@@ -22,66 +22,18 @@ from stages.evaluate.wsol_score import LocalizationScore
 from stages.report.charts import class_chart, confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve
 from stages.report.panels import MAP_COLOURS, Panel, colour_mask, colour_of, overlay
-from stages.report.published import TABLES, published_beside
+from stages.report.published import TABLES
+from stages.report.score_rows import STAGE_NAMES, score_rows
 from stages.report.shown_tables import MadeTable
 from stages.report.templates import render
 from stages.report.timings import Timing, sum_by_stage
 
-STAGE_NAMES = {
-    "maps": "maps",
-    "pseudo_masks": "pseudo masks",
-    "told_segmenter": "segmenter, told the tags",
-    "segmenter": "segmenter",
-    "upper_bound": "upper bound",
-}
 LONGEST_SIDE = 320  # of a picture in the page, pixels
 LEFT_OUT_SHOWN = 20  # images of a split that the page names; the table has them all
 PACKAGES = (
     *("torch", "torchvision", "timm", "open_clip_torch", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation"),
     *("pydensecrf2", "transformers", "numpy", "pillow", "scipy", "snakemake"),
 )
-
-
-CHOSEN = {"fixed": "fixed", "auto": "without true masks", "oracle": "with true masks"}
-
-
-def chosen_words(score: Score) -> str:
-    """How the background of what was scored was chosen."""
-    if score.background_power is not None:
-        return f"(1 - max)^{score.background_power:g}"
-    if score.stage == "maps":
-        return "best on this split"
-    return CHOSEN[score.threshold_source] if score.threshold_source else ""
-
-
-def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """The table of scores; maps have two rows, at the best and at the fixed threshold."""
-    rows = []
-    for score in scores:
-        share = share_of_bound(score, scores)
-        row = {
-            "stage": STAGE_NAMES[score.stage],
-            "split": score.split,
-            "images": score.images,
-            "miou": score.miou,
-            "boundary": "" if score.boundary_iou is None else f"{score.boundary_iou:.1f}",
-            "threshold": "" if score.threshold is None else f"{score.threshold:.2f}",
-            "chosen": chosen_words(score),
-            "false_positives": f"{score.false_positives:.1f}",
-            "false_negatives": f"{score.false_negatives:.1f}",
-            "share": "" if share is None else f"{share:.0f} %",
-            "published": published_beside(score.stage, score.split),
-        }
-        rows.append(row)
-        if score.fixed:
-            rates = {
-                "miou": score.fixed.miou,
-                "boundary": "",
-                "threshold": f"{score.fixed.threshold:.2f}",
-                "chosen": CHOSEN[score.fixed.source],
-            }
-            rows.append(row | rates | {"false_positives": "", "false_negatives": "", "published": ""})
-    return rows
 
 
 def classification_rows(scores: Sequence[Score]) -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ from tests.workflow.tiny import REPOSITORY, SIZES, TINY, command, environment, j
 pytestmark = pytest.mark.workflow
 
 # What follows every score and prediction.
-SHOWN = dict.fromkeys(("make_page", "make_gallery", "write_provenance", "all"), 1)
+SHOWN = dict.fromkeys(("make_page", "make_gallery", "write_provenance", "write_cards", "all"), 1)
 AFTER_MASKS = {
     "train_segmenter": 1,
     "predict": 4,
@@ -29,6 +29,7 @@ AFTER_MASKS = {
     "make_page": 1,
     "make_gallery": 1,
     "write_provenance": 1,
+    "write_cards": 1,
     "all": 1,
 }
 
