@@ -10,8 +10,8 @@ from typing import Literal
 
 NO_PUBLIC_CODE = "no public code"
 # There is code, and nothing beside it says under which terms.
-NOT_STATED = "not stated"
-UNKNOWN = "unknown"
+NOT_STATED = "licence not stated"
+UNKNOWN = "licence unknown"
 
 PublishedTableName = Literal["maps", "segmentation", "single_label"]
 
@@ -39,7 +39,7 @@ class MethodRecord:
     """One method.
 
     kind: its name in the settings.  title: its name in tables.  papers: of its versions, the oldest first.
-    published: the rows that the report shows.
+    published: the rows that the report shows.  trained: whether it learns at all.
     """
 
     kind: str
@@ -47,6 +47,7 @@ class MethodRecord:
     papers: tuple[Paper, ...]
     code_licence: str
     published: tuple[PublishedRow, ...] = ()
+    trained: bool = True
 
 
 def _by_kind(*records: MethodRecord) -> Mapping[str, MethodRecord]:
@@ -125,6 +126,7 @@ LOCALIZER_METHODS = _by_kind(
         title="MaskCLIP",
         papers=(Paper("Zhou, Loy and Dai", "Extract Free Dense Labels from CLIP", "ECCV", 2022),),
         code_licence=UNKNOWN,
+        trained=False,
     ),
 )
 

@@ -19,6 +19,12 @@ def test_each_localizer_and_each_overlay_has_a_record() -> None:
     assert set(SEGMENTER_METHODS) == overlays, "add the record to SEGMENTER_METHODS of stages/methods.py"
 
 
+def test_records_say_what_is_trained() -> None:
+    assert {kind: record.trained for kind, record in LOCALIZER_METHODS.items()} == {
+        kind: localizer.trained for kind, localizer in LOCALIZERS.items()
+    }
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
 def test_records_are_whole_and_stay_as_they_are(record) -> None:
     assert record.title

@@ -206,4 +206,5 @@ class Plan:
             *self.localization_scores,
             *(f"{results}/report/{page}.html" for page in ("index", "gallery")),
             f"{results}/provenance.json",
+            *(f"{results}/{stage}/README.md" for stage in ("localize", "segment")),
         ]

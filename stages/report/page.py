@@ -21,12 +21,13 @@ from stages.map_colours import css_scale, overlay
 from stages.report.charts import class_chart, confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve
 from stages.report.panels import Panel, colour_mask, colour_of
-from stages.report.published import TABLES, published_beside
+from stages.report.published import TABLES
+from stages.report.score_rows import score_rows
 from stages.report.shown_tables import MadeTable
 from stages.report.templates import render
 from stages.report.timings import Timing, sum_by_stage
 from stages.vocabulary import SplitName, StageName
-from stages.words import SOURCE_CELLS, STAGE_WORDS
+from stages.words import STAGE_WORDS
 
 HEADLINES: tuple[tuple[StageName, SplitName], ...] = (
     ("maps", "val"),
@@ -40,45 +41,6 @@ PACKAGES = (
     *("torch", "torchvision", "timm", "open_clip_torch", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation"),
     *("pydensecrf2", "transformers", "numpy", "pillow", "scipy", "snakemake"),
 )
-
-
-def chosen_words(score: Score) -> str:
-    """How the background of what was scored was chosen."""
-    if score.background_power is not None:
-        return f"(1 - max)^{score.background_power:g}"
-    if score.stage == "maps":
-        return "best on this split"
-    return SOURCE_CELLS[score.threshold_source] if score.threshold_source else ""
-
-
-def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """The table of scores; maps have two rows, at the best and at the fixed threshold."""
-    rows = []
-    for score in scores:
-        share = share_of_bound(score, scores)
-        row = {
-            "stage": STAGE_WORDS[score.stage],
-            "split": score.split,
-            "images": score.images,
-            "miou": score.miou,
-            "boundary": "" if score.boundary_iou is None else f"{score.boundary_iou:.1f}",
-            "threshold": "" if score.threshold is None else f"{score.threshold:.2f}",
-            "chosen": chosen_words(score),
-            "false_positives": f"{score.false_positives:.1f}",
-            "false_negatives": f"{score.false_negatives:.1f}",
-            "share": "" if share is None else f"{share:.0f} %",
-            "published": published_beside(score.stage, score.split),
-        }
-        rows.append(row)
-        if score.fixed:
-            rates = {
-                "miou": score.fixed.miou,
-                "boundary": "",
-                "threshold": f"{score.fixed.threshold:.2f}",
-                "chosen": SOURCE_CELLS[score.fixed.source],
-            }
-            rows.append(row | rates | {"false_positives": "", "false_negatives": "", "published": ""})
-    return rows
 
 
 def classification_rows(scores: Sequence[Score]) -> list[dict[str, str]]:

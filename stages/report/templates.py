@@ -1,16 +1,16 @@
-"""The pages' templates: strict, and with everything escaped that is not marked as safe."""
+"""The templates of pages and cards: strict, and in pages everything is escaped that is not marked as safe."""
 
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 
 def render(template: str, **values: Any) -> str:
     """A template of this folder, filled in. Raises jinja2.UndefinedError for a value that it wants and is not given."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
+        autoescape=select_autoescape(enabled_extensions=(), disabled_extensions=("md.j2",), default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -37,7 +37,7 @@ def test_a_dry_run_says_what_would_run_and_why(clone: Path) -> None:
     assert "Nothing to be done" in succeeds("run", "-n", "-c", TINY, folder=clone).stdout
     (clone / "changed.yaml").write_text(TINY.read_text().replace("panels: 2", "panels: 1"))
     done = succeeds("run", "-n", "-c", "changed.yaml", folder=clone)
-    assert jobs_of(done.stdout) == dict.fromkeys(("make_page", "write_provenance", "all"), 1)
+    assert jobs_of(done.stdout) == dict.fromkeys(("make_page", "write_provenance", "write_cards", "all"), 1)
     assert "Params have changed since last execution" in done.stdout
 
 
@@ -47,7 +47,7 @@ def test_a_run_makes_what_is_asked_for_again(clone: Path) -> None:
     done = succeeds("run", "-c", TINY, "--cores", "2", "--forcerun", "make_page", folder=clone)
     jobs = jobs_of(done.stderr)
     assert jobs["make_page"] == jobs["all"] == 1
-    assert set(jobs) <= {"make_page", "write_provenance", "all"}
+    assert set(jobs) <= {"make_page", "write_provenance", "write_cards", "all"}
     assert page.stat().st_mtime_ns > before
 
 

@@ -53,7 +53,7 @@ def test_the_demo_is_planned_from_data_to_report(snakemake: Snakemake, tmp_path:
     assert jobs == {
         **dict.fromkeys(("fetch", "compose", "list_classes", "train_clip", "embed_text", "embed_images"), 1),
         **dict.fromkeys(("freeze_features", "train_localizer", "resolve_model", "train_segmenter"), 1),
-        **dict.fromkeys(("summarize", "make_page", "make_gallery", "write_provenance", "all"), 1),
+        **dict.fromkeys(("summarize", "make_page", "make_gallery", "write_provenance", "write_cards", "all"), 1),
         "load_weights": 1,  # one CNN serves CLIP's tower, the localizer and the segmenter
         **dict.fromkeys(("make_index", "draw_sheet"), 3),
         **dict.fromkeys(("freeze_map_features", "make_maps", "make_masks", "predict"), 2 * shards),  # for two splits

@@ -20,7 +20,7 @@ TINY = REPOSITORY / "tests/configs/tiny.yaml"
 SIZES = {"train": 12, "val": 6, "test": 6}
 SIDE = 72
 # The jobs that follow every score and prediction, and those that follow pseudo masks.
-SHOWN = dict.fromkeys(("make_page", "make_gallery", "write_provenance", "all"), 1)
+SHOWN = dict.fromkeys(("make_page", "make_gallery", "write_provenance", "write_cards", "all"), 1)
 AFTER_MASKS = {"train_segmenter": 1, "predict": 4, "summarize": 1, **SHOWN}
 
 

@@ -142,3 +142,32 @@ rule write_provenance:
         "python -m stages.report.write_provenance --config {params.config:q}"
         " --results {params.results} --root {params.root:q} --indexes {input.indexes} --inputs {input.inputs}"
         " --outputs {input.text} {input.localizer} {input.segmenter} {input.scores} --output {output.provenance} &> {log}"
+
+
+# A card beside each trained model. After the provenance, of which it tells the most.
+rule write_cards:
+    input:
+        provenance=rules.write_provenance.output.provenance,
+        scores=plan.scores(bound=False),
+        localization=plan.localization_scores,
+    output:
+        localizer="<results>/localize/README.md",
+        segmenter="<results>/segment/README.md",
+    log:
+        localizer="<logs>/report/localizer_card.log",
+        segmenter="<logs>/report/segmenter_card.log",
+    benchmark:
+        "<benchmarks>/report/cards.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        **needs(2000, minutes=10),
+    params:
+        results=results_folder,
+        code=code_of("stages.report.write_cards"),
+    shell:
+        "python -m stages.report.write_cards --model localizer --provenance {input.provenance}"
+        " --results {params.results} --scores {input.scores} --localization {input.localization}"
+        " --output {output.localizer} &> {log.localizer}"
+        " && python -m stages.report.write_cards --model segmenter --provenance {input.provenance}"
+        " --results {params.results} --scores {input.scores} --output {output.segmenter} &> {log.segmenter}"
