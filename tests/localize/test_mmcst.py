@@ -73,7 +73,7 @@ def test_the_context_is_what_the_equations_say(make_localizer, images: torch.Ten
 def test_maps_can_be_read_from_the_local_tokens_of_the_full_model(make_localizer, images: torch.Tensor) -> None:
     localizer = make_localizer()
     read = localizer.locate(images, MapSettings(representation="local")).maps
-    localizer.settings = localizer.settings.model_copy(update={"representation": "local"})
+    localizer.method = localizer.method.model_copy(update={"representation": "local"})
     torch.testing.assert_close(localizer.locate(images, MapSettings()).maps, read)
 
 

@@ -123,7 +123,7 @@ def test_without_classes_those_that_are_found_are_drawn(
     config.write_text(
         "experiment: birds\ndata: {format: csv, root: ., classes: [bird, road sign, coin]}\n"
         "encode: {weights: {tf_efficientnet_lite0: package}}\n"
-        "segment: {backbone: tf_efficientnet_lite0}\n"
+        "segment: {network: {backbone: tf_efficientnet_lite0}}\n"
         "localize: {class_threshold: 0.001, maps: {size: 64},"
         " backbone: {kind: hybrid, model: tf_efficientnet_lite0}}\n"
     )
