@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def read_pairs(
     records: Sequence[Record], shards: Sequence[Path], masks: Path
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
-    """Each image's map and mask as the protocol compares them. Raises DataError for an image without just one tag."""
+    """Each image's map and mask as the protocol compares them. Raises DataError unless an image has exactly one tag."""
     paths = find_masks([masks], (record.id for record in records))
     for image in read_images(records, shards):
         if len(image.classes) != 1:
