@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 RESULTS = Path("results")
 SEGMENTER = "segment/pseudo_masks/segmenter.safetensors"
-# Of training images in VOC; what is longer is predicted at this size.
+# Longest side of VOC's training images; larger photos are predicted at this size.
 LONGEST_SIDE = 500
 OPACITY = 0.5
 COLUMNS = ("image", "class", "pixels", "share")
@@ -41,14 +41,14 @@ def find_segmenter(results: Path) -> Path:
 
 
 def overlay_picture(photo: Image.Image, mask: NDArray[np.uint8]) -> Image.Image:
-    """The photo under its mask in VOC's colours; background stays as it is."""
+    """The photo under its mask in VOC's colours; background is unchanged."""
     colours = np.array(voc_palette(), dtype=np.uint8).reshape(-1, 3)[mask]
     blended = np.asarray(Image.blend(photo, Image.fromarray(colours), OPACITY))
     return Image.fromarray(np.where((mask == BACKGROUND)[..., None], np.asarray(photo), blended))
 
 
 def area_rows(name: str, mask: NDArray[np.uint8], classes: Sequence[str]) -> Iterator[tuple[str, str, int, str]]:
-    """Rows of COLUMNS of the labels in a mask; share is of the image."""
+    """One row (COLUMNS) per label in a mask; share is of the image."""
     for label, pixels in zip(*np.unique(mask, return_counts=True), strict=True):
         label_name = BACKGROUND_NAME if label == BACKGROUND else classes[label - 1]
         yield name, label_name, int(pixels), f"{pixels / mask.size:.4f}"
@@ -57,7 +57,7 @@ def area_rows(name: str, mask: NDArray[np.uint8], classes: Sequence[str]) -> Ite
 def predict_folder(
     segmenter: Segmenter, folder: Path, output: Path, settings: InferenceSettings, *, longest_side: int
 ) -> int:
-    """Writes `masks/<name>.png`, `overlays/<name>.jpg` and `areas.csv` of all photos below a folder; returns how many.
+    """Writes `masks/<name>.png`, `overlays/<name>.jpg` and `areas.csv` for all photos below a folder; returns how many.
 
     Raises DataError before any work when a photo's header cannot be read.
     """
