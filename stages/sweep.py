@@ -144,7 +144,7 @@ def run_combination(config: Path, options: Sequence[str], targets: Sequence[str]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), *options, "--configfile", str(config)]
     log.info("%s", " ".join(command))
     if subprocess.run([*command, "--", *targets], check=False).returncode != 0:
-        raise DataError(f"{config}: its run failed, see above; the same command goes on from there")
+        raise DataError(f"{config}: its run failed, see above; the same command continues from there")
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -152,8 +152,8 @@ def run(arguments: list[str] | None = None) -> None:
         description=__doc__, epilog="Further options go to Snakemake, such as --workflow-profile slurm."
     )
     options.add_argument("--grid", type=Path, required=True, help="YAML file with name, config and grid")
-    options.add_argument("--targets", nargs="+", default=["all"], help="what is made of each experiment")
-    options.add_argument("--dry-run", action="store_true", help="only say what would run")
+    options.add_argument("--targets", nargs="+", default=["all"], help="what to make of each experiment")
+    options.add_argument("--dry-run", action="store_true", help="only show what would run")
     args, more = options.parse_known_args(arguments)
     more += ["--dry-run", "--quiet"] if args.dry_run else []
     grid = read_grid(args.grid)

@@ -92,7 +92,7 @@ def run(arguments: list[str] | None = None) -> None:
         "--class-threshold", type=float, default=0.5, help="probability from which a class counts as found"
     )
     command.add_argument("--language", help="the text-image model behind the maps, in words, noted in the score")
-    command.add_argument("--only", type=Path, help="list of the ids that are scored, one a line; without: all")
+    command.add_argument("--only", type=Path, help="list of the ids to score, one per line; default: all")
     args = command.parse_args(arguments)
     settings = parse_settings(EvaluateSettings, args.settings)
     listed, classes = read_index(args.index), read_classes(args.classes)

@@ -88,7 +88,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--threshold", help="background threshold that made the masks, if any: a number, or its file")
     command.add_argument("--power", type=float, help="exponent of the background score that made the masks, if any")
     command.add_argument("--language", help="the text-image model behind the masks, in words, noted in the score")
-    command.add_argument("--only", type=Path, help="list of the ids that are scored, one a line; without: all")
+    command.add_argument("--only", type=Path, help="list of the ids to score, one per line; default: all")
     args = command.parse_args(arguments)
     records, classes = chosen_records(read_index(args.index), args.only), read_classes(args.classes)
     of_maps = args.stage in ("pseudo_masks", "told_segmenter")

@@ -71,7 +71,7 @@ def problems_of(path: Path, sizes: Mapping[str, tuple[int, int]], *, classes: in
                 found[image_id] = competition
                 stream = archive.extractfile(member)
                 if image_id not in sizes:
-                    yield f"{name}: {image_id} is no image of the test list"
+                    yield f"{name}: {image_id} is not in the test list"
                 elif stream is not None:
                     yield from mask_problems(name, stream.read(), sizes[image_id], classes=classes)
     except (tarfile.TarError, OSError, EOFError) as error:

@@ -88,7 +88,7 @@ def found_classes(probabilities: Tensor, classes: Sequence[str], *, threshold: f
         best = ", ".join(f"{classes[position]} {probabilities[position]:.2f}" for position in order[:3])
         raise DataError(
             f"the classifier finds no class with a probability of {threshold:g} or more (the best: {best});"
-            " say with --classes which to draw"
+            " choose what to draw with --classes"
         )
     return found
 
@@ -107,10 +107,10 @@ def find_experiment(results: Path) -> Path:
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--image", type=Path, required=True, help="the photo")
-    options.add_argument("--classes", help="classes to draw, joined by commas; without it those found in the photo")
-    options.add_argument("--results", type=Path, help="results/<experiment>; without it the only one there is")
+    options.add_argument("--classes", help="classes to draw, joined by commas; default: those found in the photo")
+    options.add_argument("--results", type=Path, help="results/<experiment>; default: the only one there is")
     options.add_argument("--config", type=Path, help="take `localize.maps` and `class_threshold` from this config")
-    options.add_argument("--output", type=output_path, help="the PNG; without it <image>-maps.png in this folder")
+    options.add_argument("--output", type=output_path, help="the PNG; default: <image>-maps.png in this folder")
     args = options.parse_args(arguments)
     localizer, classes = load_localizer((args.results or find_experiment(RESULTS)) / LOCALIZER)
     settings = read_config(args.config).localize if args.config else localizer.settings

@@ -71,7 +71,7 @@ def localizer_card(
         facts["image encoder"] = f"`{settings.backbone.kind}` of `{settings.backbone.model}`"
         facts["trained on"] = f"{images_of(origin, settings.splits)}: their tags alone, no masks"
     else:
-        facts["trained on"] = "nothing: it uses a text-image model as it is"
+        facts["trained on"] = "nothing: it uses a text-image model as is"
     facts["text-image model"] = language_of(experiment.encode, experiment.localize)
     # If the method trains nothing, the settings of the encoder and its training are unused.
     used = ("method", "backbone", "training", "maps") if record.trained else ("method", "maps")
@@ -96,7 +96,7 @@ def segmenter_card(origin: Origin, scores: Sequence[Score], results: Path) -> st
     settings, localizer = experiment.segment, LOCALIZER_METHODS[experiment.localize.method.kind]
     record = SEGMENTER_METHODS.get(settings.network.model)
     facts = {
-        "network": method_words(record) if record else f"`{settings.network.model}`, an overlay of the user's own",
+        "network": method_words(record) if record else f"`{settings.network.model}`, the user's own overlay",
         "backbone": f"`{settings.network.backbone}`",
         "trained on": f"{images_of(origin, ('train',))} with pseudo masks, made from their tags and the maps of"
         f" {localizer.title}",
@@ -162,7 +162,7 @@ def background_words(refine: RefineSettings) -> str:
     if refine.background == "power":
         return f"(1 - the best map) to the power of {refine.background_power:g}"
     if isinstance(refine.background_threshold, float):
-        return f"the threshold {refine.background_threshold:g}, which the config gives"
+        return f"the threshold {refine.background_threshold:g}, given in the config"
     chosen = {"auto": "without true masks", "oracle": "with true masks"}
     return f"a threshold chosen {chosen[str(refine.background_threshold)]}"
 

@@ -59,7 +59,7 @@ def write_picture(path: Path, picture: Image.Image) -> None:
             with atomic_path(path) as temporary:
                 temporary.write_bytes(buffer.getvalue())
             return
-    raise DataError(f"{path}: the picture of panels does not fit {MOST_BYTES} bytes; show fewer panels")
+    raise DataError(f"{path}: the picture of panels does not fit in {MOST_BYTES} bytes; show fewer panels")
 
 
 def _tiles(panel: Panel) -> tuple[Image.Image, ...]:

@@ -133,8 +133,8 @@ def export(segmenter: Segmenter, output: Path, images: Sequence[NDArray[np.uint8
 def run(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     command.add_argument("--output", type=output_path, required=True, help="file to write: .onnx, or .pt (TorchScript)")
-    command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; without it the one that there is")
-    command.add_argument("--images", type=Path, help="folder of photos to compare masks on; without it made-up images")
+    command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; default: the only one there is")
+    command.add_argument("--images", type=Path, help="folder of photos to compare masks on; default: made-up images")
     args = command.parse_args(arguments)
     if args.output.suffix not in FORMATS:
         raise DataError(f"--output: {args.output} must end in {' or '.join(SUFFIXES)}")

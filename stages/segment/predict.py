@@ -34,7 +34,7 @@ def find_segmenter(results: Path) -> Path:
     """The segmenter of the one experiment that has one. Raises DataError for none, or for several."""
     found = sorted(results.glob(f"*/{SEGMENTER}"))
     if not found:
-        raise DataError(f"{results}: no experiment has a {SEGMENTER} yet; run the workflow, or name one by --segmenter")
+        raise DataError(f"{results}: no experiment has a {SEGMENTER} yet; run the workflow, or use --segmenter")
     if len(found) > 1:
         raise DataError(f"several experiments have a segmenter; choose one: --segmenter {' | '.join(map(str, found))}")
     return found[0]
@@ -80,7 +80,7 @@ def run(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     command.add_argument("--images", type=Path, required=True, help="folder of photos; folders in it are searched too")
     command.add_argument("--output", type=output_path, required=True, help="folder for masks/, overlays/ and areas.csv")
-    command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; without it the one that there is")
+    command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; default: the only one there is")
     command.add_argument("--config", type=Path, help="take scales, mirror, window and CRF from this config: `segment`")
     command.add_argument(
         "--longest-side", type=int, default=LONGEST_SIDE, help="larger photos are predicted at this many pixels"
