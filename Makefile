@@ -12,18 +12,18 @@ IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
 
 help:
 	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
-	@echo "make upper_bound  the same, and the segmenter trained on true masks beside it"
+	@echo "make upper_bound  the same, plus the segmenter trained on true masks"
 	@echo "make msrc MSRC=/path/to/folder         the same on real photographs (docs/msrc.md); the page is results/msrc/report/index.html"
-	@echo "make msrc-tables MSRC=/path/to/folder  their ablations and comparisons over seeds"
-	@echo "make msrc-trials MSRC=/path/to/folder  what their settings were chosen by (configs/trials/)"
-	@echo "make full-size    the configs of VOC, COCO and OpenImages30k on a few photographs and random weights, each job measured"
+	@echo "make msrc-tables MSRC=/path/to/folder  ablations and comparisons on them, over seeds"
+	@echo "make msrc-trials MSRC=/path/to/folder  the trials that their settings were chosen by (configs/trials/)"
+	@echo "make full-size    the configs of VOC, COCO and OpenImages30k on a few photographs with random weights, measuring each job"
 	@echo "make test         all tests"
-	@echo "make test-kills   the tiny experiment, killed 28 times, against an unbroken run"
+	@echo "make test-kills   the tiny experiment killed 28 times, compared with an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
 	@echo "make docs         the documentation as a web site in site/"
 	@echo "make lint         formatting, types, workflow"
-	@echo "make environment  only set up $(VENV)"
-	@echo "CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV) can be given to each"
+	@echo "make environment  only sets up $(VENV)"
+	@echo "CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV) can be added to each"
 
 demo: $(READY)
 	$(IN_VENV) snakemake --cores $(CORES) --configfile configs/demo.yaml -- all
@@ -35,7 +35,7 @@ upper_bound: $(READY)
 	@$(IN_VENV) python -c "print(open('results/demo/evaluate/upper_bound.csv').read())"
 	@echo "The page: results/demo/report/upper_bound.html"
 
-# The folder is an override of one setting; Snakemake merges it into the section.
+# The folder overrides one setting; Snakemake merges it into the section.
 ON_MSRC = $(IN_VENV) snakemake --cores $(CORES) --configfile configs/msrc.yaml --config 'data={"root": "$(MSRC)"}'
 
 msrc: msrc-folder $(READY)
@@ -47,18 +47,18 @@ msrc-tables: msrc-folder $(READY)
 	$(ON_MSRC) -- ablation_tokens ablation_context compare_localizers compare_refiners compare_segmenters
 	@echo "The tables: results/msrc/evaluate/*.md, with pages in results/msrc/report"
 
-# Trials are experiments of their own over configs/msrc.yaml, whose rows stand in them too; the store keeps what they share.
+# Trials are separate experiments based on configs/msrc.yaml, whose rows they include; the store keeps what they share.
 TRIALS ?= msrc
 msrc-trials: msrc-folder $(READY)
 	$(IN_VENV) snakemake --cores $(CORES) --configfile configs/msrc.yaml configs/trials/$(TRIALS).yaml --config 'data={"root": "$(MSRC)"}' -- compare_localizers
 
-# Said before anything is set up or run. Which of the photographs and masks are missing is said by the index.
+# Checked before anything is set up or run. The index reports missing photographs and masks.
 msrc-folder:
 	@test -n "$(MSRC)" || { echo "error: MSRC is not given; name the folder of photographs: make msrc MSRC=/path/to/folder (docs/msrc.md says how it is laid out)" >&2; exit 1; }
 	@test -d "$(MSRC)" || { echo "error: MSRC: no folder $(MSRC); name the one that holds tags.csv and the photographs (docs/msrc.md says how it is laid out)" >&2; exit 1; }
 	@test -f "$(MSRC)/tags.csv" || { echo "error: MSRC: $(MSRC) has no tags.csv; write one with the columns image,tags,split,mask (docs/msrc.md says how)" >&2; exit 1; }
 
-# Fails where a job takes more than 20 GiB. What is done is not done again: to measure anew, delete results/full-size.
+# Fails if a job takes more than 20 GiB. Finished jobs are not rerun: to measure again, delete results/full-size.
 full-size: $(READY)
 	$(IN_VENV) python -m benchmarks.full_run.run --work results/full-size --cores $(CORES)
 
@@ -83,7 +83,7 @@ lint: $(READY)
 
 environment: $(READY)
 
-# pip writes each step, so what is missing on the machine is said first and in one line.
+# pip prints every step, so anything missing on the machine is reported first, in one line.
 $(READY): pyproject.toml .constraints.txt
 	@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON); install Python 3.11 (Debian, Ubuntu: apt-get install python3.11-venv python3.11-dev) or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11, for which the versions are pinned; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -92,6 +92,6 @@ $(READY): pyproject.toml .constraints.txt
 	@command -v gcc > /dev/null && command -v g++ > /dev/null || { echo "error: no C++ compiler, which pydensecrf2 is compiled with; apt-get install g++" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --editable '.[demo,dev]' --constraint .constraints.txt
-# mmcv asks for OpenCV with windows, which needs libGL and X11; this one is the same without them. Last, so that it wins.
+# mmcv requires OpenCV with windows, which needs libGL and X11; this one works without them. Last, so that it wins.
 	$(BIN)/pip install --force-reinstall --no-deps --constraint .constraints.txt opencv-python-headless
 	touch $@

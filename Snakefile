@@ -3,8 +3,8 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-# A config given with --configfile stands in for the default one. Snakemake would merge the two, and the demo's settings
-# would shine through wherever the other leaves one out.
+# A config given with --configfile replaces the default one. Snakemake would merge the two, and the demo's values would
+# apply to every setting that the other leaves out.
 if not workflow.overwrite_configfiles:
 
     configfile: "configs/demo.yaml"

@@ -1,4 +1,4 @@
-"""Seeds: localization maps at the image's size, and what a background threshold makes of them."""
+"""Seeds: localization maps at the image's size, turned into labels by a background threshold."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from stages.images import BACKGROUND
 
 
 def enlarge_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Maps [K, rows, columns] float32 in [0, 1], bilinear at `size` (rows, columns): [K, *size] float32 in [0, 1]."""
+    """Maps [K, rows, columns] float32 in [0, 1], at `size` (rows, columns), bilinear: [K, *size] float32 in [0, 1]."""
     rows, columns = size
     enlarged = np.empty((len(maps), rows, columns), dtype=np.float32)
     for position, scores in enumerate(maps):
         image = Image.fromarray(np.ascontiguousarray(scores, dtype=np.float32))
         enlarged[position] = np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR))
-    # Interpolation rounds, and a score outside [0, 1] would fall off the threshold sweep.
+    # Interpolation rounds, and the threshold sweep would miss a score outside [0, 1].
     return np.clip(enlarged, 0, 1, out=enlarged)
 
 
@@ -24,7 +24,7 @@ def best_class(maps: NDArray[np.float32], classes: Sequence[int]) -> tuple[NDArr
     """Each pixel's best class as mask value (position in the class list + 1) and its score.
 
     maps [K, rows, columns] float32, K >= 1, `classes` [K] positions in the class list from 0. Returns two arrays
-    [rows, columns], uint8 and float32. Of equal scores the class that stands first in `classes` wins.
+    [rows, columns], uint8 and float32. On a tie, the class that comes first in `classes` wins.
     """
     values = (np.asarray(classes) + 1).astype(np.uint8)
     return values[maps.argmax(axis=0)], maps.max(axis=0)

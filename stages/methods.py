@@ -1,6 +1,6 @@
-"""A record of each method that is implemented here: what it is, who published it, and what they report.
+"""A record of each method implemented here: what it is, who published it, and what they report.
 
-What tagmask has of them was written from the papers. `code_licence` is that of the authors' own code.
+tagmask's implementations were written from the papers. `code_licence` is the licence of the authors' own code.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 NO_PUBLIC_CODE = "no public code"
-# There is code, and nothing beside it says under which terms.
+# Code exists, but comes without a licence.
 NOT_STATED = "licence not stated"
 UNKNOWN = "licence unknown"
 
@@ -28,7 +28,7 @@ class Paper:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of one of the tables of `stages.report.published`: its cells after the method's name."""
+    """A row of one of the tables in `stages.report.published`: the cells after the method's name."""
 
     table: PublishedTableName
     cells: tuple[str, ...]
@@ -38,8 +38,8 @@ class PublishedRow:
 class MethodRecord:
     """One method.
 
-    kind: its name in the settings.  title: its name in tables.  papers: of its versions, the oldest first.
-    published: the rows that the report shows.  trained: whether it learns at all.
+    kind: its name in the settings.  title: its name in tables.  papers: one per version, oldest first.
+    published: the rows that the report shows.  trained: whether it is trained at all.
     """
 
     kind: str
@@ -58,7 +58,7 @@ _MCTFORMER = Paper(
     "Xu et al.", "Multi-class Token Transformer for Weakly Supervised Semantic Segmentation", "CVPR", 2022
 )
 
-# By `localize.method.kind`. Figures are those of Xu et al., CVPR 2023, for each.
+# By `localize.method.kind`. All figures are as given by Xu et al., CVPR 2023.
 LOCALIZER_METHODS = _by_kind(
     MethodRecord(
         kind="mmcst",
@@ -195,6 +195,6 @@ SEGMENTER_METHODS = _by_kind(
 
 
 def published_rows(kind: str, table: PublishedTableName) -> tuple[tuple[str, ...], ...]:
-    """The rows of a localizer in a published table, its title first."""
+    """The rows of a localizer in a published table, each starting with its title."""
     record = LOCALIZER_METHODS[kind]
     return tuple((record.title, *row.cells) for row in record.published if row.table == table)

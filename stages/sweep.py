@@ -1,4 +1,4 @@
-"""Runs a grid of settings as experiments that share what they have in common, and puts their scores into one table."""
+"""Runs a grid of settings as experiments that share common results, and puts their scores into one table."""
 
 import argparse
 import copy
@@ -25,7 +25,7 @@ from stages.vocabulary import StageName
 
 log = logging.getLogger(__name__)
 
-STORE = "results/store"  # where the config names none
+STORE = "results/store"  # if the config names none
 SNAKEFILE = Path(__file__).parents[1] / "Snakefile"
 
 
@@ -43,7 +43,7 @@ class Grid(Strict):
 
 @dataclass(frozen=True)
 class Combination:
-    """One experiment of a sweep: its name, what it changes, its whole config, and what of it is scored."""
+    """One experiment of a sweep: its name, its changes, its full config, and which of its results are scored."""
 
     experiment: str
     changes: Mapping[str, Any]
@@ -52,7 +52,7 @@ class Combination:
 
 
 def read_grid(path: Path) -> Grid:
-    """A grid file. Raises SettingsError that names file, setting and value."""
+    """Reads a grid file. Raises SettingsError that names file, setting and value."""
     try:
         return Grid.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError) as error:
@@ -64,7 +64,7 @@ def read_grid(path: Path) -> Grid:
 def combine(grid: Grid) -> list[Combination]:
     """Every combination of the grid's values, the last setting changing fastest.
 
-    Raises SettingsError for a config that cannot be read, and for a combination that is no experiment.
+    Raises SettingsError for a config that cannot be read, and for a combination that is not a valid experiment.
     """
     try:
         base = yaml.safe_load(grid.config.read_text(encoding="utf-8"))
@@ -90,9 +90,9 @@ def combine(grid: Grid) -> list[Combination]:
 
 
 def find_scores(folder: Path, scored: EvaluateSettings) -> dict[str, float]:
-    """The scores of an experiment that are there, percent, by `<stage> <split>`; of maps at their best threshold.
+    """The existing scores of an experiment, percent, by `<stage> <split>`; those of maps at their best threshold.
 
-    Scores of splits that the config no longer names are left out: nothing keeps them up to date.
+    Scores of splits that the config no longer names are left out: they are not kept up to date.
     """
     scores: dict[str, float] = {}
     stages: dict[StageName, Sequence[str]] = {
@@ -112,7 +112,8 @@ def find_scores(folder: Path, scored: EvaluateSettings) -> dict[str, float]:
 
 
 def write_tables(folder: Path, combinations: Sequence[Combination], results: Path) -> None:
-    """table.csv and table.md: a row an experiment, its changed settings, its scores; the best of a column is bold."""
+    """Writes table.csv and table.md: a row per experiment with its changed settings and scores; the best in each column
+    is bold."""
     scores = [find_scores(results / own.experiment, own.scored) for own in combinations]
     settings, columns = list(combinations[0].changes), list(dict.fromkeys(name for own in scores for name in own))
     if not columns:
@@ -139,11 +140,11 @@ def write_tables(folder: Path, combinations: Sequence[Combination], results: Pat
 
 
 def run_combination(config: Path, options: Sequence[str], targets: Sequence[str]) -> None:
-    """Runs Snakemake on one config. Raises DataError when it fails; what it made stays, and a rerun goes on."""
+    """Runs Snakemake on one config. Raises DataError when it fails; results are kept, and a rerun continues."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), *options, "--configfile", str(config)]
     log.info("%s", " ".join(command))
     if subprocess.run([*command, "--", *targets], check=False).returncode != 0:
-        raise DataError(f"{config}: its run failed, see above; the same command goes on from there")
+        raise DataError(f"{config}: its run failed, see above; the same command continues from there")
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -151,8 +152,8 @@ def run(arguments: list[str] | None = None) -> None:
         description=__doc__, epilog="Further options go to Snakemake, such as --workflow-profile slurm."
     )
     options.add_argument("--grid", type=Path, required=True, help="YAML file with name, config and grid")
-    options.add_argument("--targets", nargs="+", default=["all"], help="what is made of each experiment")
-    options.add_argument("--dry-run", action="store_true", help="only say what would run")
+    options.add_argument("--targets", nargs="+", default=["all"], help="what to make of each experiment")
+    options.add_argument("--dry-run", action="store_true", help="only show what would run")
     args, more = options.parse_known_args(arguments)
     more += ["--dry-run", "--quiet"] if args.dry_run else []
     grid = read_grid(args.grid)

@@ -1,4 +1,4 @@
-"""What the trainings share: options, a work folder that knows its own settings, mixed precision, and curves on disk."""
+"""Shared by all trainings: options, a work folder that records its settings, mixed precision, and curves on disk."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ FINGERPRINT = "fingerprint.json"
 
 @OPTIM_WRAPPERS.register_module()
 class Bfloat16OptimWrapper(OptimWrapper):
-    """Runs the forward pass under bfloat16 autocast where the hardware has it (mmengine's own demands a GPU)."""
+    """Runs the forward pass under bfloat16 autocast if the hardware has it (mmengine's own wrapper needs a GPU)."""
 
     @contextmanager
     def optim_context(self, model) -> Iterator[None]:
@@ -40,19 +40,19 @@ class Bfloat16OptimWrapper(OptimWrapper):
 
 @HOOKS.register_module()
 class SeedEachEpoch(Hook):
-    """Seeds every random generator at the start of an epoch, so that a resumed run draws what an unbroken one draws."""
+    """Seeds every random generator at the start of an epoch, so that a resumed run draws what an unbroken one does."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def before_train_epoch(self, runner) -> None:
-        # Ranks differ, or their crops would all be cut alike.
+        # Each rank gets its own seed, or all would cut the same crops.
         set_random_seed(self.seed + runner.epoch, diff_rank_seed=True)
 
 
 def runner_defaults(*, seed: int, log_every: int, checkpoint_every: int, by_epoch: bool) -> dict[str, Any]:
-    """The Runner arguments that all trainings share: seed, checkpoints (the last two), text log with time left,
-    TensorBoard."""
+    """The Runner arguments that all trainings share: seed, checkpoints (the last two), a text log with the time
+    left, TensorBoard."""
     hooks = [{"type": "SeedEachEpoch", "seed": seed}] if by_epoch else []
     return {
         "default_hooks": {
@@ -61,7 +61,7 @@ def runner_defaults(*, seed: int, log_every: int, checkpoint_every: int, by_epoc
                 "type": "CheckpointHook",
                 "interval": checkpoint_every,
                 "by_epoch": by_epoch,
-                # Two, so that a run killed while it writes one still has the one before.
+                # Two, so that a run killed while writing one still has the previous one.
                 "max_keep_ckpts": 2,
             },
         },
@@ -73,13 +73,13 @@ def runner_defaults(*, seed: int, log_every: int, checkpoint_every: int, by_epoc
         },
         "randomness": {"seed": seed},
         "default_scope": "mmengine",
-        # mmengine keeps one visualizer a name in a process, and its own names have a resolution of a second.
+        # mmengine keeps one visualizer per name in a process, and its default names have a resolution of one second.
         "experiment_name": f"tagmask-{time.time_ns()}",
     }
 
 
 def fingerprint_of(settings: BaseModel, *, seed: int, code: str, files: Sequence[Path]) -> dict[str, str]:
-    """What a training depends on: its settings, seed, source code and the bytes of its input files."""
+    """Everything a training depends on: settings, seed, source code and the bytes of its input files."""
     return {
         "settings": settings.model_dump_json(),
         "seed": str(seed),
@@ -89,7 +89,7 @@ def fingerprint_of(settings: BaseModel, *, seed: int, code: str, files: Sequence
 
 
 def training_parser(description: str | None, *paths: str, many: tuple[str, ...] = ()) -> ArgumentParser:
-    """The parser of a training: its own paths, then work folder, curves and result, then seed and code."""
+    """The parser of a training: its own paths, then the work folder, curves and result, then seed and code."""
     options = parser(description, *paths, "work", many=many, outputs=("curves", "output"))
     options.add_argument("--seed", type=int, required=True)
     options.add_argument("--code", default="", help="hash of the source code; another one starts afresh")
@@ -97,14 +97,14 @@ def training_parser(description: str | None, *paths: str, many: tuple[str, ...] 
 
 
 def resumes_in(work: Path, fingerprint: Callable[[], Mapping[str, str]]) -> bool:
-    """`prepare_work` by the first process; its answer goes to all. Only that process works out the fingerprint."""
+    """`prepare_work` in the first process, its answer sent to all. Only that process computes the fingerprint."""
     return from_first_rank(is_first_rank() and prepare_work(work, fingerprint()))
 
 
 def prepare_work(work: Path, fingerprint: Mapping[str, str]) -> bool:
-    """Makes the work folder ready and tells whether an earlier run can be resumed from it.
+    """Prepares the work folder and returns whether an earlier run can be resumed from it.
 
-    A folder left by a run of other settings, seed, code or inputs is emptied: its checkpoints would be wrong here.
+    A folder from a run with other settings, seed, code or inputs is emptied: its checkpoints would be wrong here.
     """
     known = work / FINGERPRINT
     if known.is_file() and json.loads(known.read_text(encoding="utf-8")) == dict(fingerprint):
@@ -120,9 +120,9 @@ def prepare_work(work: Path, fingerprint: Mapping[str, str]) -> bool:
 
 
 def point_to_whole_checkpoint(work: Path) -> bool:
-    """Makes mmengine resume from the last checkpoint that is whole; whether there is one.
+    """Makes mmengine resume from the last intact checkpoint; returns whether there is one.
 
-    A damaged one (a disk that was full, a copy that broke off) is deleted, and the log says which and what stands in.
+    A damaged one (disk full, copy cut short) is deleted; the log says which, and which one is used instead.
     """
     pointer = work / "last_checkpoint"
     if not pointer.is_file():
@@ -149,7 +149,7 @@ def _step_of(path: Path) -> int:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a checkpoint, a zip archive as torch writes it, has all its parts with their checksums."""
+    """Whether a checkpoint (torch writes a zip archive) is complete and its checksums match."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
@@ -160,11 +160,11 @@ def _is_whole(path: Path) -> bool:
 def write_curves(path: Path, work: Path) -> None:
     """Gathers the scalars that mmengine logged under `work` (all runs, resumed ones too) into one CSV, atomically.
 
-    Columns: step, name, value. Where a step was logged twice (a killed run, then its resumption), the last one stands.
+    Columns: step, name, value. If a step was logged twice (a killed run, then its resumption), the last one counts.
     """
     values: dict[tuple[int, str], float] = {}
     for scalars in sorted(work.glob("*/vis_data/scalars.json")):
-        # A line without its end is one that a killed run was writing.
+        # A killed run leaves its last line without a newline.
         for line in scalars.read_text(encoding="utf-8").splitlines(keepends=True):
             if not line.endswith("\n"):
                 continue

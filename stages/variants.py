@@ -1,4 +1,4 @@
-"""Variants of a stage that are set side by side: the paper's ablations, rival localizers, and refiners.
+"""Variants of a stage that are compared: the paper's ablations, rival localizers, and refiners.
 
 A variant is the experiment's own section `localize`, or `refine`, with some settings replaced.
 """
@@ -25,14 +25,14 @@ from stages.settings import (
 
 Section = TypeVar("Section", bound=BaseModel)
 
-# Settings of the training that decide its crops.
+# Training settings that determine the crops.
 AUGMENTATION = ("crop", "crop_area", "interpolation", "randaugment", "erasing")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: its words, the settings of `localize` that make it, the published mIoU on VOC train, and the
-    name of its variant."""
+    """A row of a table: its title, the settings of `localize` that it replaces, the published mIoU on VOC train, and
+    the name of its variant."""
 
     title: str
     overrides: Mapping[str, Any]
@@ -47,9 +47,9 @@ def _row(title: str, tokens: str, representation: str, language: str, published:
     return Row(title, {"method": {"kind": "mmcst", **method, **context}, **more}, published, name)
 
 
-# Xu et al., CVPR 2023, the two ablations of maps on VOC train. The rows of global tokens have no language context:
-# "global multi-modal" and "no context, no prior" are one figure there, 64.1. The table stands under "inference" there,
-# so its row of local tokens may be the full model's, which is then read from them; here it is both.
+# Xu et al., CVPR 2023, the two ablations of maps on VOC train. The rows with global tokens have no language context:
+# the paper gives the same figure, 64.1, for "global multi-modal" and "no context, no prior". It lists the table under
+# "inference", so its row for local tokens may be the full model with maps read from them; here there is a row for each.
 ABLATIONS: Mapping[str, tuple[Row, ...]] = {
     "tokens": (
         _row("global visual tokens", "visual", "global", "none", 62.7),
@@ -76,9 +76,9 @@ TABLES = ("ablation_tokens", "ablation_context", "compare_localizers")
 
 
 def variant_settings(own: Section, overrides: Mapping[str, Any]) -> Section:
-    """A section with `overrides` in it. Raises pydantic's ValidationError for a setting that is wrong.
+    """A section with `overrides` applied. Raises pydantic's ValidationError for an invalid setting.
 
-    Nested sections are merged, unless the override chooses another `kind`: that one stands alone.
+    Nested sections are merged, unless the override chooses another `kind`: then it replaces the section.
     """
     return type(own).model_validate(_merge(own.model_dump(mode="json"), overrides))
 
@@ -96,8 +96,8 @@ def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
 
 
 def table_rows(experiment: Experiment, table: str) -> dict[str, Row]:
-    """The rows of a table by the name of their variant, which names its folder. A comparison ends with the experiment's
-    own localizer, under the name of its method."""
+    """The rows of a table by variant name, which is also the folder name. A comparison ends with the experiment's own
+    localizer, under the name of its method."""
     if table == "compare_localizers":
         compared = {name: Row(name, overrides) for name, overrides in experiment.compare.localizers.items()}
         own = experiment.localize.method.kind
@@ -107,14 +107,14 @@ def table_rows(experiment: Experiment, table: str) -> dict[str, Row]:
 
 
 def all_variants(experiment: Experiment) -> dict[str, LocalizeSettings]:
-    """Every variant of every table by name, with its settings."""
+    """The settings of every variant of every table, by name."""
     rows = {name: row for table in TABLES for name, row in table_rows(experiment, table).items()}
     return {name: variant_settings(experiment.localize, row.overrides) for name, row in rows.items()}
 
 
 def features_settings(settings: LocalizeSettings) -> LocalizeSettings | None:
-    """What the frozen features of training crops depend on, and all else at its default; None where a localizer is
-    trained on images."""
+    """The settings that the frozen features of training crops depend on, all others at their defaults; None if the
+    localizer is trained on images."""
     cnn, training = _frozen_cnn(settings), settings.training
     if cnn is None:
         return None
@@ -123,7 +123,7 @@ def features_settings(settings: LocalizeSettings) -> LocalizeSettings | None:
 
 
 def map_features_settings(settings: LocalizeSettings) -> LocalizeSettings | None:
-    """The same for the frozen features that maps are made from."""
+    """As `features_settings`, for the frozen features that maps are made from."""
     cnn, maps = _frozen_cnn(settings), settings.maps
     if cnn is None:
         return None
@@ -133,8 +133,8 @@ def map_features_settings(settings: LocalizeSettings) -> LocalizeSettings | None
 
 
 def features_name(settings: LocalizeSettings | None) -> str | None:
-    """Name of the frozen features that settings describe, the same for all that can share them: the CNN's name and a
-    hash of the rest."""
+    """Name of the frozen features that the settings describe: the CNN's name and a hash of the rest. Localizers that
+    can share features get the same name."""
     return f"{settings.backbone.model}-{_hash(settings.model_dump(mode='json'))}" if settings else None
 
 
@@ -156,11 +156,11 @@ def _frozen_cnn(settings: LocalizeSettings) -> CnnBackbone | None:
 def refiner_rows(experiment: Experiment) -> dict[str, Row]:
     """The rows of `compare_refiners` by name: from the maps alone to the experiment's own way, then `compare.refiners`.
 
-    What it does not train for itself it trains not for the table either: learned affinities are in it where the
-    experiment's own refinement has them or the config names them.
+    The table trains no affinity network of its own: learned affinities are in it only if the experiment's own
+    refinement has them or the config names them.
     """
     without_walk, without_crf = {"affinity": {"kind": "none"}}, {"crf": {"iterations": 0}}
-    # Once and as it is, as MCTformer does: all patches are neighbours, and many steps would leave their mean alone.
+    # One step, unchanged, as in MCTformer: all patches are neighbours, so many steps would leave only their mean.
     attention = {"affinity": {"kind": "attention"}, "walk": {"beta": 1, "doublings": 0}}
     rows = {
         "maps": Row("maps above the threshold", without_walk | without_crf),
@@ -176,23 +176,23 @@ def refiner_rows(experiment: Experiment) -> dict[str, Row]:
 
 
 def all_refiners(experiment: Experiment) -> dict[str, RefineSettings]:
-    """Every row of `compare_refiners` by name, with its settings."""
+    """The settings of every row of `compare_refiners`, by name."""
     rows = refiner_rows(experiment)
     return {name: variant_settings(experiment.refine, row.overrides) for name, row in rows.items()}
 
 
 def regions_name(affinity: LearnedAffinity) -> str:
-    """Name of the sure regions that an affinity network learns from, the same for all that can share them."""
+    """Name of the sure regions that an affinity network learns from. Networks that can share them get the same name."""
     return _hash([affinity.sure_powers, affinity.sure_crf.model_dump(mode="json")])
 
 
 def affinity_name(affinity: LearnedAffinity) -> str:
-    """Name of a trained affinity network, the same for all that can share it."""
+    """Name of a trained affinity network. Refiners that can share it get the same name."""
     return f"{affinity.backbone}-{_hash(affinity.model_dump(mode='json'))}"
 
 
 def threshold_name(settings: RefineSettings) -> str | None:
-    """Name of the file with a chosen threshold; None where the config gives a number, or no threshold is used."""
+    """Name of the file with a chosen threshold; None if the config gives a number or no threshold is used."""
     if settings.background == "power" or isinstance(settings.background_threshold, float):
         return None
     if settings.background_threshold == "oracle":

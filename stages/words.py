@@ -6,19 +6,19 @@ from collections.abc import Mapping
 STAGE_WORDS: Mapping[str, str] = {
     "maps": "maps",
     "pseudo_masks": "pseudo masks",
-    "told_segmenter": "segmenter, told the tags",
+    "told_segmenter": "segmenter, using the tags",
     "segmenter": "segmenter",
     "upper_bound": "upper bound",
 }
-# The rows of the table of segmenters, where each word says what the segmenter learned from.
+# Rows of the table of segmenters; each says what the segmenter was trained on.
 SEGMENTER_ROWS: Mapping[str, str] = {
-    "pseudo_masks": "pseudo masks, told the tags",
-    "told_segmenter": "segmenter trained on them, told the tags",
+    "pseudo_masks": "pseudo masks, using the tags",
+    "told_segmenter": "segmenter trained on them, using the tags",
     "segmenter": "segmenter trained on them",
     "upper_bound": "segmenter trained on true masks",
 }
 
-# In the narrow column "chosen".
+# In the narrow column "chosen"
 SOURCE_CELLS: Mapping[str, str] = {
     "fixed": "fixed",
     "auto": "without true masks",
@@ -30,7 +30,7 @@ SOURCE_LEGEND: Mapping[str, str] = {
     "auto": "chosen without true masks",
     "oracle": "chosen with true masks",
 }
-# In the sentence above a table of refiners, which must not let an oracle be missed.
+# In the sentence above a table of refiners, where an oracle must be hard to miss.
 SOURCE_NOTES: Mapping[str, str] = {
     "fixed": "in the config",
     "auto": "chosen without true masks",

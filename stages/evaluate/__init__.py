@@ -1,1 +1,1 @@
-"""Stage `evaluate`: every score, each with split, stage and threshold stated."""
+"""Stage `evaluate`: all scores, each with its split, stage and threshold."""

@@ -1,4 +1,4 @@
-"""Boundary IoU: how well masks agree along their borders, where mIoU hardly looks."""
+"""Boundary IoU: how well masks agree along their borders, which hardly count in mIoU."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ def band_width(size: tuple[int, int]) -> int:
 def boundary_of(region: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     """The pixels of a region [rows, columns] at most `width` from its border; the image's edge is a border too.
 
-    What `width` erosions by a square of 3 x 3 would take away, as in the published program.
+    The same pixels that `width` erosions by a 3 x 3 square remove, as in the published program.
     """
     inside = distance_transform_cdt(np.pad(region, 1), metric="chessboard")[1:-1, 1:-1]
     return region & (inside <= width)
@@ -27,9 +27,9 @@ def boundary_of(region: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 def boundary_counts(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     """Pixels of intersection and union of the bands of each label: [2, 1 + classes] int64.
 
-    truth, predicted: mask values of one shape. Where the truth is 255 the prediction is taken out as well, before its
-    border is looked for: so a mask that is equal wherever the truth says something has 100.
-    Cheng et al., "Boundary IoU", CVPR 2021, equation 3, summed over images as mIoU is.
+    truth, predicted: mask values, same shape. Where the truth is 255 the prediction is ignored too, before its border
+    is computed: so a mask that matches the truth everywhere else scores 100.
+    Cheng et al., "Boundary IoU", CVPR 2021, equation 3, summed over images as in mIoU.
     """
     width = band_width(truth.shape)
     counts = np.zeros((2, classes + 1), dtype=np.int64)
@@ -44,6 +44,6 @@ def boundary_counts(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], clas
 
 
 def boundary_ious(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Boundary IoU of each label in percent, from summed counts [2, labels]; nan where neither mask has the label."""
+    """Boundary IoU of each label in percent, from summed counts [2, labels]; nan if neither mask has the label."""
     shared, union = counts
     return 100 * np.divide(shared, union, out=np.full(union.shape, np.nan), where=union > 0)

@@ -1,4 +1,4 @@
-"""How well the localizer's classifier tells which classes an image is tagged with."""
+"""How well the localizer's classifier predicts an image's tags."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,13 +12,13 @@ from stages.shards import ImageMaps
 
 
 class Probabilities:
-    """Keeps the probabilities of the images that pass through, by image id: small beside the maps, which go by."""
+    """Keeps the probabilities of the images that pass through, by image id. The maps, far larger, are not kept."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, NDArray[np.float32] | None] = {}
 
     def collect(self, images: Iterable[ImageMaps]) -> Iterator[ImageMaps]:
-        """Yields the images as they come."""
+        """Yields the images unchanged."""
         for image in images:
             self.by_id[image.id] = image.probabilities
             yield image
@@ -28,8 +28,8 @@ class Probabilities:
     ) -> ClassificationScore | None:
         """The score against the tags of the records, which must all have passed through.
 
-        Images without a tag are left out: whether they show no class or nobody tagged them, the index does not say.
-        None where an image has no probabilities, or no image a tag.
+        Images without a tag are left out: the index does not say whether they show no class or were never tagged.
+        None if an image has no probabilities or no image has a tag.
         """
         tagged = [record for record in records if record.labels]
         probabilities = [self.by_id[record.id] for record in tagged]
@@ -45,9 +45,9 @@ def classification_score(
 ) -> ClassificationScore:
     """Scores of `probabilities` [images, C] against `tags` [images, C], at least one of which is true.
 
-    Mean average precision over the classes that some image is tagged with; without interpolation, as scikit-learn's
-    average_precision_score. Macro F1 of the classes whose probability is `threshold` or more, over the classes that an
-    image is tagged with or found in: one that is found only has 0, as it has in mIoU.
+    Mean average precision over the classes that some image is tagged with, without interpolation, as in scikit-learn's
+    average_precision_score. A class is found in an image if its probability is `threshold` or more. Macro F1 is over
+    the classes that are tagged or found in some image: one that is only found counts 0, as in mIoU.
     """
     found = probabilities >= threshold
     there = tags.any(axis=0)

@@ -1,4 +1,4 @@
-"""Writes the table of the segmenters over seeds: on pseudo masks, on true masks, and told the tags on train."""
+"""Writes the table of segmenters over seeds: on pseudo masks, on true masks, and using the tags on train."""
 
 import argparse
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ NOTE = (
 
 
 def group_scores(scores: Sequence[Score]) -> list[TableRow]:
-    """A row for each stage and split, in the order of the stages."""
+    """One row per stage and split, in the order of the stages."""
     groups: dict[tuple[str, str], list[Score]] = {}
     for score in sort_scores(scores):
         groups.setdefault((score.stage, score.split), []).append(score)
@@ -29,7 +29,7 @@ def group_scores(scores: Sequence[Score]) -> list[TableRow]:
 
 
 def share_of_bound(row: TableRow, rows: Sequence[TableRow]) -> float | None:
-    """A segmenter's mean mIoU in percent of the mean with true masks on the same split; None for other rows."""
+    """A segmenter's mean mIoU as a percentage of the mean with true masks on the same split; None for other rows."""
     first = row.scores[0]
     bounds = [
         other.miou for other in rows if (other.scores[0].stage, other.scores[0].split) == ("upper_bound", first.split)
@@ -38,7 +38,7 @@ def share_of_bound(row: TableRow, rows: Sequence[TableRow]) -> float | None:
 
 
 def cells(row: TableRow, rows: Sequence[TableRow], decimals: int) -> list[str]:
-    """A row as text, as COLUMNS."""
+    """A row as text, in the order of COLUMNS."""
     first = row.scores[0]
     boundary_iou = row.mean(lambda score: score.boundary_iou)
     figures = (row.miou, row.deviation, boundary_iou, share_of_bound(row, rows))

@@ -1,4 +1,4 @@
-"""Confusion matrices and what is read from them: IoU per class, mIoU, false positives and negatives."""
+"""Confusion matrices and the rates computed from them: IoU per class, mIoU, false positives and negatives."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from stages.images import IGNORE
 def confusion_matrix(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     """Pixel counts [1 + classes, 1 + classes] int64: row = true mask value, column = predicted mask value.
 
-    truth, predicted: uint8 mask values of one shape. Pixels whose truth is 255 (ignore) are not counted.
+    truth, predicted: uint8 mask values, same shape. Pixels whose truth is 255 (ignore) are not counted.
 
     >>> truth = np.array([0, 0, 1, 1, 255], dtype=np.uint8)
     >>> confusion_matrix(truth, np.array([0, 1, 1, 1, 0], dtype=np.uint8), classes=1)
@@ -37,9 +37,9 @@ def class_ious(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """Intersection over union of each label in percent. confusion [..., labels, labels] -> [..., labels].
 
     The measure of PASCAL VOC (Everingham et al., IJCV 2015, section 4.1.3), over the pixels of all images together. A
-    label that stands neither in the truth nor in the prediction has no IoU: nan. One that is predicted only has 0.
+    label that is in neither the truth nor the prediction has no IoU: nan. One that is only predicted has 0.
 
-    Of three labels the last is nowhere:
+    The last of the three labels does not occur:
 
     >>> class_ious(np.array([[1, 1, 0], [0, 3, 0], [0, 0, 0]])).tolist()
     [50.0, 75.0, nan]
@@ -52,7 +52,7 @@ def class_ious(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 def mean_iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """mIoU in percent over background and the classes that have an IoU. [..., labels, labels] -> [...].
 
-    Raises DataError for a confusion matrix that counts no pixel.
+    Raises DataError for a confusion matrix without pixels.
 
     >>> float(mean_iou(np.array([[1, 1, 0], [0, 3, 0], [0, 0, 0]])))
     62.5
@@ -63,11 +63,11 @@ def mean_iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def error_rates(confusion: NDArray[np.int64]) -> tuple[float, float]:
-    """False positives and false negatives in percent of the union, averaged as mIoU is; mIoU and both sum to 100.
+    """False positives and false negatives in percent of the union, averaged as mIoU is; the three sum to 100.
 
-    The rates by which SEAM (Wang et al., CVPR 2020) and MCTformer tell over-activation from under-activation.
+    SEAM (Wang et al., CVPR 2020) and MCTformer use these rates to tell over-activation from under-activation.
 
-    The unions are 2 and 4. One pixel of background is taken for the class:
+    The unions are 2 and 4. One background pixel is predicted as the class:
 
     >>> error_rates(np.array([[1, 1], [0, 3]]))
     (12.5, 25.0)

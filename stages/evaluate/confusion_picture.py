@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from stages.errors import DataError
 from stages.files import atomic_path, write_csv
 
-# With more labels the numbers in the cells would touch.
+# With more labels the numbers in the cells would overlap.
 MOST_WITH_NUMBERS = 25
 MOST_WITH_NAMES = 100
 INCHES_A_LABEL = 0.42
 
 
 def write_confusion(path: Path, confusion: NDArray[np.int64], labels: Sequence[str]) -> None:
-    """Pixel counts [labels, labels] as CSV, atomically: a row a true label, a column a predicted one."""
+    """Pixel counts [labels, labels] as CSV, atomically: one row per true label, one column per predicted label."""
     counts = ((label, *row) for label, row in zip(labels, confusion.tolist(), strict=True))
     write_csv(path, [("true", *labels), *counts])
 
 
 def read_confusion(path: Path) -> NDArray[np.int64]:
-    """The pixel counts [labels, labels] that `write_confusion` wrote. Raises DataError when the file is none."""
+    """The pixel counts [labels, labels] that `write_confusion` wrote. Raises DataError when the file is not one."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.reader(stream))[1:]
@@ -37,18 +37,18 @@ def read_confusion(path: Path) -> NDArray[np.int64]:
 
 
 def shares(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Percent of each true label's pixels that were given each label; nan in the rows of labels that no pixel has."""
+    """Percent of each true label's pixels predicted as each label; nan in the rows of labels without pixels."""
     totals = confusion.sum(axis=1, keepdims=True)
     return 100 * np.divide(confusion, totals, out=np.full(confusion.shape, np.nan), where=totals > 0)
 
 
 def plain(name: str) -> str:
-    """A name of the user's for matplotlib, to which `$` would start a formula."""
+    """A user's name escaped for matplotlib, where `$` would start a formula."""
     return name.replace("$", r"\$")
 
 
 def confusion_figure(confusion: NDArray[np.int64], labels: Sequence[str], *, title: str) -> Figure:
-    """A heat map of `shares`, true labels downwards, with the numbers where there is room for them."""
+    """A heat map of `shares`, true labels as rows, with numbers if there is room for them."""
     count = len(labels)
     side = 2.2 + INCHES_A_LABEL * min(count, 60)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")

@@ -1,4 +1,4 @@
-"""What trainings cost: seconds an epoch from their curves, peak memory from Snakemake's benchmark files."""
+"""What trainings cost: seconds per epoch from their curves, peak memory from Snakemake's benchmark files."""
 
 import csv
 import statistics
@@ -9,9 +9,9 @@ from stages.errors import DataError
 
 
 def epoch_seconds(curves: Path, epochs: int) -> float | None:
-    """Mean seconds of an epoch, from the `time` (seconds a step) that a training logged; None for an untrained method.
+    """Mean seconds per epoch, from the `time` (seconds per step) that a training logged; None for an untrained method.
 
-    Raises DataError when the file is not there.
+    Raises DataError when the file is missing.
     """
     if not curves.is_file():
         raise DataError(f"{curves}: no training curves; run the training that writes them")
@@ -23,12 +23,12 @@ def epoch_seconds(curves: Path, epochs: int) -> float | None:
 
 
 def peak_memory(benchmarks: Sequence[Path]) -> float | None:
-    """The largest resident memory of the jobs, MB; None where Snakemake measured none."""
+    """The largest resident memory of the jobs, MB; None if Snakemake measured none."""
     peaks = []
     for path in benchmarks:
         if path.is_file():
             with path.open(newline="", encoding="utf-8") as stream:
                 rows = csv.DictReader(stream, delimiter="\t")
-                # Snakemake writes "-" (or NA) for jobs that ended before it could look at them.
+                # Snakemake writes "-" (or NA) for jobs that ended before it could measure them.
                 peaks += [float(row["max_rss"]) for row in rows if row["max_rss"] not in ("-", "NA", "")]
     return max(peaks, default=None)

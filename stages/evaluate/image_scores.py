@@ -1,4 +1,4 @@
-"""The scores of single images: `evaluate/<stage>-<split>-images.csv`, a row an image."""
+"""The scores of single images: `evaluate/<stage>-<split>-images.csv`, one row per image."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from stages.errors import DataError
 from stages.files import write_csv
 
-COLUMNS = ("id", "miou")  # and one of each label
+COLUMNS = ("id", "miou")  # and one per label
 
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One image by itself, percent.
+    """The scores of one image alone, percent.
 
-    miou: the mean over `ious`.  ious: of each label that its truth or its mask has.
+    miou: the mean over `ious`.  ious: one per label in its truth or its mask.
     """
 
     miou: float
@@ -26,7 +26,7 @@ class ImageScore:
 
 
 def write_image_scores(path: Path, ids: Sequence[str], ious: NDArray[np.float64], labels: Sequence[str]) -> None:
-    """Writes the IoUs [images, labels], nan where an image does not have a label, with their mean; atomically.
+    """Writes the IoUs [images, labels], nan where an image lacks a label, and their mean; atomically.
 
     An image whose truth is 255 everywhere has no figures.
     """
@@ -38,12 +38,12 @@ def write_image_scores(path: Path, ids: Sequence[str], ious: NDArray[np.float64]
 
 
 def read_image_scores(path: Path) -> dict[str, ImageScore]:
-    """Scores by image, without the images that have no figures. Raises DataError when the file is missing or broken."""
+    """Scores by image, skipping images without figures. Raises DataError when the file is missing or damaged."""
     scores = {}
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             header, *rows = csv.reader(stream)
-        # By place, since a class may be called as a column.
+        # By position, since a class may have the name of a column.
         labels = header[len(COLUMNS) :]
         for image_id, miou, *ious in rows:
             named = {label: float(iou) for label, iou in zip(labels, ious, strict=True) if iou}

@@ -1,4 +1,4 @@
-"""Lists the training images that are scored: those of `evaluate.train_list`, checked before anything is trained."""
+"""Lists the training images to score, those in `evaluate.train_list`; checked before anything is trained."""
 
 import logging
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 def scored_ids(wanted: Sequence[str], there: Sequence[str], left_out: Sequence[str], *, source: Path) -> list[str]:
-    """The ids of a list that are there, in the list's order; those of images that were left out are passed over.
+    """The listed ids that exist, in the list's order; ids of images that were left out are skipped.
 
-    Raises DataError for an id that is neither, and where nothing stays.
+    Raises DataError for an id that is neither, and if no id remains.
     """
     known, asked = set(there), dict.fromkeys(wanted)
     expected = known | set(left_out)

@@ -1,11 +1,11 @@
-"""How well objects of different sizes are found: the IoU of each class of each image, by the area that it covers."""
+"""How well objects of different sizes are found: the IoU of each class in each image, by the area it covers."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Upper ends of the groups, as shares of the counted pixels of the image.
+# Upper limits of the groups, as shares of the image's counted pixels.
 SIZES = {"small": 0.05, "medium": 0.15, "large": 1.0}
 
 
@@ -15,10 +15,10 @@ def size_group(share: float) -> str:
 
 
 class ObjectIous:
-    """Sums of the IoU of each class of each image, at every threshold of a sweep, in three groups by true area.
+    """Sums of the IoU of each class in each image, at every threshold of a sweep, in three groups by true area.
 
-    The classes of one image are its objects: masks do not tell two birds apart. A class that is true in an image but
-    has no map there counts with IoU 0.
+    Each class in an image counts as one object: masks do not tell two birds apart. A class that is in the truth but
+    has no map counts with IoU 0.
     """
 
     def __init__(self, steps: int) -> None:
@@ -28,7 +28,7 @@ class ObjectIous:
     def add(self, foreground: NDArray[np.int64], classes: NDArray[np.int64], truths: NDArray[np.int64]) -> None:
         """Adds one image.
 
-        foreground: [K, 1 + C, thresholds] pixels of each mapped class by true label, foreground at a threshold.
+        foreground: [K, 1 + C, thresholds] foreground pixels of each mapped class by true label, at each threshold.
         classes: [K] positions in the class list from 0.  truths: [1 + C] pixels of each true label.
         """
         pixels = truths.sum()
@@ -42,6 +42,6 @@ class ObjectIous:
                 self.sums[group] += hits / (truths[name + 1] + own.sum(axis=0) - hits)
 
     def means(self, threshold: int) -> Iterator[tuple[str, int, float | None]]:
-        """Name, number of objects and mean IoU in percent (None: no object) of each group, at a threshold's index."""
+        """Name, number of objects and mean IoU in percent (None: no object) of each group, at a threshold index."""
         for name, count in self.counts.items():
             yield name, count, 100 * float(self.sums[name][threshold]) / count if count else None

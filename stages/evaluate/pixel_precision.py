@@ -2,7 +2,7 @@
 
 Source: Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, CVPR 2020 (PxAP); their program
 wsolevaluation (`MaskEvaluator`, `normalize_scoremap`) for what the paper leaves open. pIoU: the peak over thresholds of
-TP / (TP + FP + FN), pixels of all images pooled, as Zhu et al., CVPR 2022, report it.
+TP / (TP + FP + FN), over the pixels of all images, as reported by Zhu et al., CVPR 2022.
 """
 
 from collections.abc import Iterable
@@ -21,17 +21,17 @@ THRESHOLDS = 1000  # 0, 0.001, ..., 0.999; a pixel is foreground at thresholds u
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """Pixels of all images by the last threshold that their score reaches: [THRESHOLDS + 1] int64, the last bin being
-    scores of 1; of the object, and of the background. Ignored pixels are in neither."""
+    """Object and background pixels of all images, counted by the last threshold that their score reaches:
+    [THRESHOLDS + 1] int64 each, the last bin for scores of 1. Ignored pixels are in neither."""
 
     objects: NDArray[np.int64]
     background: NDArray[np.int64]
 
 
 def normalise(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A map [rows, columns] at (SIDE, SIDE) by bicubic interpolation, then scaled to [0, 1] by its own minimum and
-    maximum; 0 everywhere where it is flat."""
-    if scores.min() == scores.max():  # before interpolation, whose rounding would be scaled up to a map
+    """A map [rows, columns] resized to (SIDE, SIDE) by bicubic interpolation, then scaled to [0, 1] by its own minimum
+    and maximum; a flat map becomes 0."""
+    if scores.min() == scores.max():  # checked before interpolation, whose rounding errors would be scaled up
         return np.zeros((SIDE, SIDE), dtype=np.float32)
     enlarged = F.interpolate(
         torch.from_numpy(np.ascontiguousarray(scores, dtype=np.float32))[None, None],
@@ -65,7 +65,7 @@ def pixel_rates(counts: PixelCounts) -> tuple[NDArray[np.float64], NDArray[np.fl
 def pixel_average_precision(counts: PixelCounts) -> float:
     """PxAP in percent: the area under precision over recall, as the sum of precision times the rise of recall.
 
-    NaN where no pixel is of an object.
+    NaN without object pixels.
     """
     precision, recall, _ = pixel_rates(counts)
     rises = np.diff(recall, prepend=0.0)
@@ -79,7 +79,7 @@ def iou_at(counts: PixelCounts, threshold: float) -> float:
 
 
 def peak_iou(counts: PixelCounts) -> tuple[float, float]:
-    """pIoU in percent, and the threshold at which it is reached; of equals the lowest."""
+    """pIoU in percent, and the threshold at which it is reached, the lowest if several."""
     _, _, ious = pixel_rates(counts)
     best = int(np.nanargmax(ious[::-1]))
     return 100 * float(ious[::-1][best]), best / THRESHOLDS

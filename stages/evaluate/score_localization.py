@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 def read_pairs(
     records: Sequence[Record], shards: Sequence[Path], masks: Path
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
-    """Each image's map and mask as the protocol compares them. Raises DataError for an image without just one tag."""
+    """Each image's map and mask as the protocol compares them. Raises DataError unless an image has exactly one tag."""
     paths = find_masks([masks], (record.id for record in records))
     for image in read_images(records, shards):
         if len(image.classes) != 1:
             raise DataError(
-                f"{image.id}: has {len(image.classes)} tags, but PxAP is of images with one; leave"
+                f"{image.id}: has {len(image.classes)} tags, but PxAP needs images with one; leave"
                 " evaluate.localization empty for such data"
             )
         yield normalise(image.maps[0]), read_truth(paths[image.id], 1, (SIDE, SIDE))
@@ -39,7 +39,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--split", required=True, help="name of the split")
     command.add_argument("--seed", type=int, required=True, help="the experiment's seed, noted in the score")
     command.add_argument("--language", help="the text-image model behind the maps, in words, noted in the score")
-    command.add_argument("--chosen", type=Path, help="score of val, whose threshold is taken; without: chosen here")
+    command.add_argument("--chosen", type=Path, help="score of val, whose threshold is used; default: chosen here")
     args = command.parse_args(arguments)
     records = read_index(args.index)
     pairs = read_pairs(records, args.maps, args.masks)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def read_images(records: Sequence[Record], shards: Sequence[Path]) -> Iterator[ImageMaps]:
-    """Maps of each image, one at a time. Raises DataError unless the shards hold the index's images."""
+    """Maps of each image, one at a time. Raises DataError unless the shards hold exactly the images of the index."""
     missing = dict.fromkeys(record.id for record in records)
     for shard in shards:
         for image in read_shard(shard):
@@ -38,7 +38,7 @@ def read_images(records: Sequence[Record], shards: Sequence[Path]) -> Iterator[I
 
 
 def read_samples(images: Iterable[ImageMaps], records: Sequence[Record], root: Path, classes: int) -> Iterator[Sample]:
-    """Maps at the image's size beside the true mask of each image, one at a time."""
+    """Maps at the image's size with the true mask of each image, one at a time."""
     masks = {record.id: root / record.mask for record in records}
     for image in images:
         truth = read_truth(masks[image.id], classes, image.size)
@@ -56,7 +56,7 @@ def score_sweep(
     seed: int,
     language: str | None = None,
 ) -> Score:
-    """The score at the best threshold of the sweep ("oracle"; of equals the lowest), at `threshold`, and the sweep."""
+    """The score at the best threshold of the sweep ("oracle"; the lowest if several), at `threshold`, and the sweep."""
     grid = threshold_grid(steps)
     thresholds = threshold_grid(steps, *([threshold.value] if threshold else []))
     objects = ObjectIous(len(thresholds))
@@ -92,7 +92,7 @@ def run(arguments: list[str] | None = None) -> None:
         "--class-threshold", type=float, default=0.5, help="probability from which a class counts as found"
     )
     command.add_argument("--language", help="the text-image model behind the maps, in words, noted in the score")
-    command.add_argument("--only", type=Path, help="list of the ids that are scored, one a line; without: all")
+    command.add_argument("--only", type=Path, help="list of the ids to score, one per line; default: all")
     args = command.parse_args(arguments)
     settings = parse_settings(EvaluateSettings, args.settings)
     listed, classes = read_index(args.index), read_classes(args.classes)

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class MaskCounts:
     """Pixels counted over all images: confusion [1 + C, 1 + C], and intersection and union of borders [2, 1 + C].
 
-    images: IoU of each label on each image by itself [images, 1 + C], percent; nan where the image has no such label.
+    images: IoU of each label on each single image [images, 1 + C], percent; nan if the image has no such label.
     """
 
     confusion: NDArray[np.int64]
@@ -41,8 +41,8 @@ class MaskCounts:
 def count_masks(pairs: Iterable[tuple[Path, Path]], classes: int) -> MaskCounts:
     """Counts over pairs of files: true mask, predicted mask.
 
-    Raises DataError for masks of two sizes, for a value that is no class, and for 255 in a prediction: leaving such
-    pixels out would raise the score.
+    Raises DataError for masks of different sizes, for a value that is not a class, and for 255 in a prediction:
+    leaving such pixels out would raise the score.
     """
     confusion = np.zeros((classes + 1, classes + 1), dtype=np.int64)
     boundary = np.zeros((2, classes + 1), dtype=np.int64)
@@ -63,7 +63,7 @@ def count_masks(pairs: Iterable[tuple[Path, Path]], classes: int) -> MaskCounts:
 
 
 def boundary_fields(counts: MaskCounts, classes: Sequence[str]) -> dict:
-    """The fields of Score about borders; over the labels that have an IoU, as mIoU is."""
+    """The fields of Score for borders, averaged over the labels that have an IoU, as in mIoU."""
     ious = boundary_ious(counts.boundary)
     named = zip((BACKGROUND_NAME, *classes), ious.tolist(), strict=True)
     return {
@@ -88,7 +88,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--threshold", help="background threshold that made the masks, if any: a number, or its file")
     command.add_argument("--power", type=float, help="exponent of the background score that made the masks, if any")
     command.add_argument("--language", help="the text-image model behind the masks, in words, noted in the score")
-    command.add_argument("--only", type=Path, help="list of the ids that are scored, one a line; without: all")
+    command.add_argument("--only", type=Path, help="list of the ids to score, one per line; default: all")
     args = command.parse_args(arguments)
     records, classes = chosen_records(read_index(args.index), args.only), read_classes(args.classes)
     of_maps = args.stage in ("pseudo_masks", "told_segmenter")

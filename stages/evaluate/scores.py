@@ -25,8 +25,8 @@ class FixedScore(Strict):
 class ClassificationScore(Strict):
     """How well the localizer's classifier finds the tags of a split's images, in percent.
 
-    map: mean average precision over the classes that are tagged.  f1: macro F1 at `threshold`, a probability.
-    images: those with a tag; others are not counted.
+    map: mean average precision over the tagged classes.  f1: macro F1 at `threshold`, a probability.
+    images: those with a tag; others do not count.
     """
 
     map: float
@@ -36,9 +36,9 @@ class ClassificationScore(Strict):
 
 
 class ObjectScore(Strict):
-    """The mean IoU, in percent, of the classes of single images that cover a like share of their image.
+    """The mean IoU, in percent, of the classes of single images that cover a similar share of their image.
 
-    iou: None where the split has no such object.
+    iou: None if the split has no such object.
     """
 
     objects: int
@@ -48,16 +48,16 @@ class ObjectScore(Strict):
 class Score(Strict):
     """What was scored, how, and the result. All rates in percent.
 
-    per_class: IoU by name, "background" first; None where neither truth nor prediction has the class.
+    per_class: IoU by name, "background" first; None if neither truth nor prediction has the class.
     false_positives, false_negatives: share of the union, averaged as `miou` is; the three sum to 100.
-    threshold_source: "fixed" in the config; "auto": chosen without true masks; "oracle": chosen with true masks, of
-    maps those of this very split, as the published tables do; None where no threshold is used.
-    language: the text-image model that the maps behind it rest on, and what that learned from; "none" without one.
-    background_power: exponent of the background score (1 - max)^power that made the masks in place of a threshold.
-    fixed, sweep: of maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
-    boundary_iou, boundary_per_class: of masks only: IoU along the borders (`stages.evaluate.boundary`).
-    object_iou: of maps only, at `threshold`: by size of the object (`stages.evaluate.object_sizes`).
-    classification: of maps only, and there None where the shards hold no probabilities or the index no tags.
+    threshold_source: "fixed" in the config; "auto": chosen without true masks; "oracle": chosen with true masks, for
+    maps those of this same split, as in the published tables; None if no threshold is used.
+    language: the text-image model behind the maps, and what it was trained on; "none" without one.
+    background_power: exponent of the background score (1 - max)^power used for the masks instead of a threshold.
+    fixed, sweep: maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
+    boundary_iou, boundary_per_class: masks only: IoU along the borders (`stages.evaluate.boundary`).
+    object_iou: maps only, at `threshold`: by object size (`stages.evaluate.object_sizes`).
+    classification: maps only; None if the shards hold no probabilities or the index no tags.
     """
 
     stage: StageName
@@ -81,7 +81,7 @@ class Score(Strict):
 
 
 def rates_of(confusion: NDArray[np.int64], classes: Sequence[str]) -> dict:
-    """The fields of Score that a confusion matrix [1 + classes, 1 + classes] gives."""
+    """The fields of Score computed from a confusion matrix [1 + classes, 1 + classes]."""
     ious = class_ious(confusion).tolist()
     false_positives, false_negatives = error_rates(confusion)
     return {
@@ -100,7 +100,7 @@ def write_score(path: Path, score: Score) -> None:
 
 
 def read_score(path: Path) -> Score:
-    """Reads what `write_score` wrote. Raises DataError when the file is missing or is no score."""
+    """Reads what `write_score` wrote. Raises DataError when the file is missing or is not a score."""
     try:
         return Score.model_validate(read_json(path))
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""The archive that PASCAL VOC's evaluation server takes, and a checker that says what is wrong with one.
+"""The archive that PASCAL VOC's evaluation server accepts, and a checker that says what is wrong with one.
 
-Layout by the VOC2012 development kit (results of segmentation): results/VOC2012/Segmentation/<comp>_test_cls/<id>.png,
-indexed, of the image's size, 0 background and 1..20 classes.
+Layout as in the VOC2012 development kit (results of segmentation):
+results/VOC2012/Segmentation/<comp>_test_cls/<id>.png, indexed, at the image's size, 0 background and 1..20 classes.
 """
 
 import io
@@ -18,16 +18,16 @@ from stages.files import atomic_path
 from stages.images import image_size
 from stages.index import read_index
 
-# Images of VOC2012's segmentation test list.
+# Number of images in VOC2012's segmentation test list.
 TEST_IMAGES = 1456
 FOLDER = "results/VOC2012/Segmentation/{competition}_test_cls"
 MEMBER = re.compile(r"results/VOC2012/Segmentation/(comp5|comp6)_test_cls/([^/]+)\.png")
 
 
 def sizes_of_test(index: Path, root: Path, *, images: int = TEST_IMAGES) -> dict[str, tuple[int, int]]:
-    """(rows, columns) by id of the images in the index of test.
+    """(rows, columns) of the images in the index of test, by id.
 
-    Raises DataError when there are not `images` of them: the server takes the whole list of VOC2012 or nothing.
+    Raises DataError when there are not `images` of them: the server accepts only the complete list of VOC2012.
     """
     records = read_index(index)
     if len(records) != images:
@@ -39,7 +39,7 @@ def sizes_of_test(index: Path, root: Path, *, images: int = TEST_IMAGES) -> dict
 
 
 def write_archive(path: Path, masks: Mapping[str, Path], *, competition: str) -> None:
-    """Packs masks (id -> file) as tar.gz, atomically; equal masks make an equal archive."""
+    """Packs masks (id -> file) as tar.gz, atomically; the same masks give the same archive."""
     folder = FOLDER.format(competition=competition)
     with atomic_path(path) as temporary, tarfile.open(temporary, "w:gz", compresslevel=6) as archive:
         for image_id, mask in masks.items():
@@ -50,9 +50,9 @@ def write_archive(path: Path, masks: Mapping[str, Path], *, competition: str) ->
 
 
 def problems_of(path: Path, sizes: Mapping[str, tuple[int, int]], *, classes: int) -> Iterator[str]:
-    """What the server would not take, a line each: nothing for a right archive.
+    """What the server would reject, one line each; nothing for a correct archive.
 
-    sizes: id -> (rows, columns) of every image that must be in it. Raises DataError when it is no tar archive at all.
+    sizes: id -> (rows, columns) of every image that must be in it. Raises DataError when it is not a tar archive.
     """
     found: dict[str, str] = {}
     try:
@@ -67,11 +67,11 @@ def problems_of(path: Path, sizes: Mapping[str, tuple[int, int]], *, classes: in
                     continue
                 competition, image_id = match.groups()
                 if image_id in found:
-                    yield f"{name}: stands twice"
+                    yield f"{name}: is duplicated"
                 found[image_id] = competition
                 stream = archive.extractfile(member)
                 if image_id not in sizes:
-                    yield f"{name}: {image_id} is no image of the test list"
+                    yield f"{name}: {image_id} is not in the test list"
                 elif stream is not None:
                     yield from mask_problems(name, stream.read(), sizes[image_id], classes=classes)
     except (tarfile.TarError, OSError, EOFError) as error:
@@ -84,7 +84,7 @@ def problems_of(path: Path, sizes: Mapping[str, tuple[int, int]], *, classes: in
 
 
 def mask_problems(name: str, content: bytes, size: tuple[int, int], *, classes: int) -> Iterator[str]:
-    """What is wrong with one PNG of an archive."""
+    """What is wrong with one PNG in an archive."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             values, mode, kind = np.asarray(image), image.mode, image.format
@@ -101,7 +101,7 @@ def mask_problems(name: str, content: bytes, size: tuple[int, int], *, classes: 
 
 
 def require_right(path: Path, sizes: Mapping[str, tuple[int, int]], *, classes: Sequence[str]) -> None:
-    """Raises DataError that lists the first problems of an archive, if it has any."""
+    """Raises a DataError that lists the first problems of an archive, if it has any."""
     problems = list(problems_of(path, sizes, classes=len(classes)))
     if problems:
         more = f"\nand {len(problems) - 10} more" if len(problems) > 10 else ""

@@ -25,12 +25,12 @@ COLUMNS = (
 
 
 def sort_scores(scores: Iterable[Score]) -> list[Score]:
-    """In the order of the stages, then train, val, test, then those of several splits together."""
+    """Sorts by stage, then train, val, test, then combined splits."""
     return sorted(scores, key=lambda score: (SCORED_STAGES.index(score.stage), *split_order(score.split)))
 
 
 def split_order(split: str) -> tuple[int, list[int]]:
-    """Sorts splits: train, val, test, then several together."""
+    """Sort key of a split: train, val, test, then combined splits."""
     places = [SPLITS.index(part) for part in parts_of(split)]
     return len(places), places
 
@@ -42,7 +42,7 @@ def share_of_bound(score: Score, scores: Iterable[Score]) -> float | None:
 
 
 def table_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
-    """One row of text a score, as COLUMNS; rates with two decimals; empty where there is nothing to say."""
+    """One row of text per score, in the order of COLUMNS; rates with two decimals; empty if there is no value."""
     rows: list[tuple[str, ...]] = []
     for score in sort_scores(scores):
         share = share_of_bound(score, scores)

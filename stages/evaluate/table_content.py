@@ -1,4 +1,4 @@
-"""What a table says, as the report shows it: `evaluate/<table>.json`."""
+"""The content of a table, as the report shows it: `evaluate/<table>.json`."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def write_content(path: Path, content: TableContent) -> None:
 
 
 def read_content(path: Path) -> TableContent:
-    """Reads what `write_content` wrote. Raises DataError when the file is missing or is no table."""
+    """Reads what `write_content` wrote. Raises DataError when the file is missing or is not a table."""
     try:
         return TableContent.model_validate(read_json(path))
     except ValidationError as error:

@@ -1,6 +1,6 @@
-"""Tables that set variants of the localizer side by side: means and deviations over seeds, published figures beside.
+"""Tables that compare variants of the localizer: means and deviations over seeds, next to published figures.
 
-It is made from the scores of each row's maps, seed by seed, and from what the trainings cost where that is known.
+They are made from the scores of each row's maps, seed by seed, and from the cost of the trainings if known.
 """
 
 import statistics
@@ -16,7 +16,7 @@ from stages.language import NONE
 class Cost:
     """What a localizer costs. None: not measured, or nothing is trained.
 
-    epoch_seconds: a pass over the training images.  images_per_second: at inference.  memory_mb: peak of the training.
+    epoch_seconds: one pass over the training images.  images_per_second: at inference.  memory_mb: peak in training.
     """
 
     epoch_seconds: float | None = None
@@ -26,7 +26,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row: its words, the scores of its seeds, the published mIoU of its like on VOC train, and its cost."""
+    """A row: its title, the scores of its seeds, the corresponding published mIoU on VOC train, and its cost."""
 
     title: str
     scores: tuple[Score, ...]
@@ -34,7 +34,7 @@ class TableRow:
     cost: Cost | None = None
 
     def mean(self, value: Callable[[Score], float | None]) -> float | None:
-        """The mean of a figure over the seeds that have it; None where none has."""
+        """The mean of a figure over the seeds that have it; None if none has."""
         found = [own for own in map(value, self.scores) if own is not None]
         return statistics.fmean(found) if found else None
 
@@ -50,21 +50,21 @@ class TableRow:
 
     @property
     def miou_text(self) -> str:
-        """As in a paper: 55.1 ± 0.8."""
+        """Written as in a paper: 55.1 ± 0.8."""
         return f"{self.miou:.1f}" + ("" if self.deviation is None else f" ± {self.deviation:.1f}")
 
 
 def object_iou(size: str) -> Callable[[Score], float | None]:
-    """The IoU of objects of a size, out of a score."""
+    """A function that takes the IoU of objects of a size from a score."""
     return lambda score: score.object_iou[size].iou if score.object_iou else None
 
 
 def tag_map(score: Score) -> float | None:
-    """The mean average precision of the image scores, out of a score."""
+    """The mean average precision of the image scores, from a score."""
     return score.classification.map if score.classification else None
 
 
-# Column -> its figure; the sizes are those of stages.evaluate.object_sizes.
+# Column -> its figure; the sizes are those in stages.evaluate.object_sizes.
 FIGURES: Mapping[str, Callable[[TableRow], float | None]] = {
     "miou": lambda row: row.miou,
     "deviation": lambda row: row.deviation,
@@ -84,7 +84,7 @@ COSTS: Mapping[str, Callable[[Cost], float | None]] = {
 
 
 def table_csv(rows: Sequence[TableRow]) -> list[list[str]]:
-    """Header and rows; figures with two decimals, empty where there is none."""
+    """Header and rows; figures with two decimals, empty if there is none."""
     costs = COSTS if any(row.cost for row in rows) else {}
     header = ["row", "split", "images", "seeds", *FIGURES, *costs]
     lines = [header]
@@ -116,10 +116,10 @@ def classes_csv(rows: Sequence[TableRow]) -> list[list[str]]:
 
 
 def row_cells(rows: Sequence[TableRow]) -> tuple[list[str], list[list[str]]]:
-    """Columns that have any figure, then costs, and their cells beside the mIoU as printed: one decimal, or empty."""
+    """Columns that have any figure, then costs, and their cells as printed after the mIoU: one decimal, or empty."""
     columns = ["FP", "FN", "small", "medium", "large", "tags mAP", "published, VOC train"]
     cells = [[_number(FIGURES[name](row), 1) for name in list(FIGURES)[2:]] for row in rows]
-    # Masks have no figures of objects and tags.
+    # Masks have no figures for objects and tags.
     kept = [position for position in range(len(columns)) if any(own[position] for own in cells)]
     columns, cells = [columns[position] for position in kept], [[own[position] for position in kept] for own in cells]
     if any(row.cost for row in rows):
@@ -130,14 +130,14 @@ def row_cells(rows: Sequence[TableRow]) -> tuple[list[str], list[list[str]]]:
 
 
 def table_content(rows: Sequence[TableRow], *, title: str, note: str) -> TableContent:
-    """The table in a paper's form."""
+    """The table in the form used in papers."""
     columns, cells = row_cells(rows)
     body = [(row.title, row.miou_text, *own) for row, own in zip(rows, cells, strict=True)]
     return TableContent(title=title, note=note, columns=("", "mIoU", *columns), rows=tuple(body))
 
 
 def table_markdown(content: TableContent, rows: Sequence[TableRow]) -> str:
-    """The table, and the one by class below it."""
+    """The table, with the table per class below it."""
     means = class_means(rows)
     classes = [[row.title, *(_number(own[position], 1) for own in means.values())] for position, row in enumerate(rows)]
     return f"{content_markdown(content)}\nIoU of each class:\n\n{markdown_table(['', *means], classes)}\n"
@@ -155,7 +155,7 @@ def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def language_note(scores: Iterable[Score]) -> str:
-    """Which text-image models stand behind scores, as a sentence; empty where the scores don't say."""
+    """Which text-image models the scores depend on, as a sentence; empty if the scores don't say."""
     found = list(dict.fromkeys(score.language for score in scores if score.language))
     named = [language for language in found if language != NONE]
     if not found:

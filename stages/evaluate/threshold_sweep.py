@@ -13,10 +13,10 @@ from stages.images import IGNORE
 
 @dataclass(frozen=True)
 class Sample:
-    """Maps of one image beside its true mask.
+    """Maps of one image with its true mask.
 
     maps: [K, rows, columns] float32 in [0, 1] at the image's size.
-    classes: [K] int64, positions in the class list from 0, each once.
+    classes: [K] int64, positions in the class list from 0, without duplicates.
     truth: [rows, columns] uint8 mask values; 255 is not counted.
     """
 
@@ -26,7 +26,7 @@ class Sample:
 
 
 def threshold_grid(steps: int, *more: float) -> NDArray[np.float32]:
-    """The thresholds 0, 1/steps, ..., 1 and the given ones, rising, each once: float32.
+    """The thresholds 0, 1/steps, ..., 1 and the given ones, ascending, without duplicates: float32.
 
     >>> threshold_grid(4, 0.625).tolist()
     [0.0, 0.25, 0.5, 0.625, 0.75, 1.0]
@@ -39,12 +39,12 @@ def sweep_confusions(
 ) -> NDArray[np.int64]:
     """Confusion matrices [thresholds, 1 + classes, 1 + classes] int64 (row = truth, column = prediction).
 
-    `thresholds` rise from 0. A pixel is its best class at the thresholds up to its best score and background above. So
-    one histogram of pixels by best class, truth and the last threshold that their score reaches holds every threshold:
-    summed from its upper end it gives the pixels that are still foreground. Samples are read once and not kept.
-    `objects` is filled on the way.
+    `thresholds` ascend from 0. A pixel has its best class at thresholds up to its best score, and is background above.
+    So one histogram of pixels by best class, truth and last threshold reached covers every threshold: summed from its
+    upper end it gives the pixels that are still foreground. Samples are read once and not kept. `objects` is filled
+    along the way.
 
-    One class, pixels of background, class, class; their scores reach 0, 1/2 and 1/2:
+    One class; the pixels are background, class, class, and their scores reach 0, 1/2 and 1/2:
 
     >>> maps = np.array([[[0.2, 0.6, 0.9]]], dtype=np.float32)
     >>> sample = Sample(maps, np.array([0]), np.array([[0, 1, 1]], dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""True masks, checked before they are counted. No training reads them but the upper bound's."""
+"""True masks, checked before they are counted. Only the upper bound's training reads them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from stages.index import Record
 
 
 def chosen_records(records: Sequence[Record], only: Path | None) -> list[Record]:
-    """The records, or those whose ids the file `only` lists, one a line (what `list_scored` leaves).
+    """The records, or only those listed in the file `only`, one id per line (written by `list_scored`).
 
-    Raises DataError when the file is missing or lists an id that is no record's.
+    Raises DataError when the file is missing or lists an id without a record.
     """
     if only is None:
         return list(records)
@@ -35,7 +35,7 @@ def read_list(path: Path) -> list[str]:
 
 
 def require_masks(records: Sequence[Record], split: str, setting: str) -> None:
-    """Raises DataError when the split is empty or an image has no true mask; it names the setting that asks for it."""
+    """Raises DataError, naming the setting, when the split is empty or an image has no true mask."""
     if not records:
         raise DataError(f"split {split!r} has no images, so it cannot be scored; take it out of `{setting}`")
     without = [record.id for record in records if not record.mask]
@@ -47,14 +47,14 @@ def require_masks(records: Sequence[Record], split: str, setting: str) -> None:
 
 
 def read_truth(path: Path, classes: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A true mask [rows, columns] uint8. Raises DataError for another size or a value above `classes` but 255."""
+    """A true mask [rows, columns] uint8. Raises DataError for another size, or a value above `classes` except 255."""
     mask = read_mask(path)
     check_mask(path, mask, classes, size)
     return mask
 
 
 def check_mask(path: Path, mask: NDArray[np.uint8], classes: int, size: tuple[int, int]) -> None:
-    """Raises DataError when a mask is not of `size` (rows, columns) or holds a value that is no class and not 255."""
+    """Raises DataError when a mask is not of `size` (rows, columns) or has a value that is neither a class nor 255."""
     if mask.shape != size:
         raise DataError(f"{path}: mask is {mask.shape} (rows, columns), must be {size} as its image and its prediction")
     wrong = np.unique(mask[(mask > classes) & (mask != IGNORE)])

@@ -1,4 +1,4 @@
-"""Packs the predictions of VOC's test images as the archive that the evaluation server takes, and checks it."""
+"""Packs the predictions of VOC's test images into the archive that the evaluation server accepts, and checks it."""
 
 import logging
 
@@ -22,7 +22,7 @@ def run(arguments: list[str] | None = None) -> None:
     with atomic_path(args.output) as temporary:
         write_archive(temporary, masks, competition=settings.voc_competition)
         require_right(temporary, sizes, classes=read_classes(args.classes))
-    log.info("%s: %d masks for %s, found right", args.output, len(masks), settings.voc_competition)
+    log.info("%s: %d masks for %s, checked", args.output, len(masks), settings.voc_competition)
 
 
 if __name__ == "__main__":

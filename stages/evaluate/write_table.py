@@ -25,17 +25,17 @@ from stages.words import SOURCE_NOTES
 NOTE = (
     "Maps of {split}, {images} images, at the best threshold on them; mean and deviation over seeds. FP and FN are"
     " shares of the union; small, medium, large: IoU of objects that cover up to 5 %, 15 % and more of their image."
-    " The published figures are of PASCAL VOC 2012 with the paper's encoders, another data set than this one."
+    " The published figures are of PASCAL VOC 2012 with the paper's encoders, a different data set."
 )
 
 MASKS_NOTE = (
-    "Pseudo masks of {split}, {images} images, told the images' tags, from the maps of the experiment's localizer; mean"
-    " and deviation over its seeds. FP and FN are shares of the union. {background}"
+    "Pseudo masks of {split}, {images} images, using the images' tags, from the maps of the experiment's localizer;"
+    " mean and deviation over its seeds. FP and FN are shares of the union. {background}"
 )
 
 
 def note_of(rows: Sequence[TableRow]) -> str:
-    """What stands above a table: what was scored, on what, and with which background."""
+    """The note above a table: what was scored, on what, and with which background."""
     first = rows[0].scores[0]
     language = language_note(score for row in rows for score in row.scores)
     if first.stage == "maps":
@@ -48,7 +48,7 @@ def note_of(rows: Sequence[TableRow]) -> str:
 
 
 def _backgrounds(row: TableRow) -> str:
-    """The background of a row's seeds, each once."""
+    """The background of a row's seeds, without duplicates."""
     return ", ".join(dict.fromkeys(map(_background, row.scores)))
 
 
@@ -59,7 +59,7 @@ def _background(score: Score) -> str:
 
 
 def read_rows(specification: str, speeds: dict[str, float]) -> list[TableRow]:
-    """Rows from JSON: title, published, scores (paths), and for a cost curves, benchmarks (paths) and epochs."""
+    """Rows from JSON: title, published, scores (paths), and for the cost: curves, benchmarks (paths) and epochs."""
     return [_read_row(row, speeds) for row in json.loads(specification)]
 
 

@@ -11,9 +11,9 @@ from stages.vocabulary import SplitName
 
 
 class LocalizationScore(Strict):
-    """PxAP and pIoU, in percent, with what they are of.
+    """PxAP and pIoU, in percent, and what was scored.
 
-    piou: the best IoU over all thresholds of this very split, at `peak_threshold`, as published tables give it.
+    piou: the best IoU over all thresholds of this same split, at `peak_threshold`, as published tables give it.
     language: as in Score.
     iou: the IoU at `threshold`, which is val's best: on val the same as piou, on test chosen without test's masks.
     """

@@ -1,7 +1,7 @@
-"""Transformer blocks run over [class tokens; patches], with the means of their attention that maps are made from.
+"""Runs transformer blocks over [class tokens; patches], and averages their attention for maps.
 
-Blocks whose attention nobody asks for run as timm's own, with fused attention. Of the others only what is asked for is
-kept, summed up as the blocks go: class tokens to patches, patches to patches. No [heads, N, N] array outlives its head.
+Blocks whose attention is not needed run as timm's own, with fused attention. From the others only what is asked for is
+kept, summed block by block: class tokens to patches, patches to patches. No [heads, N, N] array outlives its head.
 """
 
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ from stages.settings import MapSettings
 
 @dataclass(frozen=True)
 class Attention:
-    """What is asked for: means over heads and over the last so many blocks, those that there are; 0: none.
+    """Which attention to return: the mean over heads and over the last so many blocks, at most all of them; 0: none.
 
-    classes: blocks of the attention of class tokens to patches.  patches: of that of patches to patches.
+    classes: number of blocks for the attention of class tokens to patches.  patches: for that of patches to patches.
     """
 
     classes: int = 0
@@ -36,8 +36,8 @@ USUAL_BLOCKS = 3  # MCTformer V2's
 class Attended:
     """Class tokens [B, K, D] and patches [B, N, D] after the blocks and the last norm.
 
-    each_block: class tokens after every block, before the norm, [blocks, B, K, D]; only where asked for.
-    class_attention: [B, K, N], rows need not sum to 1 as class tokens attend to each other too.
+    each_block: class tokens after every block, before the norm, [blocks, B, K, D]; only if asked for.
+    class_attention: [B, K, N]; rows need not sum to 1, since class tokens attend to each other too.
     patch_attention: [B, N, N].
     """
 
@@ -49,7 +49,7 @@ class Attended:
 
 
 def wanted_attention(maps: MapSettings, *, classes: bool, usual: int = USUAL_BLOCKS) -> Attention:
-    """The attention that `maps` asks for; class attention over `usual` blocks where `attention_blocks` is left out."""
+    """The attention that `maps` asks for; class attention over `usual` blocks if `attention_blocks` is not set."""
     return Attention(
         classes=(maps.attention_blocks or usual) if classes else 0,
         patches=(maps.affinity_blocks or ALL_BLOCKS) if maps.patch_affinity else 0,
@@ -92,7 +92,7 @@ def run_blocks(
 
 
 def _add(total: Tensor | None, more: Tensor | None) -> Tensor | None:
-    """Their sum in the memory of the first: an array [B, N, N] for each block would be many times the features."""
+    """Their sum, in the memory of the first: one array [B, N, N] per block would be far larger than the features."""
     if total is None or more is None:
         return more if total is None else total
     return total.add_(more)
@@ -106,11 +106,11 @@ def attend(
     Args:
         block: timm's pre-norm Block.
         tokens: [B, count + N, D], the class tokens first.
-        classes, patches: which attention is wanted.
+        classes, patches: which attention to return.
 
     Returns:
         The block's output [B, count + N, D], class-to-patch attention [B, count, N] and patch-to-patch [B, N, N], each
-        None where it is not wanted.
+        None if not requested.
     """
     layer = block.attn
     normed = block.norm1(tokens)
@@ -134,8 +134,8 @@ def attend(
 
 
 def _head_by_head(query: Tensor, key: Tensor, value: Tensor, *, count: int, scale: float) -> tuple[Tensor, Tensor]:
-    """Attended values [B, heads, M, d] of query, key and value of this shape, and the attention of the tokens from
-    `count` on to each other, [B, M - count, M - count], the mean over heads; one head's M x M array at a time."""
+    """Attended values [B, heads, M, d] from query, key and value of the same shape, and the attention among the tokens
+    from `count` on, [B, M - count, M - count], averaged over heads; only one head's M x M array exists at a time."""
     attended: list[Tensor] = []
     between: Tensor | None = None
     heads = query.shape[1]
@@ -144,5 +144,5 @@ def _head_by_head(query: Tensor, key: Tensor, value: Tensor, *, count: int, scal
         attended.append(weights @ value[:, head])
         own = weights[:, count:, count:]
         between = own / heads if between is None else between.add_(own, alpha=1 / heads)
-    assert between is not None  # there is a head
+    assert between is not None  # there is at least one head
     return torch.stack(attended, dim=1), between

@@ -14,7 +14,7 @@ from stages.settings import CnnBackbone, LocalizeSettings, MapSettings
 
 
 class Cam(Localizer):
-    """A linear classifier over the pooled features of a CNN; its maps are the classifier before the pooling."""
+    """A linear classifier over the pooled features of a CNN; its maps are the classifier's output before pooling."""
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
         super().__init__(settings, text, weights)
@@ -23,7 +23,7 @@ class Cam(Localizer):
         self.rate = settings.backbone.rate
         self.pyramid = build_pyramid(settings.backbone, weights)
         self.stride, self.statistics = self.pyramid.stride, self.pyramid.statistics
-        # Average pooling and a linear layer may change places: the layer as a 1 x 1 convolution gives the maps at once.
+        # Average pooling and a linear layer commute: the layer as a 1 x 1 convolution gives the maps directly.
         self.classifier = nn.Conv2d(self.pyramid.channels, self.classes, kernel_size=1, bias=False)
 
     @property
@@ -38,7 +38,7 @@ class Cam(Localizer):
         return self.classifier(self.pyramid(inputs))
 
     def losses(self, inputs: Tensor | list[Tensor], labels: Tensor, embedding: Tensor) -> dict[str, Tensor]:
-        """Multi-label soft margin of the mean of each map."""
+        """Multi-label soft margin loss on the mean of each map."""
         return {"loss_maps": F.multilabel_soft_margin_loss(self(inputs).float().mean(dim=(-2, -1)), labels)}
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:

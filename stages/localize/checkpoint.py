@@ -26,7 +26,7 @@ def build_localizer(
 ) -> Localizer:
     """A localizer at the start of its training: pretrained weights of its backbone, text embeddings [C, E].
 
-    described: what its structure follows from beside the settings; left out, what the file of weights says of it.
+    described: what else determines its structure besides the settings; default: what the weights file says.
     """
     if described is None:
         described = read_described(weights) if weights else {}
@@ -34,13 +34,13 @@ def build_localizer(
 
 
 def read_described(weights: Path) -> dict[str, Any]:
-    """What a file of weights says of the network that they are of; nothing for timm's."""
+    """What a weights file says about its network; nothing for timm's weights."""
     with safe_open(weights, framework="pt") as stored:
         return json.loads((stored.metadata() or {}).get("described", "{}"))
 
 
 def save_localizer(path: Path, localizer: Localizer, classes: Sequence[str]) -> None:
-    """Writes the weights, with the settings and class names that they go with, atomically."""
+    """Writes the weights with their settings and class names, atomically."""
     description = {
         "settings": localizer.settings.model_dump(mode="json"),
         "classes": list(classes),

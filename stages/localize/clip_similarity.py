@@ -1,4 +1,4 @@
-"""Training-free maps: how alike each patch of an image and the text of each class are to CLIP.
+"""Training-free maps: how similar CLIP finds each patch of an image and the text of each class.
 
 B images, C classes, E width of the joint space.
 """
@@ -26,13 +26,13 @@ from stages.settings import ClipModel, ClipSettings, LocalizeSettings, MapSettin
 class ClipSimilarity(Localizer):
     """Similarity of CLIP's patch features and class texts.
 
-    Source: Zhou, Loy and Dai, Extract Free Dense Labels from CLIP (MaskCLIP), ECCV 2022, section 3.2. Theirs labels
-    each patch with the class of the largest similarity; here the softmax over the classes weighs the similarities.
+    Source: Zhou, Loy and Dai, Extract Free Dense Labels from CLIP (MaskCLIP), ECCV 2022, section 3.2. MaskCLIP
+    labels each patch with the most similar class; here a softmax over the classes weights the similarities.
 
     Args:
-        tower: the text-image model, as in `encode.clip`; it comes with the weights of its image tower.
+        tower: the text-image model, as in `encode.clip`; stored with the weights of its image tower.
 
-    Raises SettingsError for a tower whose patches cannot be projected, and DataError for weights of another tower.
+    Raises SettingsError for a tower whose patches cannot be projected, DataError for weights of a different tower.
     """
 
     trained = False
@@ -47,7 +47,7 @@ class ClipSimilarity(Localizer):
         self.tower = build_image_tower(chosen).requires_grad_(False)
         _check_structure(self.tower, chosen)
         self.stride, self.statistics = _stride(self.tower), image_statistics(chosen, self.tower)
-        # A buffer, so that the localizer's file is whole.
+        # A buffer, so that the localizer's file is complete.
         self.text: Tensor
         self.register_buffer("text", F.normalize(text.detach().float(), dim=1))  # [C, E]
         if weights is not None:
@@ -57,18 +57,18 @@ class ClipSimilarity(Localizer):
                 raise DataError(f"weights of another image tower than they describe: {error}") from error
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
-        """Maps are two kinds multiplied: `similarity`, the ReLU of each patch's cosine with each class's text, and
+        """Maps are the product of two kinds: `similarity`, the ReLU of each patch's cosine with each class's text, and
         `softmax`, over the classes, of these cosines divided by `temperature`.
 
         Scores: log(C p), p the softmax over the classes of the pooled image's cosines divided by `temperature`.
-        Nothing is trained, so there is no learned offset between cosines and probabilities; this one makes the sigmoid
-        reach 0.5 where a class is as likely as chance, 1/C. Several classes of one image can pass it; a class that
-        stands alone in its list always does.
+        Nothing is trained, so there is no learned offset between cosines and probabilities; with this one the sigmoid
+        is 0.5 when a class is as likely as chance, 1/C. Several classes of one image can reach it; the only class of
+        a list always does.
         """
         if not isinstance(images, Tensor):
             raise TypeError("CLIP takes images, not features of them")
         patches, pooled = self.features(images)
-        # CLIP's cosines differ by hundredths, which bfloat16 would round away.
+        # CLIP's cosines differ by hundredths, which bfloat16 would round off.
         with torch.autocast(images.device.type, enabled=False):
             cosines = torch.einsum("berl,ce->bcrl", F.normalize(patches.float(), dim=1), self.text.float())
             whole = F.normalize(pooled.float(), dim=1) @ self.text.float().T
@@ -80,13 +80,13 @@ class ClipSimilarity(Localizer):
         return Located(kinds["similarity"] * kinds["softmax"], kinds, scores)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images [B, 3, H, W] to patch features [B, E, rows, columns] and image embeddings [B, E], neither
-        of unit length."""
+        """Normalised images [B, 3, H, W] to patch features [B, E, rows, columns] and image embeddings [B, E], not
+        normalised."""
         return (_vit_features if isinstance(self.tower, VisionTransformer) else _cnn_features)(self.tower, images)
 
 
 def build_image_tower(settings: PretrainedClip | TowerClip) -> nn.Module:
-    """The structure of a CLIP's image tower, open_clip's `model.visual`, with random weights. Nothing is fetched.
+    """The image tower of a CLIP model, open_clip's `model.visual`, with random weights. Nothing is downloaded.
 
     Raises SettingsError when open_clip does not know the model.
     """
@@ -97,15 +97,15 @@ def build_image_tower(settings: PretrainedClip | TowerClip) -> nn.Module:
     if config is None:
         raise SettingsError(f"encode.clip.model: open_clip has no {settings.model!r}; see open_clip.list_models()")
     tag = open_clip.get_pretrained_cfg(settings.model, settings.pretrained)
-    # Weights of some tags (OpenAI's) were trained with another activation than open_clip's model of that name has.
+    # Some tags' weights (OpenAI's) were trained with a different activation than open_clip's model of that name.
     quick_gelu = config.get("quick_gelu", False) or tag.get("quick_gelu", False)
     vision = config["vision_cfg"] | {"timm_model_pretrained": False}
     return _build_vision_tower(config["embed_dim"], vision, quick_gelu=quick_gelu)
 
 
 def image_statistics(settings: PretrainedClip | TowerClip, tower: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and deviation that a CLIP's images are normalised with, RGB in [0, 1]: those of the weights' tag, for
-    weights from a file OpenAI's (as open_clip has it), for packaged towers the tower's own."""
+    """Mean and deviation for normalising a CLIP model's images, RGB in [0, 1]: those of the weights' tag, OpenAI's for
+    weights from a file (as in open_clip), the tower's own for packaged towers."""
     if isinstance(settings, TowerClip):
         return tower.trunk.default_cfg["mean"], tower.trunk.default_cfg["std"]  # type: ignore[union-attr,index,return-value]
     tag = open_clip.get_pretrained_cfg(settings.model, settings.pretrained)
@@ -114,7 +114,7 @@ def image_statistics(settings: PretrainedClip | TowerClip, tower: nn.Module) -> 
 
 def tokens_before_last_block(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
     """Normalised images [B, 3, H, W] to the tokens that enter the last block, [B, 1 + rows * columns, D], and the
-    patches as (rows, columns). The position embedding is interpolated to the input's size."""
+    patch grid (rows, columns). The position embedding is interpolated to the input's size."""
     embedded = tower.conv1(images)
     rows, columns = embedded.shape[-2:]
     patches = rearrange(embedded, "b d rows columns -> b (rows columns) d")
@@ -129,7 +129,7 @@ def tokens_before_last_block(tower: VisionTransformer, images: Tensor) -> tuple[
 
 
 def _vit_features(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor]:
-    """MaskCLIP's: the values of the last block's attention through its output projection, then the tower's own last
+    """As in MaskCLIP: the values of the last block's attention go through its output projection, then the tower's last
     norm and projection. The image embedding is the tower's own."""
     tokens, (rows, columns) = tokens_before_last_block(tower, images)
     last = tower.transformer.resblocks[-1]
@@ -141,8 +141,8 @@ def _vit_features(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, Ten
 
 
 def _cnn_features(tower: TimmModel, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Each position of the CNN's last feature map as if it were all there is to pool, through the tower's own pooling
-    and projection. Where these are a mean and a linear layer, the mean over positions is the image embedding."""
+    """Each position of the CNN's last feature map goes through the tower's pooling and projection on its own. If these
+    are a mean and a linear layer, the mean over positions is the image embedding."""
     features = tower.trunk.forward_features(images)  # [B, channels, rows, columns]
     rows, columns = features.shape[-2:]
     positions = rearrange(features, "b channels rows columns -> (b rows columns) channels 1 1")
@@ -158,7 +158,7 @@ def _check_structure(tower: nn.Module, settings: PretrainedClip | TowerClip) -> 
         fits = plain and tower.attn_pool is None and tower.pool_type in ("tok", "avg") and tower.proj is not None
     elif isinstance(tower, TimmModel):
         trunk = tower.trunk
-        # timm gives a pool_size to networks whose features have rows and columns; a few of them put channels last.
+        # timm sets pool_size for networks whose features have rows and columns; a few of them put channels last.
         grid = trunk.default_cfg.get("pool_size") is not None and getattr(trunk, "output_fmt", "NCHW") == "NCHW"
         fits = grid and set(dict(tower.head.named_children())) <= {"drop", "proj", "mlp"}
     else:
@@ -173,7 +173,7 @@ def _check_structure(tower: nn.Module, settings: PretrainedClip | TowerClip) -> 
 
 
 def _stride(tower: nn.Module) -> int:
-    """Pixels a patch."""
+    """Pixels per patch."""
     if isinstance(tower, VisionTransformer):
         return int(tower.patch_size[0])
     return int(tower.trunk.feature_info[-1]["reduction"])  # type: ignore[union-attr,index]

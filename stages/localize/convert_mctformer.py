@@ -1,4 +1,4 @@
-"""Converts a checkpoint of MCTformer's public code (V2 or plus) to a localizer that `make_maps` reads."""
+"""Converts a checkpoint of MCTformer's public code (V2 or plus) to a localizer for `make_maps`."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def run(arguments: list[str] | None = None) -> None:
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)
     classes = read_classes(args.classes)
-    # Texts have no part in this localizer.
+    # This localizer does not use texts.
     localizer = build_localizer(settings, weights=None, text=torch.zeros(len(classes), 1))
     if not isinstance(localizer, Mctformer):
         raise SettingsError(

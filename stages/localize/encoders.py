@@ -1,7 +1,7 @@
 """Image encoders of the localizer: any timm ViT (the paper's way), or new blocks over a frozen timm CNN.
 
-An encoder gives patch tokens with `patches`, and the blocks through which class tokens then run with them. Parts that
-are frozen run without gradient and stay in evaluation mode.
+An encoder gives patch tokens with `patches`, and the blocks that then process them together with the class tokens.
+Frozen parts run without gradient and stay in evaluation mode.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,18 +20,18 @@ from stages.settings import HybridBackbone, LocalizeSettings, VitBackbone
 
 Grid = tuple[int, int]
 
-# A CNN's features tell little of where they are, and nothing that needs it is learned from few images: at full length
-# positions would drown the features.
+# A CNN's features contain little about their position, and nothing learned from few images needs it: at full length,
+# position embeddings would drown the features.
 POSITION_LENGTH = 0.2
 POSITION_GRID: Grid = (14, 14)  # patches of a 224 px image at stride 16, the usual size of pretraining
 
 
 class Encoder(nn.Module):
-    """What the localizer asks of an image encoder.
+    """What the localizer needs from an image encoder.
 
-    width: D of the tokens.  stride: pixels a patch.  statistics: mean and deviation of the pretraining's inputs, RGB in
-    [0, 1].  blocks: timm blocks through which class tokens and patches run together.  norm: after the last block; the
-    identity unless `last_norm` asks for one.  pyramid: the frozen CNN under the blocks, where there is one.
+    width: D of the tokens.  stride: pixels per patch.  statistics: mean and deviation of the pretraining's inputs, RGB
+    in [0, 1].  blocks: timm blocks that process class tokens and patches together.  norm: after the last block; the
+    identity unless `last_norm` is set.  pyramid: the frozen CNN below the blocks, if there is one.
     """
 
     width: int
@@ -42,7 +42,7 @@ class Encoder(nn.Module):
     pyramid: Pyramid | None
 
     def start_token(self) -> Tensor:
-        """The start of every visual class token, [D]."""
+        """The initial value of every visual class token, [D]."""
         raise TypeError(f"{type(self).__name__} must say how class tokens start")
 
     def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
@@ -76,7 +76,7 @@ class VitEncoder(Encoder):
         self.pyramid = None
         self.width = vit.embed_dim
         self.stride = vit.patch_embed.patch_size[0]
-        # Data statistics the weights were trained with, RGB in [0, 1].
+        # Data statistics used in training the weights, RGB in [0, 1].
         self.statistics = (vit.pretrained_cfg["mean"], vit.pretrained_cfg["std"])
         self.frozen = nn.ModuleList(vit.blocks[: settings.tokens_from_block])
         self.blocks = nn.ModuleList(vit.blocks[settings.tokens_from_block :])
@@ -94,11 +94,11 @@ class VitEncoder(Encoder):
 
     def train(self, mode: bool = True) -> "VitEncoder":
         super().train(mode)
-        self.frozen.eval()  # no branch is left out of blocks that don't learn
+        self.frozen.eval()  # no stochastic depth in blocks that don't learn
         return self
 
     def start_token(self) -> Tensor:
-        """The pretrained [CLS] token with its position, [D]: the start of every visual class token."""
+        """The pretrained [CLS] token with its position, [D]: the initial value of every visual class token."""
         position = self.position[0, 0] if self.positions_of_prefix else torch.zeros(self.width)
         return (self.prefix[0][0, 0] + position).detach().clone()
 
@@ -117,7 +117,7 @@ class VitEncoder(Encoder):
             return self._through_frozen(tokens, position), grid
 
     def _through_frozen(self, tokens: Tensor, position: Tensor) -> Tensor:
-        """The blocks before the class tokens enter still need the ViT's own [CLS] and registers."""
+        """Runs the blocks before the class tokens enter, which still need the ViT's own [CLS] and registers."""
         prefix = torch.cat(list(self.prefix), dim=1)
         prefix = torch.cat(
             (prefix[:, : self.positions_of_prefix] + position[:, : self.positions_of_prefix],
@@ -130,7 +130,7 @@ class VitEncoder(Encoder):
 
 
 class HybridEncoder(Encoder):
-    """New transformer blocks over feature maps of a frozen timm CNN, all brought to the grid of the first stride."""
+    """New transformer blocks over feature maps of a frozen timm CNN, all resized to the grid of the first stride."""
 
     pyramid: Pyramid
 
@@ -140,28 +140,28 @@ class HybridEncoder(Encoder):
         self.statistics = self.pyramid.statistics
         self.width = settings.width
         self.stride = self.pyramid.stride
-        # Orthogonal, so that patches are as alike after the reduction as the CNN made them.
+        # Orthogonal, so that the reduction preserves how similar the CNN's patches are.
         self.reduce = nn.Conv2d(self.pyramid.channels, settings.width, kernel_size=1)
         nn.init.orthogonal_(self.reduce.weight)
         self.reduce.bias = nn.Parameter(torch.zeros(settings.width))
-        # At full strength new blocks soon spread an image's classes over all patches.
+        # At full strength, new blocks soon spread an image's classes over all patches.
         self.blocks = nn.ModuleList(
             Block(settings.width, settings.heads, qkv_bias=True, init_values=settings.layer_scale)
             for _ in range(settings.blocks)
         )
         self.norm = nn.LayerNorm(settings.width) if settings.last_norm else nn.Identity()
-        # One embedding for all sizes, interpolated as a ViT's: positions counted anew would be unknown beyond the crop.
+        # One embedding for all sizes, interpolated as in a ViT: new positions would be unknown beyond the crop.
         self.position: Tensor
         position = build_sincos2d_pos_embed(list(POSITION_GRID), dim=settings.width)[None]
         self.register_buffer("position", POSITION_LENGTH * position)
         self.start = nn.Parameter(nn.init.trunc_normal_(torch.zeros(settings.width), std=0.02), requires_grad=False)
 
     def start_token(self) -> Tensor:
-        """A random start, [D]: new blocks have no pretrained [CLS]."""
+        """A random initial value, [D]: new blocks have no pretrained [CLS]."""
         return self.start.detach().clone()
 
     def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
-        """Images [B, 3, H, W], or the pyramid's features of such, -> patch tokens [B, N, D] and the grid."""
+        """Images [B, 3, H, W], or the pyramid's features of them, -> patch tokens [B, N, D] and the grid."""
         reduced = self.reduce(self.pyramid(inputs))
         grid = (reduced.shape[-2], reduced.shape[-1])
         position = resample_abs_pos_embed(
@@ -180,7 +180,7 @@ def _on_its_grid(weights: dict[str, Tensor], vit: Any) -> dict[str, Tensor]:
 
 
 def build_encoder(settings: LocalizeSettings, weights: Mapping[str, Tensor] | None) -> Encoder:
-    """The transformer that the settings name, with pretrained weights (a timm state dict), or without (None)."""
+    """The transformer named in the settings, with pretrained weights (a timm state dict) or without (None)."""
     backbone = settings.backbone
     if isinstance(backbone, VitBackbone):
         return VitEncoder(backbone, weights)

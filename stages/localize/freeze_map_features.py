@@ -22,7 +22,7 @@ from stages.settings import LocalizeSettings, MapSettings, VitBackbone
 def write_map_features(
     folder: Path, records: Sequence[Record], root: Path, *, pyramid: Pyramid, settings: MapSettings
 ) -> None:
-    """Writes the features of the images in the very batches in which `make_maps` asks for them."""
+    """Writes the features of the images in the same batches in which `make_maps` reads them."""
     device = pick_device()
     pyramid = pyramid.to(device).to(memory_format=torch.channels_last).eval()
     features = MapFeatures(folder)

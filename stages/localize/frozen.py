@@ -18,7 +18,7 @@ from stages.networks.pyramid import Pyramid
 
 log = logging.getLogger(__name__)
 
-BATCH = 32  # crops a step
+BATCH = 32  # crops per step
 
 
 def write_features(
@@ -31,8 +31,8 @@ def write_features(
     views: int,
     seed: int,
 ) -> None:
-    """Writes features of `views` random crops of each image, one `level-<k>.npy` a level of the pyramid:
-    [images, views, channels, rows, columns] float16, written as they come and never whole in memory."""
+    """Writes features of `views` random crops of each image, one `level-<k>.npy` per level of the pyramid:
+    [images, views, channels, rows, columns] float16, written batch by batch and never all in memory."""
     device = pick_device()
     pyramid = pyramid.to(device).to(memory_format=torch.channels_last).eval()
     torch.manual_seed(seed)
@@ -61,7 +61,7 @@ def write_features(
 
 
 def read_features(folder: Path, *, images: int) -> list[np.ndarray]:
-    """The levels that `write_features` wrote, mapped. Raises DataError unless they are of this many images."""
+    """The levels that `write_features` wrote, memory-mapped. Raises DataError unless they are for this many images."""
     paths = sorted(folder.glob("level-*.npy"))
     try:
         levels = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]

@@ -1,7 +1,7 @@
 """From images to localization maps: scales and flips summed at one size, each present class scaled to [0, 1].
 
-Images of like size run at once, each with its mirrored copy. One thread reads the next batch and another finishes the
-last one while this one computes.
+Images of similar size run together, each with its mirrored copy. While the main thread computes, one thread reads the
+next batch and another finishes the previous one.
 """
 
 from collections import defaultdict
@@ -33,9 +33,9 @@ Size = tuple[int, int]  # rows, columns
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one size on the patch grid at every scale.
+    """Images with the same size on the patch grid at every scale.
 
-    positions: rows of the index.  sizes: of the images themselves.  scales: what a localizer is given at each scale:
+    positions: rows of the index.  sizes: of the images themselves.  scales: the localizer's input at each scale:
     images, uint8 [B, 3, H, W], or the levels of their `MapFeatures`.
     """
 
@@ -54,12 +54,12 @@ def make_maps(
     device: torch.device,
     features: MapFeatures | None = None,
 ) -> Iterator[ImageMaps]:
-    """Yields each image's maps of the classes that it is tagged with, batch by batch (not in the index's order).
+    """Yields each image's maps of its tagged classes, batch by batch (not in the index's order).
 
-    With `classes: predicted` an image without tags gets maps of the classes that the classifier finds in it. With the
-    frozen CNN's `features` of these images, made at the same settings, no image is decoded.
+    With `classes: predicted`, an image without tags gets maps of the classes that the classifier finds in it. With the
+    frozen CNN's `features` of these images, made with the same settings, no image is decoded.
     """
-    # Convolutions of CNNs are faster in this layout, twice on CPUs; a ViT has but one.
+    # A CNN's convolutions are faster in this layout, twice as fast on CPUs; a ViT has only one.
     localizer = localizer.to(device).to(memory_format=torch.channels_last).eval()
     labels = multi_hot(records, classes)
     batches = group_by_size(records, root, localizer.stride, settings.maps)
@@ -91,7 +91,7 @@ def make_maps(
 
 
 def group_by_size(records: Sequence[Record], root: Path, stride: int, settings: MapSettings) -> list[list[int]]:
-    """Rows of the index in batches whose images have one size on the patch grid at every scale."""
+    """Rows of the index in batches whose images have the same size on the patch grid at every scale."""
     groups: defaultdict[tuple[Size, ...], list[int]] = defaultdict(list)
     for position, record in enumerate(records):
         size = image_size(root / record.image)
@@ -124,14 +124,14 @@ def frozen_batch(
     features: MapFeatures,
     settings: MapSettings,
 ) -> Batch:
-    """The same batch with features in place of the images."""
+    """The same batch, with features instead of images."""
     sizes = [image_size(root / records[position].image) for position in positions]
     images = len(positions) * (2 if settings.flip else 1)
     return Batch(list(positions), sizes, list(features.read(number, images=images, scales=len(settings.scales))))
 
 
 def normalised(images: Tensor, localizer: Localizer | Pyramid, settings: MapSettings, device: torch.device) -> Tensor:
-    """Images [B, 3, H, W] uint8 as a network takes them, their mirrored copies after them: float32, channels last."""
+    """Images [B, 3, H, W] uint8 prepared for a network, followed by mirrored copies: float32, channels last."""
     images = transforms.to_dtype(images.to(device), torch.float32, scale=True)
     images = transforms.normalize(images, *map(list, localizer.statistics))
     if settings.flip:
@@ -173,7 +173,7 @@ def finish_batch(
     labels: Tensor,
     settings: LocalizeSettings,
 ) -> list[ImageMaps]:
-    """The maps that are kept, scaled to [0, 1], with the probability of every class."""
+    """The maps to keep, scaled to [0, 1], with the probability of every class."""
     finished = []
     for position, size, own, probabilities in zip(
         batch.positions, batch.sizes, maps, torch.sigmoid(scores).cpu(), strict=True
@@ -200,14 +200,14 @@ def stored_size(size: Size, stride: int) -> Size:
 
 
 def size_on_grid(size: Size, shorter: int, stride: int) -> Size:
-    """The size with its shorter side near `shorter`, both sides multiples of `stride`, its shape kept."""
+    """The size scaled so that its shorter side is near `shorter`, both sides rounded to multiples of `stride`."""
     factor = shorter / min(size)
     rows, columns = (max(stride, round(side * factor / stride) * stride) for side in size)
     return rows, columns
 
 
 def resize_to_grid(image: Image.Image, shorter: int, stride: int) -> Image.Image:
-    """The image at its `size_on_grid`."""
+    """The image resized to its `size_on_grid`."""
     rows, columns = size_on_grid((image.height, image.width), shorter, stride)
     return image.resize((columns, rows), Image.Resampling.BILINEAR)
 

@@ -1,4 +1,4 @@
-"""What training and inference ask of a localizer, whatever its method."""
+"""What training and inference need from a localizer of any method."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Located:
     """What a localizer finds in a batch.
 
     maps: the method's localization maps, [B, C, rows, columns] >= 0.
-    kinds: the maps that they are put together from, by name, of the same shape.
+    kinds: the maps that they are combined from, by name, same shape.
     scores: image scores as logits, [B, C].
     """
 
@@ -29,23 +29,23 @@ class Located:
 
 
 def method_of(settings: LocalizeSettings, model: type[M]) -> M:
-    """The method's own settings. Raises TypeError where they are another method's."""
+    """The method's own settings. Raises TypeError if they are for another method."""
     if not isinstance(settings.method, model):
         raise TypeError(f"settings of {settings.method.kind}, not of {model.__name__}")
     return settings.method
 
 
 class Localizer(nn.Module):
-    """A localizer: one subclass a method, one line in `stages.localize.registry`.
+    """A localizer: one subclass per method, one line in `stages.localize.registry`.
 
-    stride: pixels a patch.  statistics: mean and deviation that images are normalised with, RGB in [0, 1].  trained:
-    whether the method learns at all.  described: what its structure follows from beside the settings, as JSON values;
-    it is stored with the weights and given to the constructor by name.
+    stride: pixels per patch.  statistics: mean and deviation for normalising images, RGB in [0, 1].  trained: whether
+    the method is trained at all.  described: what else determines its structure besides the settings, as JSON values;
+    it is stored with the weights and passed to the constructor by name.
 
     Args:
         settings: the section `localize`.
         text: CLIP text embedding of each class, [C, E].
-        weights: pretrained weights of the backbone, a timm state dict; None where a trained state is loaded afterwards.
+        weights: pretrained weights of the backbone, a timm state dict; None if a trained state is loaded afterwards.
     """
 
     trained: ClassVar[bool] = True
@@ -59,15 +59,15 @@ class Localizer(nn.Module):
         self.classes, self.language_width = text.shape
 
     def start(self, inputs: Tensor | list[Tensor]) -> None:
-        """Is shown the first batch before training, for what starts by the data. Inputs are those of `losses`."""
+        """Called with the first batch before training, for data-dependent initialisation. Inputs as in `losses`."""
 
     def losses(self, inputs: Tensor | list[Tensor], labels: Tensor, embedding: Tensor) -> dict[str, Tensor]:
-        """Losses by name, which are summed.
+        """Losses by name, to be summed.
 
         Args:
             inputs: normalised images [B, 3, H, W], or the frozen `pyramid`'s features of them.
             labels: tags, [B, C] in {0, 1}.
-            embedding: frozen CLIP embedding of each image or caption, [B, E]; [B, 0] where the settings use none.
+            embedding: frozen CLIP embedding of each image or caption, [B, E]; [B, 0] if the settings use none.
         """
         raise TypeError(f"{type(self).__name__} must say what it learns from")
 
@@ -77,9 +77,9 @@ class Localizer(nn.Module):
 
     @property
     def frozen_pyramid(self) -> Pyramid | None:
-        """The frozen CNN whose features of the training images may be computed once; None where there is none."""
+        """The frozen CNN whose features of the training images can be computed once; None if there is none."""
         return None
 
     def learning_rates(self) -> dict[str, float]:
-        """Parts (prefixes of parameter names) that learn at another rate, with the factor."""
+        """Parts (prefixes of parameter names) with a different learning rate, and its factor."""
         return {}

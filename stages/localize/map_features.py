@@ -1,4 +1,4 @@
-"""Frozen features of whole images as maps are made of them, computed once for all localizers over one frozen CNN."""
+"""Frozen features of whole images for making maps, computed once for all localizers over the same frozen CNN."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,9 @@ from stages.errors import DataError
 
 @dataclass(frozen=True)
 class MapFeatures:
-    """A folder with one `<batch>-<scale>-<level>.npy` for each batch of images, scale and level of the pyramid.
+    """A folder with one `<batch>-<scale>-<level>.npy` per batch of images, scale, and level of the pyramid.
 
-    An array is [B, channels, rows, columns] float16; with `flip` [2B, ...], the mirrored copies' after the images'.
+    An array is [B, channels, rows, columns] float16; with `flip` [2B, ...], the mirrored copies after the images.
     """
 
     folder: Path
@@ -28,7 +28,7 @@ class MapFeatures:
     def read(self, number: int, *, images: int, scales: int) -> list[list[Tensor]]:
         """The features of a batch, [scale][level].
 
-        Raises DataError unless they are of this many scales and images, mirrored copies counted.
+        Raises DataError unless they are for this many scales and images, counting mirrored copies.
         """
         return [self._levels(number, scale, images) for scale in range(scales)]
 

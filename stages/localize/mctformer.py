@@ -1,8 +1,8 @@
-"""MCTformer: one class token a class, whose attention to patches is multiplied with the patches' own class maps.
+"""MCTformer: one class token per class, whose attention to patches is multiplied with the patches' own class maps.
 
 Sources: Xu et al., Multi-class Token Transformer for Weakly Supervised Semantic Segmentation, CVPR 2022 (V2); Xu et
 al., MCTformer+: Multi-Class Token Transformer for Weakly Supervised Semantic Segmentation, TPAMI 2024 (plus). The
-numbers of blocks and the square root are those of their public code.
+numbers of blocks and the square root are from their public code.
 """
 
 import torch
@@ -29,7 +29,7 @@ class Mctformer(TransformerLocalizer):
     """A transformer with a class token for each class, and a 3 x 3 convolution from patch tokens to class maps.
 
     V2 pools these maps by their mean. Plus pools them by ranking, keeps the class tokens of an image apart, and takes
-    the square root of maps times attention, of which it has the mean over all blocks.
+    the square root of maps times attention, with the attention averaged over all blocks.
     """
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
@@ -78,7 +78,7 @@ class Mctformer(TransformerLocalizer):
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """ReLU of the patch maps times class-to-patch attention of the last blocks (plus: the square root of it),
-        smoothed by patch attention where `patch_affinity` asks for it."""
+        smoothed by patch attention if `patch_affinity` is set."""
         usual = ALL_BLOCKS if self.plus else USUAL_BLOCKS
         maps, class_scores, attended = self(images, attention=wanted_attention(settings, classes=True, usual=usual))
         assert attended.class_attention is not None  # asked for

@@ -1,4 +1,4 @@
-"""Checkpoints in the layout of MCTformer's public code, under the names of our localizer, each tensor checked."""
+"""Reads checkpoints of MCTformer's public code under the names of our localizer, checking each tensor."""
 
 import logging
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from stages.settings import VitBackbone
 log = logging.getLogger(__name__)
 
 StateDict = dict[str, Tensor]
-# The public code has a norm behind its last block but never runs it; and plus keeps positions that it does not use.
+# The public code has a norm after its last block but never runs it; plus also stores positions that it does not use.
 UNUSED = ("norm.weight", "norm.bias")
 UNUSED_OF_PLUS = "pos_embed"
 
@@ -22,7 +22,7 @@ UNUSED_OF_PLUS = "pos_embed"
 def load_mctformer(path: Path, localizer: Mctformer) -> None:
     """Puts the weights of a checkpoint of MCTformer V2 or plus into `localizer`, in place.
 
-    Raises DataError for a file that does not fit it, SettingsError for settings that are not those of the public code.
+    Raises DataError for a file that does not fit it, SettingsError for settings that differ from the public code.
     """
     backbone = localizer.settings.backbone
     if not isinstance(backbone, VitBackbone) or backbone.tokens_from_block or backbone.last_norm:
@@ -40,12 +40,12 @@ def load_mctformer(path: Path, localizer: Mctformer) -> None:
 
 
 def read_checkpoint(path: Path) -> StateDict:
-    """The tensors of a checkpoint, read as weights alone: a state dict, or one under `model` beside other entries."""
+    """The tensors of a checkpoint, read as weights only: a state dict, or one under `model` among other entries."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except Exception as error:  # torch raises whatever its archive, unpickler or zip reader does
+    except Exception as error:  # torch raises whatever its archive, unpickler or zip reader raises
         raise DataError(
             f"{path}: cannot be read as weights alone ({error}); save its `model` alone, a dict of tensors, elsewhere"
         ) from error
@@ -56,11 +56,11 @@ def read_checkpoint(path: Path) -> StateDict:
 
 
 def own_state(published: Mapping[str, Tensor], reference: Mapping[str, Tensor], path: Path) -> StateDict:
-    """The state dict of our localizer from tensors under their public names, every one used or known to be unused.
+    """The state dict of our localizer from tensors under their public names; each is used or known to be unused.
 
-    published: of the public code, `cls_token` [1, C, D], `pos_embed` [1, C + N, D] (V2) or `pos_embed_cls` [1, C, D]
+    published: from the public code, `cls_token` [1, C, D], `pos_embed` [1, C + N, D] (V2) or `pos_embed_cls` [1, C, D]
         and `pos_embed_pat` [1, N, D] (plus), `patch_embed.proj`, `blocks.<n>`, `head` [C, D, 3, 3].
-    reference: the state dict of the localizer that they are for.  path: what errors name.
+    reference: the state dict of the target localizer.  path: named in errors.
 
     Raises DataError for a tensor that is missing, left over, or of another shape.
     """
@@ -70,7 +70,7 @@ def own_state(published: Mapping[str, Tensor], reference: Mapping[str, Tensor], 
     class_position, patch_position = _positions(
         named, classes, reference["encoder.position"].shape[1] - 1, width=width, path=path
     )
-    # The ViT's own [CLS] token has no part here: the class tokens stand in its place.
+    # The ViT's own [CLS] token is not used here: the class tokens replace it.
     none = torch.zeros(1, 1, width)
     state = {
         "class_tokens": tokens[0],
@@ -91,7 +91,7 @@ def own_state(published: Mapping[str, Tensor], reference: Mapping[str, Tensor], 
 
 
 def _positions(named: StateDict, classes: int, patches: int, *, width: int, path: Path) -> tuple[Tensor, Tensor]:
-    """Takes the positions of classes [1, C, D] and patches [1, N, D] out of those named."""
+    """Takes the positions of classes [1, C, D] and patches [1, N, D] out of `named`."""
     if "pos_embed_cls" in named:
         named.pop(UNUSED_OF_PLUS, None)
         of_classes = _take(named, "pos_embed_cls", (1, classes, width), path)
@@ -101,7 +101,7 @@ def _positions(named: StateDict, classes: int, patches: int, *, width: int, path
 
 
 def _take(named: StateDict, name: str, shape: tuple[int, ...], path: Path) -> Tensor:
-    """Takes a tensor out of those named. Raises DataError where it is missing or of another shape."""
+    """Takes a tensor out of `named`. Raises DataError if it is missing or has another shape."""
     value = named.pop(name, None)
     if value is None or tuple(value.shape) != shape:
         found = "missing" if value is None else f"{tuple(value.shape)}, not {shape}"

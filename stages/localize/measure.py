@@ -1,4 +1,4 @@
-"""Measures how many images a second each of several localizers turns into maps, all in turn on the same images."""
+"""Measures how many images per second several localizers turn into maps, taking turns on the same images."""
 
 import json
 import logging
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def rates_in_turn(runs: dict[str, Callable[[], int]], *, rounds: int) -> dict[str, float]:
-    """Images a second of each run, the median over `rounds` in which all take their turn, after one turn not counted.
+    """Images per second of each run, the median over `rounds` in which they take turns, after one uncounted round.
 
-    A run returns the number of its images. In turn, because machines change their speed while they measure.
+    A run returns its number of images. They take turns because a machine's speed changes during the measurement.
     """
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):

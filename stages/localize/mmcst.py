@@ -29,16 +29,16 @@ from stages.localize.tokens import (
 from stages.localize.transformer import TransformerLocalizer
 from stages.settings import LocalizeSettings, MapSettings, MmcstSettings
 
-# Start of the scores' biases: in most images a class is absent, and the first steps need not be spent on that.
+# Initial bias of the scores: most classes are absent from an image, and the first steps need not learn that.
 ABSENT = -1.5
 
 
 @dataclass(frozen=True)
 class TokenKind:
-    """What one kind of class token (visual or textual) gives for a batch.
+    """The output of one kind of class token (visual or textual) for a batch.
 
-    tokens: after the blocks and their visual context, [B, C, D].  maps: over patches, [B, C, N].  scores: [B, C].
-    entropy: of the visual context's attention, as a share of an even one's; None without context.
+    tokens: after the blocks, with their visual context, [B, C, D].  maps: over patches, [B, C, N].  scores: [B, C].
+    entropy: of the visual context's attention, as a share of that of a uniform one; None without context.
     """
 
     tokens: Tensor
@@ -49,12 +49,12 @@ class TokenKind:
 
 @dataclass(frozen=True)
 class Localization:
-    """Result of one forward pass. `text` is None where the settings have visual tokens only.
+    """Result of one forward pass. `text` is None if the settings have visual tokens only.
 
     class_scores: mean over D of each visual token, with a learned scale and bias, [B, C].  grid: patches as (rows,
     columns).
     class_attention: [B, kinds * C, N], visual first, and patch_attention: [B, N, N], means over the last blocks; only
-    when asked for.
+    if asked for.
     """
 
     visual: TokenKind
@@ -66,7 +66,7 @@ class Localization:
 
     @property
     def classifiers(self) -> list[Tensor]:
-        """The image scores that the classification loss is summed over, each [B, C]."""
+        """The image scores that the classification loss sums over, each [B, C]."""
         kinds = [self.visual] if self.text is None else [self.text, self.visual]
         return [self.class_scores, *(kind.scores for kind in kinds)]
 
@@ -74,11 +74,12 @@ class Localization:
 class Correlation(nn.Module):
     """Maps and pooled scores of one kind of class token, with and without its visual context.
 
-    Maps are products over sqrt(D) times a learned scale; scores have a learned bias. Both start by the first batch.
+    Maps are products over sqrt(D) times a learned scale; scores have a learned bias. Both are initialised on the first
+    batch.
 
     Args:
         settings: the method's own.
-        weight: lambda, of the local tokens.
+        weight: lambda, the weight of the local tokens.
     """
 
     def __init__(self, settings: MmcstSettings, weight: float) -> None:
@@ -104,7 +105,7 @@ class Correlation(nn.Module):
         return TokenKind(combined, with_context, self._pool(scored), entropy_share(attention.detach()))
 
     def start(self, tokens: Tensor, patches: Tensor) -> None:
-        """Scales maps to a mean deviation of 1 over the patches of an image, and scores to a mean of ABSENT."""
+        """Scales maps to a mean deviation of 1 over the patches of an image, and shifts scores to a mean of ABSENT."""
         maps = correlate(tokens.float(), patches.float())
         self.scale.fill_(1 / maps.var(dim=-1).mean().sqrt().clamp(min=torch.finfo(maps.dtype).tiny))
         self.bias.zero_()
@@ -119,8 +120,8 @@ class Mmcst(TransformerLocalizer):
 
     Args:
         settings: the section `localize`.
-        text: CLIP text embedding of each class, [C, E]; start of the learned textual tokens.
-        weights: pretrained weights of the encoder; None where a trained state is loaded afterwards.
+        text: CLIP text embedding of each class, [C, E]; initial value of the learned textual tokens.
+        weights: pretrained weights of the encoder; None if a trained state is loaded afterwards.
     """
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
@@ -148,10 +149,10 @@ class Mmcst(TransformerLocalizer):
 
     @torch.no_grad()
     def start(self, inputs: Tensor | list[Tensor]) -> None:
-        """Learned scales and biases as the first batch wants them.
+        """Initialises the learned scales and biases from the first batch.
 
-        Raw tokens of a pretrained ViT are long and those of new blocks short, by orders of magnitude: at a fixed scale
-        the one's losses start near 100, and the other's maps hardly learn. Source of the idea: Salimans and Kingma,
+        Raw tokens of a pretrained ViT are orders of magnitude longer than those of new blocks: at a fixed scale the
+        ViT's losses start near 100, and the new blocks' maps hardly learn. Source of the idea: Salimans and Kingma,
         Weight Normalization, NeurIPS 2016, section 3.
         """
         self.eval()
@@ -175,7 +176,7 @@ class Mmcst(TransformerLocalizer):
     ) -> Localization:
         """Normalised images [B, 3, H, W] (or the hybrid encoder's frozen features of them) to maps and scores.
 
-        representation: class tokens that maps are read from, where they are others than those of the training.
+        representation: class tokens that maps are read from, if different from those in training.
         """
         patches, grid = self.encoder.patches(images)  # [B, N, D]
         attended = run_blocks(self.encoder.blocks, self.encoder.norm, self.class_tokens(), patches, attention=attention)
@@ -204,7 +205,7 @@ class Mmcst(TransformerLocalizer):
         if output.text is not None and self.method.language_context != "none":
             predicted = self.language_projection(mean_of_own_classes(output.text.tokens, labels)).float()
             losses["loss_language"] = self.method.language_weight * self._language_loss(predicted, embedding)
-        # No losses, but beside them in the training curves: an attention that is even gives all classes one context.
+        # Not losses, but logged with them: a uniform attention gives all classes the same context.
         entropies = {"visual": output.visual.entropy, "text": output.text.entropy if output.text else None}
         return losses | {f"entropy_{name}": value for name, value in entropies.items() if value is not None}
 
@@ -214,7 +215,7 @@ class Mmcst(TransformerLocalizer):
         return contrastive_loss(over_all_ranks(predicted), over_all_ranks(embedding), self.method.temperature)
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
-        """ReLU of each kind's maps, times its class-to-patch attention and smoothed by patch attention where asked."""
+        """ReLU of each kind's maps, times its class-to-patch attention and smoothed by patch attention if set."""
         attention = wanted_attention(settings, classes=settings.class_attention)
         output = self(images, attention=attention, representation=settings.representation)
         kinds = {"visual": torch.relu(output.visual.maps).float()}
@@ -230,17 +231,17 @@ class Mmcst(TransformerLocalizer):
             name: rearrange(maps, "b c (rows columns) -> b c rows columns", rows=rows, columns=columns)
             for name, maps in kinds.items()
         }
-        # Without textual tokens the visual maps are all there is, whatever the setting's default says.
+        # Without textual tokens there are only visual maps, whatever the setting's default.
         chosen = kinds if settings.source == "sum" or settings.source not in kinds else {settings.source: 0}
         maps = torch.stack([kinds[name] for name in chosen]).sum(dim=0)
         return Located(maps, kinds, torch.stack(output.classifiers).float().mean(dim=0))
 
 
 def over_all_ranks(batch: Tensor) -> Tensor:
-    """The batches of all ranks of a distributed training, one after the other, with gradient; the batch itself where
-    there is one process.
+    """The batches of all ranks of a distributed training, concatenated, with gradient; the batch itself with only one
+    process.
 
-    Its gradient sums over ranks, and DistributedDataParallel averages: together the gradient of the whole batch.
+    Its gradient sums over ranks and DistributedDataParallel averages: together, the gradient of the whole batch.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return batch

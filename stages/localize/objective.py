@@ -16,7 +16,7 @@ class LocalizerObjective(BaseModel):
     def forward(
         self, inputs: Tensor | list[Tensor], labels: Tensor, embedding: Tensor, mode: str = "loss"
     ) -> dict[str, Tensor]:
-        """Losses of a batch, as `Localizer.losses` has them. `mode` is mmengine's: maps are made outside it."""
+        """Losses of a batch, from `Localizer.losses`. `mode` is mmengine's; maps are made elsewhere."""
         if mode != "loss":
             raise ValueError(f"mode {mode!r}: the objective only knows 'loss'")
         return self.localizer.losses(inputs, labels, embedding)

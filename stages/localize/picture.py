@@ -1,4 +1,4 @@
-"""Maps of each kind beside their photo, as one picture."""
+"""Maps of each kind next to their photo, as one picture."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,9 +16,9 @@ FONT_SIZE = 16
 
 
 def draw_maps(photo: Image.Image, maps: Mapping[str, NDArray[np.float32]], classes: Sequence[str]) -> Image.Image:
-    """A row for each class: the photo, then its map of each kind as colours over the photo, titles above.
+    """One row per class: the photo, then its map of each kind as colours over the photo, with titles above.
 
-    maps: title -> [K, rows, columns] float32 in [0, 1], of any size.  classes: K titles of rows, of one line or more.
+    maps: title -> [K, rows, columns] float32 in [0, 1], of any size.  classes: K row titles of one or more lines.
     """
     tile = photo.copy()
     tile.thumbnail((LONGEST_SIDE, LONGEST_SIDE))

@@ -1,4 +1,4 @@
-"""Draws the maps that a trained localizer makes of a photo: each kind of token's, and those combined of them."""
+"""Draws a trained localizer's maps of a photo: those of each kind of token, and the combined ones."""
 
 import argparse
 import difflib
@@ -30,9 +30,9 @@ COMBINED = "combined"
 
 
 class EveryKind(Localizer):
-    """A localizer whose maps are all that it knows, one after the other: each kind's, then the combined ones.
+    """A localizer that returns all its maps together: each kind's, then the combined ones.
 
-    So inference sums every kind over scales and flips just as it does the combined maps.
+    So inference sums every kind over scales and flips exactly like the combined maps.
     """
 
     def __init__(self, localizer: Localizer) -> None:
@@ -44,7 +44,7 @@ class EveryKind(Localizer):
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """Maps [B, (kinds + 1) * C, rows, columns], in the order of `titles`."""
         located = self.localizer.locate(images, settings)
-        # A kind that is alone is the combined maps.
+        # A single kind is the same as the combined maps.
         kinds = dict(located.kinds) if len(located.kinds) > 1 else {}
         self.titles = (*kinds, COMBINED)
         return Located(torch.cat((*kinds.values(), located.maps), dim=1), {}, located.scores)
@@ -55,7 +55,7 @@ def maps_of_each_kind(
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Maps of all classes by kind, summed over scales and flips, each [C, rows, columns] >= 0, and the probability of
     every class, [C]. Raises DataError when the image cannot be read."""
-    # No more of a large photo than the picture shows: with many classes its maps would fill the memory.
+    # No more detail of a large photo than the picture shows: with many classes its maps would fill the memory.
     settings = settings.model_copy(update={"stride": max(settings.stride, max(image_size(image)) // LONGEST_SIDE)})
     every = EveryKind(localizer).to(device).eval()
     record = Record(image.stem, image.name, "", (), "")
@@ -67,7 +67,7 @@ def maps_of_each_kind(
 
 
 def named_classes(names: str, classes: Sequence[str]) -> list[int]:
-    """Positions of names joined by commas, in their order. Raises SettingsError for a name that is no class."""
+    """Positions of comma-separated class names, in their order. Raises SettingsError for an unknown class."""
     positions = []
     for name in (part.strip() for part in names.split(",")):
         if name not in classes:
@@ -80,7 +80,7 @@ def named_classes(names: str, classes: Sequence[str]) -> list[int]:
 
 
 def found_classes(probabilities: Tensor, classes: Sequence[str], *, threshold: float) -> list[int]:
-    """Positions of the classes whose probability [C] reaches the threshold, the likeliest first. Raises DataError where
+    """Positions of the classes whose probability [C] reaches the threshold, the most likely first. Raises DataError if
     none does."""
     order = probabilities.argsort(descending=True, stable=True).tolist()
     found = [position for position in order if probabilities[position] >= threshold]
@@ -88,14 +88,14 @@ def found_classes(probabilities: Tensor, classes: Sequence[str], *, threshold: f
         best = ", ".join(f"{classes[position]} {probabilities[position]:.2f}" for position in order[:3])
         raise DataError(
             f"the classifier finds no class with a probability of {threshold:g} or more (the best: {best});"
-            " say with --classes which to draw"
+            " choose what to draw with --classes"
         )
     return found
 
 
 def find_experiment(results: Path) -> Path:
-    """The one experiment in the folder `results` that has a localizer. Raises DataError where there is none, or where
-    several have one."""
+    """The one experiment in the folder `results` that has a localizer. Raises DataError if there is none, or if several
+    have one."""
     found = sorted(path.parents[1] for path in results.glob(f"*/{LOCALIZER}"))
     if not found:
         raise DataError(f"{results}: no experiment has a {LOCALIZER} yet; run the workflow, or name one with --results")
@@ -107,10 +107,10 @@ def find_experiment(results: Path) -> Path:
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--image", type=Path, required=True, help="the photo")
-    options.add_argument("--classes", help="classes to draw, joined by commas; without it those found in the photo")
-    options.add_argument("--results", type=Path, help="results/<experiment>; without it the only one there is")
+    options.add_argument("--classes", help="classes to draw, joined by commas; default: those found in the photo")
+    options.add_argument("--results", type=Path, help="results/<experiment>; default: the only one there is")
     options.add_argument("--config", type=Path, help="take `localize.maps` and `class_threshold` from this config")
-    options.add_argument("--output", type=output_path, help="the PNG; without it <image>-maps.png in this folder")
+    options.add_argument("--output", type=output_path, help="the PNG; default: <image>-maps.png in this folder")
     args = options.parse_args(arguments)
     localizer, classes = load_localizer((args.results or find_experiment(RESULTS)) / LOCALIZER)
     settings = read_config(args.config).localize if args.config else localizer.settings

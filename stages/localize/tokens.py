@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 def attention_of_tokens(tokens: Tensor, patches: Tensor) -> Tensor:
-    """softmax(tokens patchesᵀ / sqrt(D)), [B, C, N]: the attention as the paper draws it.
+    """softmax(tokens patchesᵀ / sqrt(D)), [B, C, N]: the attention as in the paper.
 
     Args:
         tokens: class tokens, [B, C, D].
         patches: patch tokens, [B, N, D].
 
-    Both patches fit a token of zeros alike:
+    Both patches match a zero token equally:
 
     >>> attention_of_tokens(torch.tensor([[[0.0, 0.0]]]), torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])).tolist()
     [[[0.5, 0.5]]]
@@ -29,8 +29,8 @@ def attention_of_tokens(tokens: Tensor, patches: Tensor) -> Tensor:
 def attention_of_maps(maps: Tensor, power: float) -> Tensor:
     """Each class's own map as a distribution over patches: scaled to [0, 1], to a power, divided by its sum, [B, C, N].
 
-    A softmax of products is nearly even where the products are small, and on one patch where they are large; this is
-    neither, however large they are. A flat map gives an even attention.
+    A softmax of products is nearly uniform if the products are small, and on a single patch if they are large; this is
+    neither, whatever their size. A flat map gives uniform attention.
 
     The values 0, 1, 2 become 0, 1/2, 1, their squares 0, 1/4, 1, and these shares of 5/4:
 
@@ -45,16 +45,16 @@ def attention_of_maps(maps: Tensor, power: float) -> Tensor:
 
 
 def local_tokens(attention: Tensor, tokens: Tensor, patches: Tensor, *, centred: bool, matched: bool) -> Tensor:
-    """The sample's visual context of each class token: the patches that it attends to, [B, C, D].
+    """The visual context of each class token: the patches that it attends to, [B, C, D].
 
     Args:
         attention: a distribution over patches, [B, C, N].
         tokens: class tokens, [B, C, D].
         patches: patch tokens, [B, N, D].
-        centred: from each patch the mean patch of its image is taken, which all classes would have in common.
-        matched: contexts get the length of their class tokens, of which they would else be a multiple or nothing.
+        centred: subtract the image's mean patch, which all classes would have in common, from each patch.
+        matched: scale contexts to the length of their class tokens; otherwise they may be far longer or shorter.
 
-    The mean patch is (2, 0), so the second, which has all attention, is (1, 0) from it; the token's length is 5:
+    The mean patch is (2, 0), so the second, which gets all attention, is (1, 0) away from it; the token's length is 5:
 
     >>> tokens, patches = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[1.0, 0.0], [3.0, 0.0]]])
     >>> attention = torch.tensor([[[0.0, 1.0]]])
@@ -70,9 +70,9 @@ def local_tokens(attention: Tensor, tokens: Tensor, patches: Tensor, *, centred:
 
 
 def entropy_share(attention: Tensor) -> Tensor:
-    """Mean entropy of distributions [..., N] as a share of an even one's: 1 where all patches count alike, a scalar.
+    """Mean entropy of distributions [..., N] as a share of a uniform one's: 1 if all patches count equally. A scalar.
 
-    Of an even distribution and one on a single patch, 1 and 0:
+    A uniform distribution has 1, one on a single patch 0:
 
     >>> entropy_share(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
     tensor(0.5000)
@@ -103,11 +103,11 @@ def correlate(tokens: Tensor, patches: Tensor) -> Tensor:
 
 
 def global_weighted_ranking_pooling(maps: Tensor, decay: float) -> Tensor:
-    """Image scores from maps: the mean of a map's values sorted downwards, the j-th weighted by decay^(j-1).
+    """Image scores from maps: the mean of a map's values in descending order, the j-th weighted by decay^(j-1).
 
     Args:
         maps: [..., N].
-        decay: d in (0, 1]; 1 is average pooling, towards 0 it becomes max pooling.
+        decay: d in (0, 1]; 1 is average pooling, and near 0 it becomes max pooling.
 
     Returns:
         [...].
@@ -146,7 +146,7 @@ def contrastive_loss(predicted: Tensor, embeddings: Tensor, temperature: float) 
     Returns:
         The mean over the batch, a scalar.
 
-    Orthogonal pairs, each alike in itself: log(e + 1) - 1.
+    Orthogonal pairs, each of two equal vectors: log(e + 1) - 1.
 
     >>> contrastive_loss(torch.eye(2), torch.eye(2), temperature=1.0)
     tensor(0.3133)
@@ -158,8 +158,8 @@ def contrastive_loss(predicted: Tensor, embeddings: Tensor, temperature: float) 
 def class_token_contrast(tokens: Tensor, labels: Tensor) -> Tensor:
     """Keeps an image's own class tokens apart from all others: cross-entropy of cosines against the identity.
 
-    Source: Xu et al., MCTformer+, the contrastive-class-token loss; the mean over the image's own classes is its public
-    code's. An image without tags counts as 0.
+    Source: Xu et al., MCTformer+, the contrastive-class-token loss; the mean over the image's own classes is from its
+    public code. An image without tags counts as 0.
 
     Args:
         tokens: class tokens after each block, [blocks, B, C, D].

@@ -1,4 +1,4 @@
-"""Trains the localizer from image tags; resumes from its work folder after a break."""
+"""Trains the localizer from image tags; resumes from its work folder after an interruption."""
 
 import logging
 from pathlib import Path
@@ -51,13 +51,13 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 def first_batch(dataset: Dataset, size: int) -> Tensor | list[Tensor]:
-    """Inputs of the first examples, put together as in training."""
+    """Inputs of the first examples, batched as in training."""
     count = min(size, len(dataset))  # type: ignore[arg-type]
     return default_collate([dataset[number] for number in range(count)])["inputs"]
 
 
 def training_records(index: Path) -> list[Record]:
-    """The images that the localizer learns from. Raises DataError where none has a tag."""
+    """The images that the localizer learns from. Raises DataError if none has a tag."""
     listed = read_index(index)
     records = tagged(listed)
     if not records:
@@ -70,7 +70,7 @@ def training_records(index: Path) -> list[Record]:
 
 
 def training_views(args, settings: LocalizeSettings, localizer: Localizer, records: list[Record], classes) -> Dataset:
-    """Crops anew every epoch, or the frozen features that the command was given."""
+    """New crops every epoch, or the frozen features given to the command."""
     labels = multi_hot(records, classes)
     embeddings = embeddings_of(records, load_file(args.images) if args.images else {})
     if args.features:

@@ -15,7 +15,7 @@ from stages.training import runner_defaults
 
 log = logging.getLogger(__name__)
 
-FINAL_SHARE = 0.01  # of the peak rate, where the settings name no final one
+FINAL_SHARE = 0.01  # of the peak rate, if the settings give no final rate
 
 
 def train_localizer(
@@ -23,7 +23,7 @@ def train_localizer(
 ) -> None:
     """Trains `objective` in place for the settings' epochs; checkpoints and logs go to `work`.
 
-    resume: go on from the last checkpoint in `work`.
+    resume: continue from the last checkpoint in `work`.
     """
     loader: dict[str, Any] = {
         "dataset": dataset,
@@ -54,7 +54,7 @@ def train_localizer(
 
 
 def optimizer_settings(objective: LocalizerObjective, settings: LocalizerTraining) -> dict[str, Any]:
-    """AdamW as mmengine builds it, with the rates of those parts of the localizer that have their own."""
+    """AdamW for mmengine, with the rates of the localizer's parts that have their own."""
     return {
         "type": "Bfloat16OptimWrapper",
         "optimizer": {"type": "AdamW", "lr": settings.learning_rate, "weight_decay": settings.weight_decay},
@@ -71,9 +71,9 @@ def optimizer_settings(objective: LocalizerObjective, settings: LocalizerTrainin
 
 
 def schedule(settings: LocalizerTraining, steps: int, warmup: int) -> list[dict[str, Any]]:
-    """Linear warm-up, then a cosine to the final rate, both by step."""
+    """Linear warm-up, then a cosine decay to the final rate, both by step."""
     total = settings.epochs * steps
-    # As a share, so that parts with a rate of their own keep their share of it.
+    # As a ratio, so that parts with their own rate keep the same ratio.
     final = FINAL_SHARE if settings.final_rate is None else settings.final_rate / settings.learning_rate
     cosine = {
         "type": "CosineAnnealingLR", "by_epoch": False, "begin": warmup, "end": total,

@@ -1,4 +1,4 @@
-"""What the localizers over a transformer encoder share."""
+"""Shared base of the localizers with a transformer encoder."""
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from stages.settings import LocalizeSettings
 class TransformerLocalizer(Localizer):
     """A localizer whose class tokens go through the blocks of `localize.backbone`.
 
-    The encoder brings stride, statistics and frozen CNN. The arguments are those of `Localizer`.
+    The encoder provides stride, statistics and frozen CNN. Arguments as in `Localizer`.
     """
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:

@@ -1,4 +1,4 @@
-"""Token semantic coupled attention map: what patches mean times where the class token looks.
+"""Token semantic coupled attention map: class maps of the patches times the class token's attention.
 
 Source: Gao et al., TS-CAM: Token Semantic Coupled Attention Map for Weakly Supervised Object Localization, ICCV 2021.
 """
@@ -16,7 +16,7 @@ from stages.settings import LocalizeSettings, MapSettings
 
 
 class TsCam(TransformerLocalizer):
-    """A transformer with one class token; a 3 x 3 convolution gives its patch tokens the meaning of classes."""
+    """A transformer with one class token; a 3 x 3 convolution turns its patch tokens into class maps."""
 
     def __init__(self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None) -> None:
         super().__init__(settings, text, weights)
@@ -34,12 +34,12 @@ class TsCam(TransformerLocalizer):
         return self.semantic(tokens), attended, grid
 
     def losses(self, inputs: Tensor | list[Tensor], labels: Tensor, embedding: Tensor) -> dict[str, Tensor]:
-        """Multi-label soft margin of the mean of each semantic map (the paper's loss is its single-label kin)."""
+        """Multi-label soft margin loss on the mean of each semantic map (the paper uses the single-label one)."""
         semantic, _, _ = self(inputs)
         return {"loss_maps": F.multilabel_soft_margin_loss(semantic.float().mean(dim=(-2, -1)), labels)}
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
-        """ReLU of the semantic maps times the class token's attention, the mean over all heads and blocks."""
+        """ReLU of the semantic maps times the class token's attention, averaged over all heads and blocks."""
         semantic, attended, (rows, columns) = self(images, attention=Attention(classes=ALL_BLOCKS))
         assert attended.class_attention is not None  # asked for
         attention = rearrange(

@@ -17,18 +17,18 @@ from stages.settings import LocalizerTraining
 Statistics = tuple[Sequence[float], Sequence[float]]
 
 
-# timm's RandAugment draws two changes for each image and makes each of them half the time (Cubuk et al., NeurIPS 2020,
-# draw two and make both). Its strength goes up to 10, so that of torchvision has that many steps.
+# timm's RandAugment draws two changes per image and applies each of them half the time (Cubuk et al., NeurIPS 2020,
+# draw two and apply both). Its strength goes up to 10, so torchvision's gets that many steps.
 CHANGES = 2
 CHANGE_SHARE = 0.5
 STRONGEST = 10
-# Of random erasing: share of the crop's area and least ratio of the rectangle's sides (Zhong et al., AAAI 2020).
+# Random erasing: share of the crop's area and range of the rectangle's aspect ratio (Zhong et al., AAAI 2020).
 ERASED_AREA = (0.02, 1 / 3)
 ERASED_RATIO = (0.3, 1 / 0.3)
 
 
 def training_transform(settings: LocalizerTraining, statistics: Statistics) -> v2.Compose:
-    """A random crop of a PIL image, mirrored half the time, changed by RandAugment, normalised, in part erased:
+    """A random crop of a PIL image, mirrored half the time, changed by RandAugment, normalised, partly erased:
     [3, crop, crop] float32."""
     interpolation = v2.InterpolationMode(settings.interpolation)
     steps: list[v2.Transform] = [
@@ -41,13 +41,13 @@ def training_transform(settings: LocalizerTraining, statistics: Statistics) -> v
         steps += [v2.RandomApply([change], p=CHANGE_SHARE)] * CHANGES
     steps += [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(*statistics)]
     if settings.erasing:
-        # After the norm, so that the noise has the deviation of images.
+        # After normalisation, so that the noise has the deviation of images.
         steps.append(v2.RandomErasing(settings.erasing, scale=ERASED_AREA, ratio=ERASED_RATIO, value="random"))
     return v2.Compose(steps)
 
 
 def multi_hot(records: Sequence[Record], classes: Sequence[str]) -> Tensor:
-    """Tags as [images, C] float32 in {0, 1}. Raises DataError for a tag that is no class."""
+    """Tags as [images, C] float32 in {0, 1}. Raises DataError for a tag that is not a class."""
     position = {name: index for index, name in enumerate(classes)}
     labels = torch.zeros(len(records), len(classes))
     for row, record in enumerate(records):
@@ -59,7 +59,7 @@ def multi_hot(records: Sequence[Record], classes: Sequence[str]) -> Tensor:
 
 
 def embeddings_of(records: Sequence[Record], embeddings: Mapping[str, Tensor]) -> Tensor:
-    """The frozen embedding of each image, [images, E]; [images, 0] where the settings use none."""
+    """The frozen embedding of each image, [images, E]; [images, 0] if the settings use none."""
     if not embeddings:
         return torch.zeros(len(records), 0)
     missing = [record.id for record in records if record.id not in embeddings]
@@ -69,7 +69,7 @@ def embeddings_of(records: Sequence[Record], embeddings: Mapping[str, Tensor]) -
 
 
 class ImageViews(Dataset):
-    """One random crop of each image, anew every time it is asked for."""
+    """One random crop of each image, a new one on every access."""
 
     def __init__(
         self, records: Sequence[Record], root: Path, *, transform: v2.Compose, labels: Tensor, embeddings: Tensor
@@ -90,9 +90,9 @@ class ImageViews(Dataset):
 
 
 class FeatureViews(Dataset):
-    """One of several views of each image, drawn anew every time, as frozen features that were computed once.
+    """One of several views of each image, drawn at random on every access, as precomputed frozen features.
 
-    features: one memory-mapped array a level, [images, views, channels, rows, columns] float16.
+    features: one memory-mapped array per level, [images, views, channels, rows, columns] float16.
     """
 
     def __init__(self, features: Sequence[np.ndarray], *, labels: Tensor, embeddings: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""MiT, the backbones of SegFormer (Xie et al., NeurIPS 2021), as mmsegmentation builds them and names their weights."""
+"""MiT, the backbones of SegFormer (Xie et al., NeurIPS 2021), built and with weights named as in mmsegmentation."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Feature maps of a timm CNN, several strides brought to one grid; frozen ones can be computed once and kept."""
+"""Feature maps of a timm CNN, several strides resized to one grid; frozen ones can be computed once and stored."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,11 +16,11 @@ class Pyramid(nn.Module):
     """Feature maps of a timm CNN at some strides, stacked on the grid of the first.
 
     Args:
-        model: timm name.  strides: feature maps used; of several maps with one stride the last.
-        output_stride: 8 or 16 dilate the CNN's last stages, 32 leaves it as it was trained.
-        frozen: the CNN runs without gradient, its batch norms with the statistics of the pretraining.
+        model: timm name.  strides: feature maps used; if several have the same stride, the last.
+        output_stride: 8 or 16 dilate the CNN's last stages, 32 leaves it as trained.
+        frozen: the CNN runs without gradient, its batch norms with the pretraining's statistics.
         dropout: of whole channels, in training.
-        weights: timm state dict; None where a trained state is loaded afterwards.
+        weights: timm state dict; None if a trained state is loaded afterwards.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Pyramid(nn.Module):
         weights: Mapping[str, Tensor] | None,
     ) -> None:
         super().__init__()
-        # timm refuses the argument for models that cannot be dilated, so it is given only where it changes something.
+        # timm rejects the argument for models that cannot be dilated, so it is passed only if it changes something.
         dilation: dict[str, Any] = {} if output_stride == 32 else {"output_stride": output_stride}
         cnn: Any = timm.create_model(model, pretrained=False, features_only=True, **dilation)
         reductions = cnn.feature_info.reduction()
@@ -42,7 +42,7 @@ class Pyramid(nn.Module):
         if unknown:
             raise SettingsError(f"strides: {model} has feature maps of strides {reductions}, not of {unknown}")
         if weights is not None:
-            # features_only drops the classifier's layers, whose weights the file still holds.
+            # features_only drops the classifier's layers, but the file still has their weights.
             cnn.load_state_dict({name: weights[_plain_name(name, weights)] for name in cnn.state_dict()})
         self.cnn = cnn.requires_grad_(not frozen)
         self.frozen = frozen
@@ -51,7 +51,7 @@ class Pyramid(nn.Module):
         self.channels = sum(channels)
         self.stride = strides[0]
         self.statistics: tuple[Sequence[float], Sequence[float]] = (cnn.default_cfg["mean"], cnn.default_cfg["std"])
-        # Levels differ in size by orders of magnitude; a single one is left as the CNN gives it.
+        # Levels differ by orders of magnitude; a single one is left unchanged.
         several = len(channels) > 1
         self.norms = nn.ModuleList(nn.GroupNorm(1, count) if several else nn.Identity() for count in channels)
         self.dropout = nn.Dropout2d(dropout)
@@ -63,7 +63,7 @@ class Pyramid(nn.Module):
         return self
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Feature maps of normalised images [B, 3, H, W], one [B, channels, H/stride, W/stride] a stride."""
+        """Feature maps of normalised images [B, 3, H, W], one [B, channels, H/stride, W/stride] per stride."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             levels = self.cnn(images)
         return [levels[level] for level in self.levels]
@@ -80,7 +80,7 @@ class Pyramid(nn.Module):
 
 
 def build_pyramid(backbone: CnnBackbone | HybridBackbone, weights: Mapping[str, Tensor] | None) -> Pyramid:
-    """The CNN that the settings name; under a hybrid's new blocks it is frozen and undilated."""
+    """The CNN named in the settings; below a hybrid's new blocks it is frozen and undilated."""
     return Pyramid(
         backbone.model,
         backbone.strides,
@@ -92,5 +92,5 @@ def build_pyramid(backbone: CnnBackbone | HybridBackbone, weights: Mapping[str, 
 
 
 def _plain_name(name: str, weights: Mapping[str, Tensor]) -> str:
-    """features_only renames `layers.0.x` to `layers_0.x` where it flattens a model; the file has the plain name."""
+    """features_only renames `layers.0.x` to `layers_0.x` when it flattens a model; the file has the plain name."""
     return name if name in weights else name.replace("_", ".", 1)

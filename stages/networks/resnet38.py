@@ -1,4 +1,4 @@
-"""ResNet38, the backbone of affinity and segmentation in the field's published programs; no library ships it.
+"""ResNet38, the backbone of affinity and segmentation in the field's published programs; no library includes it.
 
 Source: Wu, Shen, van den Hengel, "Wider or deeper: revisiting the ResNet model for visual recognition", 2016, model A1;
 dilated to an output stride of 8 as in PSA (Ahn and Kwak, CVPR 2018). Parts are named as in the public `.pth` files.
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-# (name, blocks, channels inside, channels out, stride of the first block, dilation of its first convolution, dilation)
+# (name, blocks, inner channels, channels out, stride of the first block, dilation of its first convolution, dilation)
 STAGES = (
     ("b2", 3, 128, 128, 2, 1, 1),
     ("b3", 3, 256, 256, 2, 1, 1),
@@ -72,10 +72,10 @@ class Bottleneck(nn.Module):
 class ResNet38(nn.Module):
     """Features of images at stride 8. Batch norms keep their statistics and get no gradient, as in PSA.
 
-    channels: of the three feature maps.  105,070,912 parameters, 47,744 of them of batch norms.
+    channels: of the three feature maps.  105,070,912 parameters, 47,744 of them in batch norms.
 
     Args:
-        frozen_stages: 0; 1: the first convolution; 2: also b2; and so on, without gradient.
+        frozen_stages: without gradient: 0: none; 1: the first convolution; 2: also b2; and so on.
     """
 
     channels: ClassVar[tuple[int, int, int]] = (512, 1024, 4096)
@@ -111,7 +111,7 @@ class ResNet38(nn.Module):
     def train(self, mode: bool = True) -> "ResNet38":
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, _BatchNorm):  # SyncBatchNorm is one too
+            if isinstance(module, _BatchNorm):  # including SyncBatchNorm
                 module.eval()
         return self
 

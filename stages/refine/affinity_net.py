@@ -1,4 +1,4 @@
-"""The affinity network: features whose distance tells whether two neighbours belong together (PSA, CVPR 2018)."""
+"""The affinity network: the distance of its features says whether two neighbours belong together (PSA, CVPR 2018)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from stages.settings import LearnedAffinity
 
 FORMAT = CheckpointFormat("affinity", "affinity network", "refine")
 RESNET38 = "resnet38"
-# Blocks up to the second downsampling stay as they were pretrained, and every batch norm does (PSA).
+# Blocks up to the second downsampling stay as pretrained, and so does every batch norm (PSA).
 RESNET38_FROZEN = 2
 Statistics = tuple[Sequence[float], Sequence[float]]
 IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -23,11 +23,11 @@ IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 class AffinityNet(nn.Module):
     """Backbone features, each reduced by a 1 x 1 convolution, stacked on the grid of the first and mixed by another.
 
-    stride: pixels a node.  statistics: mean and deviation of the pretraining's inputs, RGB in [0, 1].
+    stride: pixels per node.  statistics: mean and deviation of the pretraining's inputs, RGB in [0, 1].
 
     Args:
         settings: the section `refine.affinity`, kind `learned`.
-        weights: pretrained weights of the backbone; None where a trained state is loaded afterwards.
+        weights: pretrained weights of the backbone; None if a trained state is loaded afterwards.
     """
 
     def __init__(self, settings: LearnedAffinity, weights: Mapping[str, Tensor] | None) -> None:
@@ -62,7 +62,7 @@ class AffinityNet(nn.Module):
     def train(self, mode: bool = True) -> "AffinityNet":
         super().train(mode)
         if isinstance(self.backbone, Pyramid):
-            # Batch norms keep the pretraining's statistics, as PSA's do.
+            # Batch norms keep the pretraining's statistics, as in PSA.
             self.backbone.eval()
         return self
 
@@ -78,7 +78,7 @@ class AffinityNet(nn.Module):
 
 
 def save_affinity(path: Path, net: AffinityNet) -> None:
-    """Writes the weights, with the settings that they go with, atomically."""
+    """Writes the weights with their settings, atomically."""
     FORMAT.save(path, net, net.settings.model_dump(mode="json"))
 
 

@@ -1,4 +1,4 @@
-"""Pairs of neighbouring nodes: which there are, what sure regions say of them, and the loss (PSA, CVPR 2018)."""
+"""Pairs of neighbouring nodes, their labels from sure regions, and the loss (PSA, CVPR 2018)."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 from stages.images import BACKGROUND, IGNORE
 
-EPSILON = 1e-5  # PSA's, in its logarithms and its counts
+EPSILON = 1e-5  # as in PSA, in logarithms and counts
 
 
 @dataclass(frozen=True)
 class PairLabels:
-    """What is known of each pair, three masks of [..., P] bool of which at most one is true.
+    """What is known about each pair: three masks [..., P] bool, at most one of them true.
 
-    background: both nodes surely background.  foreground: both surely of one class.  unlike: of two labels.
+    background: both nodes surely background.  foreground: both surely of the same class.  unlike: of different labels.
     Pairs with an unsure node are in none.
     """
 
@@ -24,8 +24,8 @@ class PairLabels:
 
 
 def half_disc(radius: int) -> list[tuple[int, int]]:
-    """Offsets (rows, columns) to the neighbours nearer than `radius`, one of each two opposite ones: to the right in
-    the same row, and anything in the rows below."""
+    """Offsets (rows, columns) to the neighbours nearer than `radius`, one of each opposite pair: to the right in the
+    same row, and all in the rows below."""
     reach = range(-radius + 1, radius)
     return [
         (down, right)
@@ -36,9 +36,9 @@ def half_disc(radius: int) -> list[tuple[int, int]]:
 
 
 def node_pairs(rows: int, columns: int, radius: int) -> Tensor:
-    """All pairs of nodes of a grid that are nearer than `radius`, [2, P] int64, each unordered pair once.
+    """All pairs of grid nodes nearer than `radius`, [2, P] int64, each unordered pair once.
 
-    PSA leaves out pairs of nodes near the grid's left, right and lower border; here each pair in the grid counts.
+    PSA leaves out pairs near the grid's left, right and lower border; here every pair in the grid counts.
     """
     nodes = torch.arange(rows * columns).reshape(rows, columns)
     pairs = []
@@ -54,8 +54,8 @@ def node_pairs(rows: int, columns: int, radius: int) -> Tensor:
 
 
 def pair_affinities(features: Tensor, pairs: Tensor) -> Tensor:
-    """exp(-mean over D of |f_i - f_j|) of each pair, in (0, 1] (PSA, equation 3, with the mean for the sum as its
-    authors' program has it). features [B, D, N], pairs [2, P] -> [B, P]."""
+    """exp(-mean over D of |f_i - f_j|) of each pair, in (0, 1] (PSA, equation 3, with a mean instead of the sum, as in
+    its authors' program). features [B, D, N], pairs [2, P] -> [B, P]."""
     first, second = features.index_select(2, pairs[0]), features.index_select(2, pairs[1])
     return torch.exp(-(first - second).abs().mean(dim=1))
 
@@ -71,7 +71,7 @@ def pair_labels(regions: Tensor, pairs: Tensor) -> PairLabels:
 
 def affinity_loss(affinities: Tensor, labels: PairLabels) -> Tensor:
     """PSA's balanced loss, equations 6 to 9: a quarter for background pairs, a quarter for foreground pairs, half for
-    unlike ones, each a mean over its own pairs in the batch. affinities [B, P] -> a scalar."""
+    unlike pairs, each a mean over its own pairs in the batch. affinities [B, P] -> a scalar."""
     near = -torch.log(affinities + EPSILON)
     far = -torch.log(1 + EPSILON - affinities)
     return _mean(near, labels.background) / 4 + _mean(near, labels.foreground) / 4 + _mean(far, labels.unlike) / 2

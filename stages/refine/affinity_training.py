@@ -13,7 +13,7 @@ from stages.refine.affinity_pairs import affinity_loss, node_pairs, pair_affinit
 from stages.settings import AffinityTraining
 from stages.training import runner_defaults
 
-POLY_POWER = 0.9  # PSA's
+POLY_POWER = 0.9  # as in PSA
 
 
 class AffinityObjective(BaseModel):

@@ -1,4 +1,4 @@
-"""Training examples of the affinity network: crops of images with the sure regions at the network's nodes."""
+"""Training examples for the affinity network: crops of images with the sure regions at the network's nodes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +16,9 @@ Statistics = tuple[Sequence[float], Sequence[float]]
 
 
 def affinity_transform(crop: int, statistics: Statistics) -> v2.Compose:
-    """A random crop (what lies outside the image is unsure), mirrored half the time, other colours, normalised.
+    """A random crop (outside the image: unsure), mirrored half the time, with jittered colours, normalised.
 
-    Crop, mirror and colours are PSA's (brightness, contrast, saturation 0.3, hue 0.1).
+    Crop, mirroring and colours as in PSA (brightness, contrast, saturation 0.3, hue 0.1).
     """
     return v2.Compose(
         [
@@ -32,12 +32,12 @@ def affinity_transform(crop: int, statistics: Statistics) -> v2.Compose:
 
 
 def at_nodes(regions: Tensor, stride: int) -> Tensor:
-    """Mask values [rows, columns] at the middle of each node's pixels, [rows / stride, columns / stride]."""
+    """Mask values [rows, columns] at the centre of each node's pixels, [rows / stride, columns / stride]."""
     return regions[stride // 2 :: stride, stride // 2 :: stride]
 
 
 class AffinityViews(Dataset):
-    """One random crop of each image, anew every time: `inputs` [3, crop, crop], `regions` [(crop / stride)^2]."""
+    """One random crop of each image, a new one every time: `inputs` [3, crop, crop], `regions` [(crop / stride)^2]."""
 
     def __init__(
         self, images: Sequence[Path], regions: Sequence[Path], *, crop: int, stride: int, statistics: Statistics

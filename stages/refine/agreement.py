@@ -1,8 +1,8 @@
-"""How well seeds agree with their own CRF masks, at every threshold: a criterion that no true mask has seen.
+"""How well seeds agree with their own CRF masks, at every threshold: a criterion without true masks.
 
-At a threshold that cuts through objects or spills over them the CRF moves many pixels to the colours' border; where the
-seed ends at that border it moves few. A threshold only says what is background, so only that is compared, and both
-sides count alike: at a threshold where nearly all is object, or nearly nothing, the smaller side is what is unstable.
+At a threshold that cuts through objects or spills over them, the CRF moves many pixels to the colour edges; if the seed
+ends at those edges it moves few. A threshold only decides what is background, so only that is compared, and both sides
+count equally: if nearly everything is object, or nearly nothing, the smaller side is the unstable one.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from stages.shards import ImageMaps
 
 
 def agreement_counts(path: Path, image: ImageMaps, thresholds: Sequence[float], crf: CrfSettings) -> NDArray[np.int64]:
-    """Pixels of background and of objects in an image, [thresholds, 3, 2] int64: in seed and CRF mask both, in the
+    """Pixels of background and of objects in an image, [thresholds, 3, 2] int64: in both seed and CRF mask, in the
     seed, in the CRF mask."""
     pixels = read_scored_image(path, image.size)
     maps, own = enlarge_maps(image.maps, image.size), image.classes.tolist()
@@ -39,7 +39,7 @@ def agreement_counts(path: Path, image: ImageMaps, thresholds: Sequence[float], 
 def agreement(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean of the IoUs of background and of objects, percent, at each threshold of counts [thresholds, 3, 2] as above.
 
-    A side that neither has counts as 0: without objects there is no agreement about them.
+    A side that is in neither counts as 0: without objects there is no agreement about them.
     """
     both, first, second = counts[:, 0], counts[:, 1], counts[:, 2]
     union = first + second - both

@@ -1,4 +1,4 @@
-"""Background's score beside the maps of an image, and scores as labels."""
+"""Adds background's score to the maps of an image, and turns scores into labels."""
 
 from collections.abc import Sequence
 
@@ -21,20 +21,20 @@ def add_threshold(maps: NDArray[np.float32], threshold: float) -> NDArray[np.flo
 def add_power(maps: NDArray[np.float32], power: float) -> NDArray[np.float32]:
     """The same with (1 - max over the classes)^power as background's score (PSA, CVPR 2018; CLIP-ES, CVPR 2023).
 
-    A greater power makes less background. Without classes background scores 1.
+    A higher power gives less background. Without classes background scores 1.
     """
     best = maps.max(axis=0, initial=0.0)
     return np.concatenate([((1 - best) ** np.float32(power))[None].astype(np.float32), maps])
 
 
 def mask_values(classes: Sequence[int]) -> NDArray[np.uint8]:
-    """What channels 0..K of scores stand for in a mask: 0, then each class's position + 1."""
+    """The mask values of channels 0..K of scores: 0, then each class's position + 1."""
     return np.array([BACKGROUND, *(int(position) + 1 for position in classes)], dtype=np.uint8)
 
 
 def best_labels(scores: NDArray[np.float32], classes: Sequence[int]) -> NDArray[np.uint8]:
-    """Mask [rows, columns] uint8 of the best of scores [1 + K, rows, columns]; of equal ones a class beats background,
-    as a seed reaches its threshold, and the first class beats the others."""
+    """Mask [rows, columns] uint8 of the best of scores [1 + K, rows, columns]. On a tie, a class beats background, as a
+    score equal to the threshold does in a seed, and the first class beats the others."""
     values = mask_values(classes)
     if len(classes) == 0:
         return np.full(scores.shape[1:], BACKGROUND, dtype=np.uint8)
@@ -43,7 +43,7 @@ def best_labels(scores: NDArray[np.float32], classes: Sequence[int]) -> NDArray[
 
 
 class Background:
-    """Adds background's score to maps, as the settings and the threshold that was chosen say."""
+    """Adds background's score to maps, according to the settings and the chosen threshold."""
 
     def __init__(self, settings: RefineSettings, threshold: float | None) -> None:
         self.power = settings.background_power if settings.background == "power" else None

@@ -37,7 +37,7 @@ def auto_threshold(
 
 
 def oracle_curve(score: Path) -> list[tuple[float, float]]:
-    """mIoU at each threshold as the score file of the maps has it."""
+    """mIoU at each threshold, from the score file of the maps."""
     content = read_json(score)
     if content.get("stage") != "maps" or not content.get("sweep"):
         raise DataError(f"{score}: no score of maps with a sweep; rerun `evaluate`")
@@ -59,7 +59,7 @@ def run(arguments: list[str] | None = None) -> None:
         source, criterion, curve = "auto", AUTO, _auto_curve(args, settings)
     else:
         raise SettingsError(f"refine.background_threshold: {settings.background_threshold} is chosen already")
-    # Of equal ones the lowest, and never 0, at which nothing is background.
+    # The lowest if several are equal, and never 0, where nothing is background.
     best = max((point for point in curve if point[0] > 0), key=lambda point: point[1])
     write_threshold(args.output, Threshold(best[0], source), curve, criterion=criterion)  # type: ignore[arg-type]
     log.info("background threshold %.3f (%s): %s %.1f", best[0], source, criterion, best[1])

@@ -1,4 +1,4 @@
-"""Refines the maps of one shard to pseudo masks: a folder of indexed PNGs."""
+"""Refines the maps of one shard into pseudo masks: a folder of indexed PNGs."""
 
 import logging
 import os
@@ -32,14 +32,14 @@ def refine_jobs(
     backgrounds: Sequence[Background],
     crf: CrfSettings,
 ) -> Iterator[Job]:
-    """The arguments of `write_pseudo_mask`, image by image; the walk of the next runs while others are labelled."""
+    """The arguments of `write_pseudo_mask`, image by image; the next image's walk runs while others are labelled."""
     for image, record in images:
         path = root / record.image
         yield path, walker(path, image, backgrounds), crf, folder / f"{image.id}.png"
 
 
 def chosen_backgrounds(settings: RefineSettings, threshold: float | None, *, band: bool) -> list[Background]:
-    """The background of the masks, or the two of the ignore band."""
+    """The background of the masks, or the two backgrounds of the ignore band."""
     if not band:
         return [Background(settings, threshold)]
     if settings.ignore_band is None:
@@ -49,10 +49,10 @@ def chosen_backgrounds(settings: RefineSettings, threshold: float | None, *, ban
 
 
 def chosen_walker(settings: RefineSettings, affinity: Path | None) -> Walker:
-    """The walk that the settings ask for, or none."""
+    """The walk chosen in the settings, or none."""
     if settings.affinity.kind == "none":
         return stay
-    # Here, not above: each process of the pool imports this module again, and has no use for torch.
+    # Imported here, not above: each process of the pool imports this module again and does not need torch.
     from stages.devices import pick_device
     from stages.refine.walkers import build_walker
 

@@ -1,4 +1,4 @@
-"""Marks sure foreground and background in the images of one shard, which the affinity network learns from."""
+"""Marks sure foreground and background in the images of one shard, for training the affinity network."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Maps beside the index's records of their images."""
+"""Maps with the index records of their images."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -8,11 +8,9 @@ from stages.shards import ImageMaps
 
 
 def known_images(images: Iterable[ImageMaps], records: Sequence[Record]) -> Iterator[tuple[ImageMaps, Record]]:
-    """Each image's maps with its record. Raises DataError for an image that the index has not."""
+    """Each image's maps with its record. Raises DataError for an image that is not in the index."""
     by_id = {record.id: record for record in records}
     for image in images:
         if image.id not in by_id:
-            raise DataError(
-                f"maps of image {image.id!r}, which the index has not; delete the maps and rerun `localize`"
-            )
+            raise DataError(f"maps of image {image.id!r}, not in the index; delete the maps and rerun `localize`")
         yield image, by_id[image.id]

@@ -1,4 +1,4 @@
-"""Scores of background and classes to pseudo masks, one image at a time."""
+"""Turns scores of background and classes into pseudo masks, one image at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from stages.settings import CrfSettings
 
 @dataclass(frozen=True)
 class ImageScores:
-    """Scores of background and the K tagged classes of one image, small.
+    """Scores of background and the K tagged classes of one image, at low resolution.
 
-    scores: [1 + K, rows, columns] float32 in [0, 1]; several where the mask is to say where they disagree.
+    scores: [1 + K, rows, columns] float32 in [0, 1]; several if the mask is to mark where they disagree.
     classes: [K] positions in the class list from 0.
     size: (rows, columns) of the image.
-    extent: pixels that the scores cover from the upper left corner, `size` or a little more.
+    extent: pixels covered by the scores from the upper left corner, `size` or slightly more.
     """
 
     id: str
@@ -33,11 +33,11 @@ class ImageScores:
 
 
 def label_probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores [1 + K, rows, columns] of background and classes, at each pixel divided by their sum.
+    """Scores [1 + K, rows, columns] of background and classes, divided by their sum at each pixel.
 
-    PSA (Ahn and Kwak, CVPR 2018) and MCTformer hand the CRF the scores as they are: that is the same CRF, because the
-    division adds one constant to all energies of a pixel. A softmax over scores in [0, 1] would not be: it flattens
-    them to at most e:1.
+    PSA (Ahn and Kwak, CVPR 2018) and MCTformer give the CRF the undivided scores: that is the same CRF, because the
+    division adds the same constant to all energies of a pixel. A softmax over scores in [0, 1] would differ: it
+    flattens them to at most e:1.
     """
     return scores / np.maximum(scores.sum(axis=0, keepdims=True), np.finfo(np.float32).tiny)
 
@@ -45,10 +45,10 @@ def label_probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 def label_image(
     image: NDArray[np.uint8], scores: NDArray[np.float32], classes: Sequence[int], crf: CrfSettings
 ) -> NDArray[np.uint8]:
-    """Pseudo mask [rows, columns] uint8 of one image: 0 and the mask values (position + 1) of `classes`, nothing else.
+    """Pseudo mask [rows, columns] uint8 of one image: only 0 and the mask values (position + 1) of `classes`.
 
     image [rows, columns, 3] uint8 RGB; scores [1 + K, rows, columns] float32 in [0, 1] at the image's size, background
-    first; classes [K]. Without classes all is background; with `crf.iterations` 0 the best score wins.
+    first; classes [K]. Without classes everything is background; with `crf.iterations` 0 the best score wins.
     """
     if len(classes) == 0 or crf.iterations == 0:
         return best_labels(scores, classes)
@@ -56,13 +56,13 @@ def label_image(
 
 
 def agreed(masks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """The masks where they agree, 255 (ignore) where any two differ."""
+    """The masks' common value where they agree, 255 (ignore) where any two differ."""
     same = np.all([mask == masks[0] for mask in masks], axis=0)
     return np.where(same, masks[0], np.uint8(IGNORE))
 
 
 def read_scored_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The image [rows, columns, 3] uint8 RGB. Raises DataError when it is not of the size its maps were made at."""
+    """The image [rows, columns, 3] uint8 RGB. Raises DataError when it differs from the size its maps were made at."""
     image = np.asarray(read_image(path))
     if image.shape[:2] != size:
         raise DataError(
@@ -79,7 +79,7 @@ def enlarge_scores(scores: NDArray[np.float32], image: ImageScores) -> NDArray[n
 
 
 def write_pseudo_mask(image_path: Path, image: ImageScores, crf: CrfSettings, mask_path: Path) -> None:
-    """Labels one image from its file and writes its mask; 255 where its several scores give several labels."""
+    """Labels one image from its file and writes its mask; 255 where several scores give different labels."""
     pixels = read_scored_image(image_path, image.size)
     masks = [label_image(pixels, enlarge_scores(scores, image), image.classes, crf) for scores in image.scores]
     write_mask(mask_path, agreed(masks))

@@ -1,8 +1,8 @@
-"""Random walk of scores over the nodes of an image: the transition matrix applied again and again, never squared.
+"""Random walk of scores over the nodes of an image: the transition matrix is applied repeatedly, never squared.
 
 Source: Ahn and Kwak, CVPR 2018 ("PSA"), section 3.3: T = D^-1 A^beta, and the scores after 2^t steps are T^(2^t) times
-the scores. PSA squares the dense matrix t times, N^3 operations each; 2^t sparse products cost 2^t times the
-neighbours of all nodes, for the same result.
+the scores. PSA squares the dense matrix t times, at N^3 operations each; 2^t sparse products give the same result at a
+cost of 2^t times the number of neighbours of all nodes.
 """
 
 import warnings
@@ -20,7 +20,7 @@ def transition_matrix(affinities: Tensor, pairs: Tensor, nodes: int, *, beta: fl
         nodes: N. Each node has affinity 1 to itself.
         beta: exponent of the affinities.
 
-    Two neighbours of three nodes, alike by a half:
+    Three nodes, two of them neighbours with affinity 1/2:
 
     >>> transition_matrix(torch.tensor([0.5]), torch.tensor([[0], [1]]), nodes=3, beta=1.0).to_dense()
     tensor([[0.6667, 0.3333, 0.0000],
@@ -37,13 +37,13 @@ def transition_matrix(affinities: Tensor, pairs: Tensor, nodes: int, *, beta: fl
         torch.stack((rows, columns)), values / totals[rows], (nodes, nodes), check_invariants=False
     )
     with warnings.catch_warnings():
-        # Said once a process; what is used of it here, products with dense matrices, is tested.
+        # Warned once per process; products with dense matrices, the only use here, are tested.
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         return matrix.coalesce().to_sparse_csr()
 
 
 def dense_transitions(affinities: Tensor, *, beta: float) -> Tensor:
-    """Row-normalised transitions [N, N] of an affinity between all nodes [N, N] > 0, such as attention.
+    """Row-normalised transitions [N, N] from affinities between all nodes [N, N] > 0, such as attention.
 
     >>> dense_transitions(torch.tensor([[1.0, 2.0], [3.0, 1.0]]), beta=2.0)
     tensor([[0.2000, 0.8000],
@@ -54,10 +54,10 @@ def dense_transitions(affinities: Tensor, *, beta: float) -> Tensor:
 
 
 def random_walk(scores: Tensor, transitions: Tensor, *, doublings: int) -> Tensor:
-    """Scores [K, N] float32 after 2^doublings steps: each node's is the weighted mean of its neighbours'.
+    """Scores [K, N] float32 after 2^doublings steps; each step takes the weighted mean of a node's neighbours.
 
-    transitions [N, N], sparse CSR or dense, rows that sum to 1: then the scores stay between their extremes, and a
-    score that is equal everywhere stays as it is.
+    transitions [N, N], sparse CSR or dense, with rows that sum to 1: so scores stay within their extremes, and a
+    score that is equal everywhere does not change.
 
     Each step keeps three quarters: (1, 0), (3/4, 1/4), (5/8, 3/8).
 

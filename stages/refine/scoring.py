@@ -1,6 +1,6 @@
-"""What comes between maps and CRF: background's score, after a walk or without one.
+"""The step between maps and CRF: background's score, with or without a walk.
 
-Nothing here needs torch: the processes that run the CRF import this module and no more.
+Nothing here needs torch: the processes that run the CRF import only this module.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from stages.shards import ImageMaps
 
 
 class Walker(Protocol):
-    """Turns maps of an image into the scores that are labelled, one for each background."""
+    """Turns maps of an image into the scores to label, one per background."""
 
     def __call__(self, path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores: ...
 
 
 def stay(path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
-    """No walk: the maps as they are stored, with background's score."""
+    """No walk: the maps as stored, with background's score."""
     scores = tuple(background(image.maps) for background in backgrounds)
     return ImageScores(image.id, scores, tuple(image.classes.tolist()), image.size, image.size)

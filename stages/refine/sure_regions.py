@@ -1,4 +1,4 @@
-"""Sure foreground and sure background, by two CRFs between which background is strong and weak (PSA, CVPR 2018)."""
+"""Sure foreground and sure background, from two CRFs, one with strong and one with weak background (PSA, CVPR 2018)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +15,8 @@ from stages.shards import ImageMaps
 
 
 def sure_labels(strong: NDArray[np.uint8], weak: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Masks of two CRFs to sure regions, [rows, columns] uint8: what is a class although background is strong, what is
-    background although it is weak, and 255 for the rest. Where both claim a pixel it is background (PSA)."""
+    """Sure regions from the masks of two CRFs, [rows, columns] uint8: a class where it wins against strong background,
+    background where it wins although weak, and 255 elsewhere. If both claim a pixel it is background (PSA)."""
     labels = np.where(strong == BACKGROUND, np.uint8(IGNORE), strong)
     return np.where(weak == BACKGROUND, np.uint8(BACKGROUND), labels)
 
@@ -32,6 +32,6 @@ def sure_regions(
 
 
 def write_sure_regions(image_path: Path, image: ImageMaps, settings: LearnedAffinity, mask_path: Path) -> None:
-    """The sure regions of one image from its file, as an indexed PNG."""
+    """Writes the sure regions of one image, read from its file, as an indexed PNG."""
     pixels = read_scored_image(image_path, image.size)
     write_mask(mask_path, sure_regions(pixels, enlarge_maps(image.maps, image.size), image.classes.tolist(), settings))

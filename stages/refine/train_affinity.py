@@ -1,4 +1,4 @@
-"""Trains the affinity network from sure regions; resumes from its work folder after a break."""
+"""Trains the affinity network from sure regions; resumes from its work folder after an interruption."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def run(arguments: list[str] | None = None) -> None:
     settings = parse_settings(RefineSettings, args.settings).affinity
     if not isinstance(settings, LearnedAffinity):
         raise SettingsError(f"refine.affinity.kind: {settings.kind!r} learns nothing; set `learned`")
-    records = tagged(read_index(args.index))  # the others have no classes to tell apart
+    records = tagged(read_index(args.index))  # others have no classes to separate
     regions = list(find_masks(args.regions, (record.id for record in records)).values())
     known = fingerprint_of(settings, seed=args.seed, code=args.code, files=[args.index, args.weights])
     resume = resumes_in(args.work, lambda: known | {"regions": digest(regions)})

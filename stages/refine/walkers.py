@@ -1,4 +1,4 @@
-"""Random walks between maps and CRF: along the affinities of a trained network, or the localizer's attention."""
+"""Random walks between maps and CRF, along the affinities of a trained network or the localizer's attention."""
 
 import functools
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ Scores = NDArray[np.float32]
 
 
 class LearnedWalker:
-    """Along the affinities of a trained network, at its stride (PSA)."""
+    """Walks along the affinities of a trained network, at its stride (PSA)."""
 
     def __init__(self, net: AffinityNet, settings: RefineSettings, device: torch.device) -> None:
         self.net, self.settings, self.device = net.to(device), settings, device
@@ -68,7 +68,7 @@ class LearnedWalker:
 
 
 class AttentionWalker:
-    """Along the patch-to-patch attention of the localizer's last blocks, at its patch grid."""
+    """Walks along the patch-to-patch attention of the localizer's last blocks, on its patch grid."""
 
     def __init__(self, localizer: Mmcst, settings: RefineSettings, device: torch.device) -> None:
         self.localizer, self.settings, self.device = localizer.to(device).eval(), settings, device
@@ -92,9 +92,9 @@ class AttentionWalker:
 
 
 def build_walker(settings: RefineSettings, affinity: Path | None, device: torch.device) -> Walker:
-    """The walker that the settings name. affinity: the trained network, or the localizer whose attention is used.
+    """The walker chosen in the settings. affinity: the trained network, or the localizer whose attention is used.
 
-    Raises SettingsError when it is not given, or when the localizer keeps no patch attention.
+    Raises SettingsError when it is not given, or when the localizer has no patch attention.
     """
     kind = settings.affinity
     if affinity is None:
@@ -111,7 +111,7 @@ def build_walker(settings: RefineSettings, affinity: Path | None, device: torch.
 
 @functools.lru_cache(maxsize=32)
 def pairs_of(rows: int, columns: int, radius: int) -> Tensor:
-    """`node_pairs`, kept: most images of a data set have one of a few sizes."""
+    """`node_pairs`, cached: most images of a data set have one of a few sizes."""
     return node_pairs(rows, columns, radius)
 
 

@@ -1,4 +1,4 @@
-"""Model cards: what a trained localizer or segmenter is, from the provenance and the scores of its experiment."""
+"""Model cards: describe a trained localizer or segmenter from the provenance and scores of its experiment."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -28,10 +28,10 @@ SEGMENTER = "segment/pseudo_masks/segmenter.safetensors"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a provenance tells a card.
+    """What a card needs from a provenance.
 
-    images: of each split.  checksums: SHA-256 of each output, by its path below the results.  version: of tagmask, None
-    where it is not installed as a package.  commit, changed_files: None where tagmask is no git checkout.
+    images: per split.  checksums: SHA-256 of each output, by its path below the results.  version: of tagmask, None if
+    it is not installed as a package.  commit, changed_files: None if tagmask is not a git checkout.
     """
 
     experiment: Experiment
@@ -43,7 +43,7 @@ class Origin:
 
 
 def read_origin(path: Path) -> Origin:
-    """Reads a provenance.json. Raises DataError when it is missing or lacks what a card tells."""
+    """Reads a provenance.json. Raises DataError when it is missing or lacks what a card needs."""
     content = read_json(path)
     try:
         return Origin(
@@ -61,7 +61,7 @@ def read_origin(path: Path) -> Origin:
 def localizer_card(
     origin: Origin, scores: Sequence[Score], localization: Sequence[LocalizationScore], results: Path
 ) -> str:
-    """The card of the localizer, Markdown. scores: of the experiment; those of its maps are shown."""
+    """The card of the localizer, as Markdown. scores: the experiment's; those of its maps are shown."""
     experiment = origin.experiment
     settings, record = experiment.localize, LOCALIZER_METHODS[experiment.localize.method.kind]
     facts = {"method": method_words(record)}
@@ -71,9 +71,9 @@ def localizer_card(
         facts["image encoder"] = f"`{settings.backbone.kind}` of `{settings.backbone.model}`"
         facts["trained on"] = f"{images_of(origin, settings.splits)}: their tags alone, no masks"
     else:
-        facts["trained on"] = "nothing: it uses a text-image model as it is"
+        facts["trained on"] = "nothing: it uses a text-image model as is"
     facts["text-image model"] = language_of(experiment.encode, experiment.localize)
-    # Of a method that trains nothing, the encoder and its training are settings without a use.
+    # If the method trains nothing, the settings of the encoder and its training are unused.
     used = ("method", "backbone", "training", "maps") if record.trained else ("method", "maps")
     return _card(
         origin,
@@ -91,12 +91,12 @@ def localizer_card(
 
 
 def segmenter_card(origin: Origin, scores: Sequence[Score], results: Path) -> str:
-    """The card of the segmenter, Markdown. scores: of the experiment; its own and its pseudo masks' are shown."""
+    """The card of the segmenter, as Markdown. scores: the experiment's; its own and its pseudo masks' are shown."""
     experiment = origin.experiment
     settings, localizer = experiment.segment, LOCALIZER_METHODS[experiment.localize.method.kind]
     record = SEGMENTER_METHODS.get(settings.network.model)
     facts = {
-        "network": method_words(record) if record else f"`{settings.network.model}`, an overlay of the user's own",
+        "network": method_words(record) if record else f"`{settings.network.model}`, the user's own overlay",
         "backbone": f"`{settings.network.backbone}`",
         "trained on": f"{images_of(origin, ('train',))} with pseudo masks, made from their tags and the maps of"
         f" {localizer.title}",
@@ -162,18 +162,18 @@ def background_words(refine: RefineSettings) -> str:
     if refine.background == "power":
         return f"(1 - the best map) to the power of {refine.background_power:g}"
     if isinstance(refine.background_threshold, float):
-        return f"the threshold {refine.background_threshold:g}, which the config gives"
+        return f"the threshold {refine.background_threshold:g}, given in the config"
     chosen = {"auto": "without true masks", "oracle": "with true masks"}
     return f"a threshold chosen {chosen[str(refine.background_threshold)]}"
 
 
 def weights_of(experiment: Experiment, model: str) -> dict[str, str]:
-    """Where the pretrained weights of a model came from, by its name."""
+    """Where the pretrained weights of a model came from, by model name."""
     return {model: experiment.encode.weights[model]} if model in experiment.encode.weights else {}
 
 
 def yaml_of(sections: Mapping[str, Any]) -> str:
-    """Settings as they stand in a config."""
+    """Settings as written in a config."""
     return yaml.safe_dump(_plain(sections), sort_keys=False, allow_unicode=True, width=100).rstrip()
 
 
@@ -184,7 +184,7 @@ def _plain(value: Any) -> Any:
 
 
 def program_words(origin: Origin) -> str:
-    """The tagmask that made it: version and commit, as far as they are known."""
+    """The version and commit of the tagmask that made it, as far as known."""
     words = "tagmask" if origin.version is None else f"tagmask {origin.version}"
     if origin.commit is None:
         return f"{words}, at no known commit"
@@ -193,7 +193,7 @@ def program_words(origin: Origin) -> str:
 
 
 def own_licence(program: Path) -> str | None:
-    """The licence of tagmask itself, from the project in the folder `program`, or from the installed package."""
+    """The licence of tagmask, from the project in the folder `program` or from the installed package."""
     if (program / "pyproject.toml").is_file():
         project = tomllib.loads((program / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
         return project.get("license")

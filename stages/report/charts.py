@@ -1,4 +1,4 @@
-"""Charts as inline SVG that takes the page's text colour, so that light and dark mode both work."""
+"""Charts as inline SVG in the page's text colour, so that they work in light and dark mode."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from stages.evaluate.scores import Score
 from stages.report.gather import Curve
 from stages.words import SOURCE_LEGEND
 
-# Matplotlib knows no "colour of the surrounding text": drawn in this one, replaced in the SVG.
+# Matplotlib has no "colour of the surrounding text": text is drawn in this colour, which is replaced in the SVG.
 TEXT = "#010203"
 COLOURS = ("#3b82f6", "#f59e0b", "#10b981", "#ef4444", "#a855f7", "#06b6d4", "#84cc16", "#ec4899")
 STYLE: dict[Any, Any] = {
@@ -40,7 +40,7 @@ STYLE: dict[Any, Any] = {
 
 
 def threshold_chart(scores: Sequence[Score]) -> Markup:
-    """mIoU of maps over the background threshold: a line a split, its best marked, the fixed threshold dashed."""
+    """mIoU of maps over the background threshold: a line per split, its best marked, the fixed threshold dashed."""
     swept = [score for score in scores if score.sweep]
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": "thresholds"}):
         figure, axes = _axes("background threshold", "mIoU of the maps, %")
@@ -63,7 +63,7 @@ def threshold_chart(scores: Sequence[Score]) -> Markup:
 
 
 def curve_chart(curves: Mapping[str, Curve], title: str, *, label: str) -> Markup:
-    """Training curves over the steps, a line each; `title` names the chart for screen readers and in its file."""
+    """Training curves over the steps, one line each; `title` names the chart for screen readers and in its file."""
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
         figure, axes = _axes("training step", label)
         for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
@@ -74,13 +74,13 @@ def curve_chart(curves: Mapping[str, Curve], title: str, *, label: str) -> Marku
 
 
 def confusion_chart(confusion: NDArray[np.int64], labels: Sequence[str], *, title: str) -> Markup:
-    """The confusion matrix as a heat map: of each true class's pixels (row), the percent given to each class."""
+    """The confusion matrix as a heat map: percent of a true class's pixels (row) predicted as each class (column)."""
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": title, "axes.grid": False}):
         return _svg(confusion_figure(confusion, labels, title=""), title)
 
 
 def bar_chart(bars: Sequence[tuple[str, Sequence[float]]], *, label: str) -> Markup:
-    """A bar a row, the first on top: the mean of its values, one deviation to both sides, and the values as dots."""
+    """A bar per row, first on top: the mean of its values, one deviation either side, and the values as dots."""
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": "bars", "axes.grid.axis": "x"}):
         figure = Figure(figsize=(5.4, 0.7 + 0.42 * len(bars)), layout="constrained")
         axes = figure.subplots()
@@ -97,7 +97,7 @@ def bar_chart(bars: Sequence[tuple[str, Sequence[float]]], *, label: str) -> Mar
 
 
 def class_chart(ious: Mapping[str, Mapping[str, float | None]], title: str) -> Markup:
-    """IoU of each class (outer keys, the first on top) at several stages (inner keys): a bar each, a colour a stage."""
+    """IoU of each class (outer keys, first on top) at several stages (inner keys): a bar each, a colour per stage."""
     stages = list(dict.fromkeys(stage for own in ious.values() for stage in own))
     height = 0.8 / max(1, len(stages))
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": title, "axes.grid.axis": "x"}):
@@ -116,9 +116,9 @@ def class_chart(ious: Mapping[str, Mapping[str, float | None]], title: str) -> M
 
 
 def pick_curves(curves: Mapping[str, Curve], *words: str) -> dict[str, Curve]:
-    """The curves with one of `words` among the parts of their name (split at `.`, `_`, `/`), as many as colours.
+    """The curves with one of `words` among the parts of their name (split at `.`, `_`, `/`), at most one per colour.
 
-    Without `base_lr`, which mmengine logs beside `lr` and which is the same line.
+    Without `base_lr`, which mmengine logs as well and which is the same line as `lr`.
     """
     picked = {
         name: curve
@@ -140,5 +140,5 @@ def _svg(figure: Figure, title: str) -> Markup:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Title": title})
     text = buffer.getvalue()
-    # Without the XML and document type declarations, which have no place inside HTML.
+    # Without the XML and document type declarations, which are not allowed inside HTML.
     return Markup(text[text.index("<svg") :].replace(TEXT, "currentColor"))

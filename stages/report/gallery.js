@@ -1,10 +1,10 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
-const PAGE = 60; // images that are added at a time
+const PAGE = 60; // images added at a time
 let chosen = [];
 
-// The state stands in the address, so that a view can be kept and sent: gallery.html#class=dog&sort=worst
+// The state is in the address, so that a view can be saved and shared: gallery.html#class=dog&sort=worst
 function readAddress() {
   const state = new URLSearchParams(location.hash.slice(1));
   for (const name of ["class", "sort", "layer", "opacity", "name"]) {
@@ -20,7 +20,7 @@ function writeAddress() {
   history.replaceState(null, "", "#" + state);
 }
 
-// With a class chosen its IoU counts; an image that shows it in neither mask has none and comes last.
+// If a class is chosen, its IoU counts; an image with the class in neither mask has none and comes last.
 function rateOf(entry) {
   const name = at("class").value;
   return name && entry.ious ? entry.ious[name] : entry.iou;

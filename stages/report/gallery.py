@@ -1,4 +1,4 @@
-"""The gallery: every val image with its masks, small, in files beside a page that filters and sorts them."""
+"""The gallery: small pictures of every val image and its masks, in files next to a page that filters and sorts them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ LAYERS = ("prediction", "pseudo mask", "truth", "map")
 
 @dataclass(frozen=True)
 class Item:
-    """One val image: where its files are, and its strongest map.
+    """One val image: its files and its strongest map.
 
-    truth: None without a true mask.  score: of the prediction; None where it has none.
-    heat: [rows, columns] float32 in [0, 1], the maximum over its classes' maps; None without a tag.
+    truth: None without a true mask.  score: of the prediction; None if there is none.
+    heat: [rows, columns] float32 in [0, 1], the maximum over the maps of its classes; None without a tag.
     """
 
     number: int
@@ -42,9 +42,9 @@ class Item:
 
 
 def write_item(item: Item, folder: Path) -> dict[str, Any]:
-    """Writes an image's pictures as `<number>-<layer>` and returns what the page knows of it.
+    """Writes an image's pictures as `<number>-<layer>` and returns its entry in the page.
 
-    iou: mIoU of the prediction on this image alone, and `ious` that of each class, percent; none without a score.
+    iou: mIoU of the prediction on this image alone; `ious`: IoU of each class, percent. Neither without a score.
     """
     picture = read_image(item.image)
     size = fitted(picture.size)
@@ -63,7 +63,7 @@ def write_item(item: Item, folder: Path) -> dict[str, Any]:
 
 
 def rates_of(score: ImageScore | None) -> dict[str, Any]:
-    """IoUs of one image, as the page shows them; {} where it has none."""
+    """IoUs of one image, as the page shows them; {} if it has none."""
     if score is None:
         return {}
     classes = {name: round(iou, 1) for name, iou in score.ious.items() if name != BACKGROUND_NAME}
@@ -71,27 +71,27 @@ def rates_of(score: ImageScore | None) -> dict[str, Any]:
 
 
 def fitted(size: tuple[int, int]) -> tuple[int, int]:
-    """The size with its longest side at SIDE, or as it is where that is smaller."""
+    """The size scaled so that its longest side is SIDE; a smaller size is unchanged."""
     factor = min(1.0, SIDE / max(size))
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def save_mask(mask: NDArray[np.uint8], size: tuple[int, int], path: Path) -> None:
-    """A mask in VOC's colours, its background transparent, to lie over the photo."""
+    """Saves a mask in VOC's colours with transparent background, to be laid over the photo."""
     image = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
     image.putpalette(voc_palette())
     image.save(path, optimize=True, transparency=0)
 
 
 def file_of(number: int, layer: str) -> str:
-    """The name of a layer's file; numbers, because ids may hold what a link may not."""
+    """The file name of a layer; numbered, because ids may contain characters that a link cannot."""
     return f"{number}-{layer.replace(' ', '-')}.{'jpg' if layer == 'map' else 'png'}"
 
 
 def render_gallery(
     *, experiment: str, split: str, classes: Sequence[str], entries: Sequence[Mapping[str, Any]], folder: str
 ) -> str:
-    """The page, which finds its pictures in `folder` beside it."""
+    """The page, which loads its pictures from `folder` next to it."""
     data = {"folder": folder, "classes": list(classes), "entries": list(entries)}
     return render(
         "gallery.html.j2",
@@ -102,6 +102,6 @@ def render_gallery(
         layers=[layer for layer in LAYERS if any(layer in entry["layers"] for entry in entries)],
         map_scale="",
         colours={name: colour_of(value) for value, name in enumerate(classes, start=1)},
-        # Inside a script element only `<` could end it.
+        # Inside a script element, only `<` could end it.
         data=Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),
     )

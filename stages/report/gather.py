@@ -21,12 +21,12 @@ class Curve:
 
 
 def read_scores(paths: Sequence[Path]) -> list[Score]:
-    """Scores in the order of the stages. Raises DataError for a file that is missing or is no score."""
+    """Scores in the order of the stages. Raises DataError for a file that is missing or is not a score."""
     return sort_scores(read_score(path) for path in paths)
 
 
 def find_scores(folder: Path) -> list[Path]:
-    """All score files of an experiment but those of wsolevaluation's protocol. Raises DataError when there is none."""
+    """All score files of an experiment except those of wsolevaluation's protocol. Raises DataError if there is none."""
     paths = sorted(path for stage in SCORED_STAGES for path in folder.glob(f"{stage}-*.json"))
     if not paths:
         raise DataError(f"{folder}: no scores (*.json); run the stage `evaluate`")
@@ -34,7 +34,7 @@ def find_scores(folder: Path) -> list[Path]:
 
 
 def read_curves(path: Path) -> dict[str, Curve]:
-    """Curves by name from a training.csv with columns step, name, value. Raises DataError when it is not there."""
+    """Curves by name from a training.csv with columns step, name, value. Raises DataError when it is missing."""
     if not path.is_file():
         raise DataError(f"{path}: no training curves; run the training that writes them")
     points: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)

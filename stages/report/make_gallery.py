@@ -1,4 +1,4 @@
-"""Makes the gallery: a page on which all val images can be filtered and sorted, with small pictures beside it."""
+"""Makes the gallery: a page on which all val images can be filtered and sorted, with small pictures in a folder."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ def write_numbered(item: Item, folder: Path) -> tuple[int, dict]:
 
 
 def find_items(results: Path, root: Path, shards: int, scores: Mapping[str, ImageScore]) -> Iterator[Item]:
-    """The val images with their files and scores, shard by shard, so that the maps of one shard at a time are in
-    memory. Raises DataError when a stage's files are missing."""
+    """The val images with their files and scores, shard by shard, so that only one shard's maps are in memory at a
+    time. Raises DataError when a stage's files are missing."""
     records = read_index(results / "data/val.csv")
     numbers = {record.id: number for number, record in enumerate(records)}
     for shard in range(shards):

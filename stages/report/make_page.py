@@ -1,4 +1,4 @@
-"""Makes the report: one HTML page of scores, curves, times and pictures, from what the stages left on disk."""
+"""Makes the report: one HTML page of scores, curves, times and pictures, from the files that the stages wrote."""
 
 import json
 import logging
@@ -28,13 +28,13 @@ PICTURE_ROWS = 4
 
 
 def confusion_title(path: Path) -> str:
-    """What a confusion matrix is of, by the name of its file: upper_bound-val-confusion.csv."""
+    """The title of a confusion matrix, from its file name: upper_bound-val-confusion.csv."""
     stage, split, _ = path.stem.rsplit("-", 2)
     return f"Confusion of the classes: {STAGE_WORDS[stage]}, {split}"
 
 
 def count_images(folder: Path) -> dict[str, int]:
-    """Images of each split that has an index."""
+    """Number of images in each split that has an index."""
     indexes = [folder / f"{split}.csv" for split in SPLITS]
     return {path.stem: len(read_index(path)) for path in indexes if path.is_file()}
 
@@ -43,9 +43,7 @@ def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "results", "root", outputs=("output",))
     command.add_argument("--shards", type=int, required=True, help="shards of a split (data.shards)")
     command.add_argument("--experiment", required=True, help="name of the experiment")
-    command.add_argument(
-        "--scores", type=Path, nargs="*", help="score files to show; without: all that the results hold"
-    )
+    command.add_argument("--scores", type=Path, nargs="*", help="score files to show; default: all in the results")
     command.add_argument("--config", default="{}", help="all settings of the experiment, as JSON, to be shown")
     command.add_argument(
         "--confusions",

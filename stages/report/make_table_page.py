@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def _panels(rows: list[dict[str, Any]], args: argparse.Namespace, count: int) -> list[MapsPanel] | list[MasksPanel]:
-    """Pictures of the rows' maps, or of their masks."""
+    """Pictures of the rows' maps or masks."""
     records = read_index(args.index)
     if "masks" in rows[0]:
         folders = {row["title"]: [Path(path) for path in row["masks"]] for row in rows}

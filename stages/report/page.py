@@ -1,4 +1,4 @@
-"""What the page shows, in the words and numbers that its template prints."""
+"""What the page shows, as the text and numbers that its template prints."""
 
 import base64
 import io
@@ -36,7 +36,7 @@ HEADLINES: tuple[tuple[StageName, SplitName], ...] = (
     ("segmenter", "test"),
 )
 LONGEST_SIDE = 320  # of a picture in the page, pixels
-LEFT_OUT_SHOWN = 20  # images of a split that the page names; the table has them all
+LEFT_OUT_SHOWN = 20  # images of a split that the page lists; the table has them all
 PACKAGES = (
     *("torch", "torchvision", "timm", "open_clip_torch", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation"),
     *("pydensecrf2", "transformers", "numpy", "pillow", "scipy", "snakemake"),
@@ -44,7 +44,7 @@ PACKAGES = (
 
 
 def classification_rows(scores: Sequence[Score]) -> list[dict[str, str]]:
-    """How well the localizer finds the tags of each split whose maps were scored, where it says which it finds."""
+    """How well the localizer finds the tags of each split whose maps were scored, if it predicts tags."""
     found = [(score.split, score.classification) for score in scores if score.classification]
     return [
         {
@@ -59,7 +59,7 @@ def classification_rows(scores: Sequence[Score]) -> list[dict[str, str]]:
 
 
 def headline_figures(scores: Sequence[Score]) -> list[dict[str, str]]:
-    """The few numbers on top: maps and pseudo masks on val, the segmenter on val and test."""
+    """The few numbers at the top: maps and pseudo masks on val, the segmenter on val and test."""
     figures = []
     for stage, split in HEADLINES:
         for score in scores:
@@ -74,13 +74,13 @@ def headline_figures(scores: Sequence[Score]) -> list[dict[str, str]]:
     return figures
 
 
-# A word in the names of training curves: what a chart of them shows, and what to make of it.
+# A word in the names of training curves -> what their chart shows, and how to read it.
 CURVES = {
     "loss": ("loss", ""),
     "lr": ("learning rate", ""),
     "entropy": (
         "entropy of the visual context's attention",
-        "As a share of an even attention's: at 1 every class has the mean patch for its context.",
+        "As a share of that of a uniform attention: at 1 the context of every class is the mean patch.",
     ),
 }
 
@@ -88,7 +88,7 @@ CURVES = {
 def chart_cards(
     scores: Sequence[Score], localizer: Mapping[str, Curve], segmenter: Mapping[str, Curve]
 ) -> list[dict[str, Any]]:
-    """Threshold curve, losses, learning rates, the context's entropy; what has nothing to draw is left out."""
+    """Threshold curve, losses, learning rates, the context's entropy; empty charts are left out."""
     cards = []
     if any(score.sweep for score in scores):
         note = "Dot: best threshold of the split. Square, dashed line: the threshold that makes the pseudo masks."
@@ -115,7 +115,7 @@ def class_cards(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 
 def timing_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
-    """Each stage's steps and, where it has several, its sum; then the sum of all."""
+    """Each stage's steps and, if it has several, their sum; then the sum of all."""
     rows = []
     for total in sum_by_stage(timings):
         steps = [timing for timing in timings if timing.stage == total.stage]
@@ -128,7 +128,7 @@ def timing_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
 
 
 def panel_cards(panels: Sequence[Panel]) -> list[dict[str, Any]]:
-    """The panels with their pictures as data URIs."""
+    """The panels, with pictures as data URIs."""
     cards = []
     for panel in panels:
         tiles = [
@@ -157,7 +157,7 @@ def legend_entries(panels: Sequence[Panel], classes: Sequence[str]) -> list[dict
 
 
 def data_uri(picture: Image.Image) -> str:
-    """A picture as a data URI: indexed ones as PNG, others as JPEG, at most LONGEST_SIDE pixels wide and high."""
+    """A picture as a data URI: indexed ones as PNG, others as JPEG, at most LONGEST_SIDE pixels wide or high."""
     indexed = picture.mode == "P"
     factor = LONGEST_SIDE / max(picture.size)
     if factor < 1:
@@ -173,7 +173,7 @@ def data_uri(picture: Image.Image) -> str:
 
 
 def versions_text() -> str:
-    """Python, platform and the packages that results depend on, a line each."""
+    """Python, platform and the packages that results depend on, one line each."""
     lines = [f"python {platform.python_version()} on {platform.system()} {platform.machine()}"]
     installed = {distribution.name.lower().replace("_", "-"): distribution for distribution in metadata.distributions()}
     for name in PACKAGES:
@@ -198,8 +198,7 @@ def render_page(
     left_out: Mapping[str, Sequence[LeftOut]] | None = None,
     tables: Sequence[MadeTable] = (),
 ) -> str:
-    """The whole page as HTML that needs no other file. confusions: title -> pixel counts [1 + C, 1 + C]; left_out: by
-    split."""
+    """The whole page as self-contained HTML. confusions: title -> pixel counts [1 + C, 1 + C]; left_out: by split."""
     class_names = ("background", *classes)
     return render(
         "page.html.j2",

@@ -1,4 +1,4 @@
-"""Val images from image to prediction: which are shown, and their pictures."""
+"""Val images from image to prediction: their choice and their pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from stages.shards import ImageMaps, read_shard
 
 @dataclass(frozen=True)
 class Panel:
-    """One image on its way through the stages. Masks and maps have the image's size.
+    """One image as it passes through the stages. Masks and maps have the image's size.
 
     maps: class name -> [rows, columns] float32 in [0, 1], the class that covers most of the image first.
-    truth, iou: the true mask, and the mIoU of the prediction on this image alone, percent; None where there is none.
+    truth, iou: the true mask, and the mIoU of the prediction on this image alone, percent; None if there is none.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Panel:
 
 
 def choose(ious: Mapping[str, float], count: int) -> list[str]:
-    """The ids in the middle of each of `count` equal parts of the ranking by IoU, best first; ties by id."""
+    """Splits the ranking by IoU, best first, ties by id, into `count` equal parts; returns the middle id of each."""
     ranking = sorted(ious, key=lambda image_id: (-ious[image_id], image_id))
     count = min(count, len(ranking))
     return [ranking[int((part + 0.5) * len(ranking) / count)] for part in range(count)]
@@ -67,8 +67,8 @@ def read_panels(
     shards: int,
     scores: Mapping[str, ImageScore] | None,
 ) -> list[Panel]:
-    """Panels of `count` val images: chosen by `choose`, or spread over the index where val was not scored.
-    shards: how many of val there are; folders of more, of an earlier run, do not count.
+    """Panels of `count` val images: chosen by `choose`, or spread over the index if val was not scored.
+    shards: number of val's shards; folders of further shards, from an earlier run, are ignored.
     scores: of the predictions, by image.
 
     Raises DataError when a stage's files are missing."""

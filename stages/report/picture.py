@@ -1,4 +1,4 @@
-"""The panels as one JPEG, for a README."""
+"""The panels as one JPEG for a README."""
 
 import io
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ MOST_BYTES = 180_000
 
 
 def draw_picture(panels: Sequence[Panel], classes: Sequence[str]) -> Image.Image:
-    """A row for each panel: image, map of its largest class, pseudo mask, prediction, and the truth where there is one;
-    a legend below."""
+    """One row per panel: image, map of its largest class, pseudo mask, prediction, and the truth if there is one; a
+    legend below."""
     columns = COLUMNS if any(panel.truth is not None for panel in panels) else COLUMNS[:-1]
     width = len(columns) * (TILE[0] + GAP) + GAP
     height = TITLE + len(panels) * (TILE[1] + GAP) + TITLE
@@ -51,7 +51,7 @@ def draw_picture(panels: Sequence[Panel], classes: Sequence[str]) -> Image.Image
 
 
 def write_picture(path: Path, picture: Image.Image) -> None:
-    """Writes a JPEG of at most MOST_BYTES, as good as fits, atomically. Raises DataError when none is small enough."""
+    """Writes a JPEG of at most MOST_BYTES at the best quality that fits, atomically. Raises DataError if none does."""
     for quality in range(92, 30, -4):
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality, optimize=True)
@@ -59,7 +59,7 @@ def write_picture(path: Path, picture: Image.Image) -> None:
             with atomic_path(path) as temporary:
                 temporary.write_bytes(buffer.getvalue())
             return
-    raise DataError(f"{path}: the picture of panels does not fit {MOST_BYTES} bytes; show fewer panels")
+    raise DataError(f"{path}: the picture of panels does not fit in {MOST_BYTES} bytes; show fewer panels")
 
 
 def _tiles(panel: Panel) -> tuple[Image.Image, ...]:
@@ -77,7 +77,7 @@ def _draw_legend(
     left = max(GAP, (width - sum(widths)) / 2)
     for (name, colour), step in zip(entries, widths, strict=True):
         if left + step > width:
-            break  # a list of eighty classes does not fit one line
+            break  # a list of eighty classes does not fit on one line
         draw.rectangle((left, top + 8, left + 14, top + 22), fill=colour)
         draw.text((left + 20, top + 15), name, "black", font, anchor="lm")
         left += step

@@ -1,4 +1,4 @@
-"""Where a result comes from: settings, versions, commit, hardware, seeds and checksums of what went in and came out."""
+"""Where a result comes from: settings, versions, commit, hardware, seeds, and checksums of inputs and outputs."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ PROGRAM = Path(__file__).parents[2]
 
 
 def commit_of(folder: Path) -> dict[str, Any]:
-    """The commit of a git checkout, and whether files differ from it; nulls where `folder` is no checkout."""
+    """The commit of a git checkout, and how many files differ from it; nulls if `folder` is not a checkout."""
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         return {"commit": commit, "changed_files": len(_git(folder, "status", "--porcelain").splitlines())}
@@ -32,13 +32,13 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Python and every package that is installed beside tagmask, by name."""
+    """Versions of Python and every installed package, by name."""
     found = {distribution.name: distribution.version for distribution in metadata.distributions()}
     return {"python": platform.python_version(), **dict(sorted(found.items(), key=lambda pair: pair[0].lower()))}
 
 
 def hardware() -> dict[str, Any]:
-    """The machine that wrote this: system, processor, cores, memory in GiB, GPUs."""
+    """This machine: system, processor, cores, memory in GiB, GPUs."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return {
@@ -51,7 +51,7 @@ def hardware() -> dict[str, Any]:
 
 
 def processor(info: Path) -> str:
-    """The processor's name as the kernel gives it, or Python's word for it where there is no such file."""
+    """The processor's name as the kernel reports it, or Python's if there is no such file."""
     if info.is_file():
         for line in info.read_text().splitlines():
             if line.startswith("model name"):
@@ -60,7 +60,7 @@ def processor(info: Path) -> str:
 
 
 def split_checksums(index: Path, root: Path) -> dict[str, Any]:
-    """Images of a split, and a SHA-256 each over its index, its images and its masks, in the index's order."""
+    """Counts of a split, and one SHA-256 each over its index, its images and its masks, in the index's order."""
     records = read_index(index)
     images = [root / record.image for record in records]
     masks = [root / record.mask for record in records if record.mask]
@@ -74,6 +74,6 @@ def split_checksums(index: Path, root: Path) -> dict[str, Any]:
 
 
 def file_checksums(paths: Sequence[Path], results: Path) -> dict[str, str]:
-    """SHA-256 of each file or folder, by its path below the results; of others by their path as it is given."""
+    """SHA-256 of each file or folder, by its path below the results; for those elsewhere, by the path as given."""
     names = {path: path.relative_to(results) if path.is_relative_to(results) else path for path in paths}
     return {name.as_posix(): digest_tree(path) if path.is_dir() else sha256_of(path) for path, name in names.items()}

@@ -1,7 +1,7 @@
-"""Published figures (percent; mIoU where no column says otherwise) that the report shows beside its own, as Xu et al.,
-CVPR 2023, give them.
+"""Published figures (percent; mIoU unless a column says otherwise) that the report shows next to its own, as given by
+Xu et al., CVPR 2023.
 
-MMCST is that paper's method. Rows of methods that are implemented here are those of their records.
+MMCST is that paper's method. Rows of methods implemented here come from their records.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ TABLES = (MAPS, SEGMENTATION, SINGLE_LABEL)
 
 
 def published_beside(stage: str, split: str) -> str:
-    """What MMCST reports for the like of this stage and split, in words; empty where it reports nothing alike."""
+    """What MMCST reports for this stage and split, in words; empty if it reports nothing comparable."""
     maps, segmentation = MAPS.rows[-1], SEGMENTATION.rows[-1]
     return {
         ("maps", "train"): f"{maps[2]} VOC, {maps[3]} COCO",

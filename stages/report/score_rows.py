@@ -10,7 +10,7 @@ from stages.words import SOURCE_CELLS, STAGE_WORDS
 
 
 def chosen_words(score: Score) -> str:
-    """How the background of what was scored was chosen."""
+    """How the background was chosen for what was scored."""
     if score.background_power is not None:
         return f"(1 - max)^{score.background_power:g}"
     if score.stage == "maps":

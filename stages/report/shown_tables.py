@@ -1,4 +1,4 @@
-"""Tables that an experiment's targets made (ablations, comparisons), for the page."""
+"""The tables that an experiment's targets made (ablations, comparisons), for the page."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ TABLES = ("ablation_tokens", "ablation_context", "compare_localizers", "compare_
 
 @dataclass(frozen=True)
 class MadeTable:
-    """A table: its name, what it says, and whether it has a page of its own."""
+    """A table: its name, its content, and whether it has a page of its own."""
 
     name: str
     content: TableContent
@@ -18,9 +18,9 @@ class MadeTable:
 
 
 def find_tables(results: Path) -> list[MadeTable]:
-    """The tables that are there. They are no input of the page, so it shows them as they were when it was made.
+    """The existing tables. They are not inputs of the page, so it shows them as they were when it was made.
 
-    Raises DataError for a file that is no table.
+    Raises DataError for a file that is not a table.
     """
     paths = {name: results / f"evaluate/{name}.json" for name in TABLES}
     return [

@@ -1,4 +1,4 @@
-"""A page of one table: its rows, each class, a chart, and the same images' maps of every row side by side."""
+"""The page of one table: its rows, each class, a chart, and every row's maps of the same images side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class MapsPanel:
 
 @dataclass(frozen=True)
 class MasksPanel:
-    """The pseudo masks of an image by row of the table, beside the true one: [rows, columns] uint8."""
+    """The pseudo masks of an image by row of the table, and the true one: [rows, columns] uint8."""
 
     id: str
     tag: str
@@ -97,7 +97,7 @@ def render_table_page(
     title: str,
     note: str,
 ) -> str:
-    """The page as HTML that needs no other file."""
+    """The page as self-contained HTML."""
     columns, cells = row_cells(rows)
     return render(
         "table.html.j2",

@@ -1,4 +1,4 @@
-"""The templates of pages and cards: strict, and in pages everything is escaped that is not marked as safe."""
+"""The templates of pages and cards: strict; pages escape everything that is not marked as safe."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 
 def render(template: str, **values: Any) -> str:
-    """A template of this folder, filled in. Raises jinja2.UndefinedError for a value that it wants and is not given."""
+    """Fills in a template of this folder. Raises jinja2.UndefinedError for a value that it needs and is not given."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=select_autoescape(enabled_extensions=(), disabled_extensions=("md.j2",), default=True),

@@ -1,4 +1,4 @@
-"""What the jobs of an experiment cost: Snakemake's benchmark files by stage and step, with images a second."""
+"""What the jobs of an experiment cost: Snakemake's benchmark files by stage and step, with images per second."""
 
 import csv
 import statistics
@@ -14,15 +14,15 @@ from stages.report.gather import read_curves
 from stages.vocabulary import SPLITS
 
 STAGES = ("data", "encode", "localize", "refine", "segment", "evaluate", "report")
-# Jobs without a split in their path that go through the images of one, by the folder of their benchmark.
+# Jobs over the images of one split whose path does not name it, by the folder of their benchmark.
 OF_TRAIN = ("refine/regions", "refine/banded")
-OF_LEARNED = ("localize/features",)  # through those that the localizer learns from
+OF_LEARNED = ("localize/features",)  # over those that the localizer learns from
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What the jobs of one step of a stage took: seconds summed and longest, peak memory in MB (None: not measured),
-    and images a second of a job, where its jobs go through the images of a split."""
+    """What the jobs of one step of a stage took: total and longest seconds, peak memory in MB (None: not measured), and
+    images per second of a job, if its jobs go over the images of a split."""
 
     stage: str
     step: str
@@ -35,12 +35,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is known of the images that jobs go through.
+    """How many images jobs go over.
 
-    images: of each split.  shards: jobs into which work over a split is cut.  learned: those whose tags the localizer
-    learned from; None where a split's are not known.  scored: of each score, as "maps-train".
-    speeds: images a second of trainings, by their benchmark's path; from their curves, because a training that was
-    resumed has the time of its last part alone in its benchmark.
+    images: per split.  shards: number of jobs that share the work on a split.  learned: those whose tags the localizer
+    learned from; None if a split's number is not known.  scored: per score, named like "maps-train".
+    speeds: images per second of trainings, by the path of their benchmark; from their curves, because the benchmark of
+    a resumed training has only the time of its last part.
     """
 
     images: Mapping[str, int]
@@ -53,7 +53,7 @@ class Workload:
 def read_workload(
     results: Path, images: Mapping[str, int], scores: Sequence[Score], config: Mapping[str, Any], *, shards: int
 ) -> Workload:
-    """The workload of an experiment. config: all its settings; without them speeds of trainings stay unknown."""
+    """The workload of an experiment. config: all its settings; without them the speeds of trainings are unknown."""
     batches = {"localize": _setting(config, "localize.training.batch_size")}
     batches |= dict.fromkeys(("segment/pseudo_masks", "segment/true_masks"), _setting(config, "segment.batch_size"))
     places = {place: f"{place}/train.tsv" for place in batches}
@@ -74,8 +74,8 @@ def read_workload(
 
 
 def read_timings(folder: Path, work: Workload) -> list[Timing]:
-    """Snakemake's benchmark files below `folder`, grouped by stage and step; an empty list when there are none. Shards
-    of an earlier run that was cut into more of them are left out."""
+    """Snakemake's benchmark files below `folder`, grouped by stage and step; an empty list if there are none. Leftovers
+    of an earlier run with more shards are left out."""
     jobs: defaultdict[tuple[str, str], list[tuple[float, float | None, float | None]]] = defaultdict(list)
     for path in sorted(folder.rglob("*.tsv")):
         place = path.relative_to(folder)
@@ -107,8 +107,8 @@ def step_of(path: Path) -> tuple[str, str]:
 
 
 def images_of(place: Path, seconds: float, work: Workload) -> float | None:
-    """How many images the job of a benchmark file went through: those of its split, of its shard of them, or of its
-    score; of a training, those of its steps. None for other jobs. place: the file's path below the benchmarks."""
+    """How many images the job of a benchmark file went over: those of its split, of its shard, or of its score; for a
+    training, those of its steps. None for other jobs. place: the file's path below the benchmarks."""
     parent, stem = place.parent.as_posix(), place.stem
     if place.as_posix() in work.speeds:
         return work.speeds[place.as_posix()] * seconds
@@ -126,7 +126,7 @@ def images_of(place: Path, seconds: float, work: Workload) -> float | None:
 
 
 def sum_by_stage(timings: Sequence[Timing]) -> list[Timing]:
-    """One Timing a stage: jobs and seconds summed, the largest peak."""
+    """One Timing per stage: jobs and seconds summed, the largest peak."""
     stages = dict.fromkeys(timing.stage for timing in timings)
     sums = []
     for stage in stages:
@@ -162,5 +162,5 @@ def _setting(config: Mapping[str, Any], path: str) -> Any:
 
 
 def _number(text: str) -> float | None:
-    # Snakemake writes "-" (or NA) for jobs that ended before it could look at them.
+    # Snakemake writes "-" (or NA) for jobs that ended before it could measure them.
     return None if text in ("-", "NA", "") else float(text)

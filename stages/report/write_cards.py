@@ -1,4 +1,4 @@
-"""Writes the card of a trained model: what it is, what it learned from, how good it is, how to use it."""
+"""Writes the card of a trained model: what it is, what it was trained on, how good it is, how to use it."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writes provenance.json: what must be known to make the results of an experiment again."""
+"""Writes provenance.json: everything needed to reproduce the results of an experiment."""
 
 import json
 

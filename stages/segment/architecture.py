@@ -1,4 +1,4 @@
-"""The model of an experiment as mmengine builds it: the overlay over what follows from the settings."""
+"""The config of an experiment's model for mmengine: the overlay merged over what the settings give."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,7 +65,7 @@ def model_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str,
 
 
 def _reads(overlay: Overlay, facts: BackboneFacts, positions: Sequence[int]) -> dict[str, Any]:
-    """Channels of the feature maps that the decoder reads, where the overlay does not name them itself."""
+    """Channels of the feature maps that the decoder reads, unless the overlay sets them."""
     channels = [facts.channels[position] for position in positions]
     if overlay.features == "pyramid":
         return {"in_channels": channels, "in_index": list(range(len(channels)))}
@@ -74,7 +74,7 @@ def _reads(overlay: Overlay, facts: BackboneFacts, positions: Sequence[int]) -> 
 
 
 def _scaled(overlay: Overlay, output_stride: int) -> dict[str, Any]:
-    """The overlay's model with its atrous rates scaled to another stride: the same field of view in the image."""
+    """The overlay's model with its atrous rates scaled to the actual stride: the same field of view in the image."""
     model = {name: dict(part) if isinstance(part, Mapping) else part for name, part in overlay.model.items()}
     for part in HEADS:
         head = model.get(part) or {}
@@ -91,13 +91,13 @@ def _scale(rates: Any, meant: int, actual: int) -> Any:
 
 
 def loss_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str, Any]:
-    """The loss with a weight a label, background first. Raises SettingsError for a weight of a class that is not."""
+    """The loss with one weight per label, background first. Raises SettingsError for the weight of an unknown class."""
     names = (BACKGROUND_NAME, *classes)
     unknown = sorted(set(settings.training.class_weights) - set(names))
     if unknown:
         raise SettingsError(f"segment.training.class_weights: {unknown[0]!r} is no class; there are {', '.join(names)}")
-    # With class weights mmsegmentation's loss averages over the pixels that are not ignored, which its own switch for
-    # that (avg_non_ignore) does not allow beside class weights.
+    # With class weights mmsegmentation's loss averages over the pixels that are not ignored; its own switch for that
+    # (avg_non_ignore) does not allow class weights.
     weights = [settings.training.class_weights.get(name, 1.0) for name in names]
     if isinstance(settings.training.loss, BootstrappedLoss):
         return {"type": "BootstrappedCrossEntropyLoss", "kept": settings.training.loss.kept, "class_weight": weights}
@@ -105,15 +105,15 @@ def loss_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str, 
 
 
 def build_model(config: Mapping[str, Any]) -> nn.Module:
-    """The segmenter of a config of `model_config`, with random weights."""
+    """The segmenter of a config from `model_config`, with random weights."""
     init_default_scope("mmseg")
     return MODELS.build(dict(config))
 
 
 def checked_model(settings: SegmentSettings, classes: Sequence[str]) -> tuple[dict[str, Any], int]:
-    """The config of the settings' segmenter and its number of parameters, after it was built and asked for one image.
+    """The config of the settings' segmenter and its number of parameters, after building it and running it once.
 
-    Raises SettingsError that names the overlay when the model cannot be built or its parts do not fit.
+    Raises SettingsError, naming the overlay, when the model cannot be built or its parts do not fit.
     """
     config = model_config(settings, classes)
     side = min(TRIAL_SIDE, settings.training.crop)
@@ -121,7 +121,7 @@ def checked_model(settings: SegmentSettings, classes: Sequence[str]) -> tuple[di
         model: Any = build_model(config).eval()
         with torch.inference_mode():
             scores = model.encode_decode(torch.zeros(1, 3, side, side), [{"img_shape": (side, side)}])
-    # A registry, a constructor and a forward pass raise anything; whatever it is, the overlay is what does not fit.
+    # A registry, a constructor and a forward pass can raise anything; in any case the overlay does not fit.
     except Exception as error:
         raise SettingsError(
             f"{overlay_path(settings.network.model)}: on backbone {settings.network.backbone} it cannot be built and"

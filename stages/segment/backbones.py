@@ -1,4 +1,4 @@
-"""Backbones of the segmenters under one interface: any timm CNN, ResNet38, and SegFormer's MiT."""
+"""Backbones of the segmenters behind one interface: any timm CNN, ResNet38, and SegFormer's MiT."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class BackboneFacts:
-    """What a segmenter must know of its backbone.
+    """What a segmenter needs to know about its backbone.
 
-    config: it as mmengine builds it, without `features`.  strides, channels: of all its feature maps.
-    mean, std: [3] of the RGB values 0..1 that it was trained on.
+    config: for mmengine, without `features`.  strides, channels: of all its feature maps.
+    mean, std: [3], of the RGB values 0..1 that it was trained on.
     """
 
     config: dict[str, Any]
@@ -41,11 +41,11 @@ class BackboneFacts:
 
     @property
     def output_stride(self) -> int:
-        """Image size over the size of the last feature map."""
+        """Image size divided by the size of the last feature map."""
         return self.strides[-1]
 
     def positions(self, features: str) -> tuple[int, ...]:
-        """Positions of the feature maps that an overlay's word `features` means. Raises SettingsError for too few."""
+        """Positions of the feature maps that an overlay's `features` selects. Raises SettingsError if too few."""
         last = len(self.strides) - 1
         if features == "last":
             return (last,)
@@ -60,10 +60,10 @@ class BackboneFacts:
 
 
 def describe_backbone(settings: NetworkSettings, *, output_stride: int) -> BackboneFacts:
-    """The facts of the setting's backbone; `output_stride` is used where the settings leave it out and the backbone has
-    a choice.
+    """The facts of the settings' backbone; `output_stride` is used if the settings leave it out and the backbone has a
+    choice.
 
-    Raises SettingsError for a backbone that is not known or that has not what the settings ask for.
+    Raises SettingsError for an unknown backbone, or one that does not support the settings.
     """
     if settings.backbone == "resnet38":
         _require_stride(settings, RESNET38_STRIDE)
@@ -89,7 +89,7 @@ def _require_stride(settings: NetworkSettings, stride: int) -> None:
 
 
 def stride_option(output_stride: int) -> dict[str, Any]:
-    """The option that dilates a timm model; none for 32, its usual stride, which not every model lets one name."""
+    """The option that dilates a timm model; none for 32, the usual stride, since not every model accepts the option."""
     return {} if output_stride == USUAL_STRIDE else {"output_stride": output_stride}
 
 
@@ -124,11 +124,11 @@ def _describe_timm(settings: NetworkSettings, output_stride: int) -> BackboneFac
 
 @MODELS.register_module()
 class FreezableTimmBackbone(TIMMBackbone):
-    """mmsegmentation's timm backbone whose first stages can stay as they are.
+    """mmsegmentation's timm backbone, with optionally frozen first stages.
 
-    features: positions, among all of the model's feature maps, of those that are returned.
+    features: positions of the returned feature maps among all of the model's.
     frozen_stages: everything that the first so many feature maps depend on gets no gradient and keeps its batch norms.
-    frozen_norm: all batch norms keep their means and variances (small batches estimate them badly).
+    frozen_norm: all batch norms keep their means and variances (small batches estimate them poorly).
     weights: a timm state dict (safetensors) to start from; random without.
     """
 
@@ -141,11 +141,11 @@ class FreezableTimmBackbone(TIMMBackbone):
         weights: str | None = None,
         **options: Any,
     ) -> None:
-        # timm prefers a local file to its hubs, and fits it to the model without the classifier by itself.
+        # timm prefers a local file over its hubs, and loads it into the model without the classifier.
         source = {"pretrained_cfg_overlay": {"file": weights, "custom_load": False}} if weights else {}
         super().__init__(pretrained=weights is not None, **source, **options)
         self.features = tuple(features)
-        # By name: torch replaces the modules when it makes their batch norms those of all GPUs (SyncBatchNorm).
+        # By name: torch replaces the modules when it converts batch norms to SyncBatchNorm (several GPUs).
         self.still = [
             name for name, module in self.timm_model.named_modules() if frozen_norm and isinstance(module, _BatchNorm)
         ]
@@ -153,7 +153,7 @@ class FreezableTimmBackbone(TIMMBackbone):
             self.still += list(self._freeze(frozen_stages))
 
     def _freeze(self, stages: int) -> Iterator[str]:
-        """Takes the gradient from the first stages; yields the names of the modules that hold their parameters."""
+        """Turns off the gradient of the first stages; yields the names of the modules that hold their parameters."""
         frozen = self.parameters_before(stages)
         for parameter in frozen:
             parameter.requires_grad_(False)
@@ -164,8 +164,8 @@ class FreezableTimmBackbone(TIMMBackbone):
                 yield name
 
     def parameters_before(self, stages: int) -> list[nn.Parameter]:
-        """The parameters that feature map number `stages` (from 1) depends on, as autograd sees it: timm's models
-        name and nest their stages in many ways, but all of them differentiate."""
+        """The parameters that feature map number `stages` (from 1) depends on, found by autograd: timm's models
+        name and nest their stages in many ways, but all are differentiable."""
         self.timm_model.eval()
         maps = self.timm_model(torch.zeros(1, 3, 64, 64))
         maps[stages - 1].sum().backward()
@@ -187,7 +187,7 @@ class FreezableTimmBackbone(TIMMBackbone):
 
 @MODELS.register_module()
 class ResNet38Backbone(ResNet38):
-    """The ResNet38 of the affinity network as a segmenter's backbone; `weights`: its state dict (safetensors)."""
+    """The affinity network's ResNet38 as a segmenter's backbone; `weights`: its state dict (safetensors)."""
 
     def __init__(self, *, features: Sequence[int], frozen_stages: int, weights: str | None = None) -> None:
         super().__init__(frozen_stages)
@@ -212,7 +212,7 @@ class MitBackbone(MixVisionTransformer):
         self.features, self.weights = tuple(features), weights
 
     def init_weights(self) -> None:
-        """Loads the given weights, or draws them as SegFormer's authors do."""
+        """Loads the given weights, or initialises them as SegFormer's authors do."""
         if self.weights:
             self.load_state_dict(load_file(Path(self.weights)))
         else:

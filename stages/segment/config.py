@@ -1,4 +1,4 @@
-"""The whole mmengine config of a segmenter's training, built in Python from the settings."""
+"""The full mmengine config of a segmenter's training, built in Python from the settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LOG_EVERY = 10
 
 
 def train_pipeline(settings: SegmenterTraining, classes: int) -> list[dict[str, Any]]:
-    """Loading, random scale, crop, mirror, and colours where asked: after the crop, where there are fewest pixels."""
+    """Loading, random scale, crop, mirror, and colours if set: after the crop, where there are fewest pixels."""
     colours = [{"type": "PhotoMetricDistortion"}] if settings.colours else []
     return [
         {"type": "LoadImageAndMask", "classes": classes + 1},
@@ -45,7 +45,7 @@ def optimizer(settings: SegmenterTraining) -> dict[str, Any]:
     if settings.optimizer == "sgd":
         inner: dict[str, Any] = {"type": "SGD", **rate, "momentum": settings.momentum}
     else:
-        # One pass over all parameters instead of ten; 4 % of a CPU step otherwise goes into the optimizer.
+        # One pass over all parameters instead of ten; otherwise 4 % of a CPU step goes into the optimizer.
         inner = {"type": "AdamW", **rate, "fused": True}
     return {
         "type": "Bfloat16OptimWrapper",
@@ -60,9 +60,9 @@ def optimizer(settings: SegmenterTraining) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a training reads and where it works; without `masks` the index's own true masks are used.
+    """The inputs and work folder of a training; without `masks` the index's own true masks are used.
 
-    model: what `stages.segment.resolve_model` wrote.  weights: of the backbone (safetensors).
+    model: written by `stages.segment.resolve_model`.  weights: of the backbone (safetensors).
     """
 
     index: Path
@@ -82,7 +82,7 @@ def train_config(
     seed: int,
     resume: bool,
 ) -> Config:
-    """The config that an mmengine Runner trains by; with `resume` it goes on from the last checkpoint in the folder.
+    """The config for an mmengine Runner; with `resume` it continues from the last checkpoint in the folder.
 
     resolved: the content of `files.model`.
     """
@@ -102,7 +102,7 @@ def train_config(
     if not torch.cuda.is_available():
         distributed["model_wrapper_cfg"] = CPU_WRAPPER
     elif ranks() > 1:
-        distributed["sync_bn"] = "torch"  # statistics of the whole batch, not of each GPU's few images
+        distributed["sync_bn"] = "torch"  # statistics of the whole batch, not of the few images on each GPU
     return Config(
         {
             **shared,
@@ -126,5 +126,5 @@ def train_config(
 
 
 def with_weights(model: Mapping[str, Any], weights: Path) -> dict[str, Any]:
-    """The model whose backbone starts from a file."""
+    """The model config with the backbone starting from a file."""
     return {**model, "backbone": {**model["backbone"], "weights": str(weights)}}

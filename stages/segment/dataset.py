@@ -14,9 +14,9 @@ from stages.mask_folders import find_masks
 
 
 def training_masks(records: Sequence[Record], root: Path, folders: Sequence[Path]) -> list[Path]:
-    """The mask file of each record: `<id>.png` in one of `folders`, or without folders the index's own true mask.
+    """The mask file of each record: `<id>.png` in one of `folders`, or the index's own true mask if there are none.
 
-    Raises DataError that names the first image without a mask.
+    Raises DataError, naming the first image without a mask.
     """
     if folders:
         return list(find_masks(folders, (record.id for record in records)).values())
@@ -58,7 +58,7 @@ class IndexedMasks(BaseSegDataset):
         )
 
     def load_data_list(self) -> list[dict]:
-        """One entry an image, as mmsegmentation's transforms expect it. Raises DataError for a missing mask."""
+        """One entry per image, as mmsegmentation's transforms expect it. Raises DataError for a missing mask."""
         records = read_index(self.index)
         return [
             {

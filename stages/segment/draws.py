@@ -1,7 +1,7 @@
-"""The stream of training images as numbered draws, so that a resumed training sees what an unbroken one sees.
+"""The stream of training images as numbered draws, so that a resumed training sees the same as an unbroken one.
 
-Draw d has its own image, by a shuffle of its pass over the data, and its own seed for the random transforms. Both
-follow from d alone: not from what was drawn before, nor from the process that loads it.
+Draw d has its own image, from a shuffle per pass over the data, and its own seed for the random transforms. Both depend
+only on d, not on earlier draws or on the process that loads it.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from torch.utils.data import Dataset, Sampler
 
 @DATA_SAMPLERS.register_module()
 class Draws(Sampler):
-    """Yields the draws of this process without end: rank, rank + ranks, rank + 2 * ranks, ..."""
+    """Yields the draws of this process endlessly: rank, rank + ranks, rank + 2 * ranks, ..."""
 
     def __init__(self, dataset: Dataset, seed: int | None = None) -> None:
         self.rank, self.ranks = get_dist_info()
@@ -34,16 +34,16 @@ class Draws(Sampler):
         return self.images
 
     def skip(self, num_samples: int) -> None:
-        """Starts after so many draws of this process; mmengine calls it to resume."""
+        """Skips that many draws of this process; mmengine calls it when resuming."""
         self.first = num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """mmengine's samplers have it; a stream without end has no epochs."""
+        """Expected by mmengine; an endless stream has no epochs."""
 
 
 @DATASETS.register_module()
 class DrawnImages(Dataset):
-    """Another dataset by draws: item d is the image of draw d, its transforms seeded with d."""
+    """Wraps a dataset as draws: item d is the image of draw d, its transforms seeded with d."""
 
     def __init__(self, *, dataset: Mapping[str, Any], seed: int) -> None:
         self.dataset = DATASETS.build(dict(dataset))
@@ -54,12 +54,12 @@ class DrawnImages(Dataset):
         return len(self.dataset)
 
     def image_of(self, draw: int) -> int:
-        """Position in the dataset of a draw's image: every pass takes each image once, in an order of its own."""
+        """Position in the dataset of a draw's image: every pass takes each image once, in its own order."""
         passed, place = divmod(draw, len(self.dataset))
         return int(np.random.default_rng((self.seed, passed)).permutation(len(self.dataset))[place])
 
     def __getitem__(self, draw: int) -> Any:
-        # mmsegmentation's transforms draw from the two global generators.
+        # mmsegmentation's transforms use both global generators.
         seed = int(np.random.default_rng((self.seed, draw)).integers(2**32))
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
@@ -68,7 +68,7 @@ class DrawnImages(Dataset):
 
 @HOOKS.register_module()
 class SeedEachIteration(Hook):
-    """Seeds torch before each step (dropout), by step and rank."""
+    """Seeds torch before each step (for dropout), by step and rank."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

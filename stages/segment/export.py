@@ -1,4 +1,4 @@
-"""Writes a trained segmenter as ONNX or TorchScript, for programs without tagmask; checks that its masks are equal."""
+"""Exports a trained segmenter as ONNX or TorchScript, for use without tagmask; checks that its masks are the same."""
 
 import argparse
 import logging
@@ -22,7 +22,7 @@ from stages.segment.predict import RESULTS, find_segmenter
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".onnx", ".pt")
-# Rounding differs from program to program, so a pixel whose two best classes are equal may fall to either.
+# Rounding differs between programs, so a pixel whose two best classes tie may get either.
 MOST_DIFFERENT = 1e-4
 CHECKED_PHOTOS = 20
 MADE_UP_SIZES = ((240, 320), (321, 321), (203, 331))
@@ -50,9 +50,9 @@ class Deployed(nn.Module):
 
 
 def write_onnx(deployed: Deployed, path: Path) -> None:
-    """Input `image`, output `probabilities`, of any batch, rows and columns."""
+    """Writes ONNX with input `image` and output `probabilities`, for any batch, rows and columns."""
     axes = {"image": {0: "batch", 2: "rows", 3: "columns"}, "probabilities": {0: "batch", 2: "rows", 3: "columns"}}
-    # The exporter by tracing: torch's newer one needs onnxscript.
+    # The tracing exporter: torch's newer one needs onnxscript.
     torch.onnx.export(
         deployed, (torch.zeros(1, 3, *EXAMPLE_SIZE),), str(path), dynamo=False,
         input_names=["image"], output_names=["probabilities"], dynamic_axes=axes,
@@ -60,7 +60,7 @@ def write_onnx(deployed: Deployed, path: Path) -> None:
 
 
 def write_torchscript(deployed: Deployed, path: Path) -> None:
-    """A traced module, for `torch.jit.load`."""
+    """Writes a traced module, for `torch.jit.load`."""
     torch.jit.save(torch.jit.trace(deployed, torch.zeros(1, 3, *EXAMPLE_SIZE)), str(path))
 
 
@@ -84,7 +84,7 @@ FORMATS: dict[str, tuple[Callable[[Deployed, Path], None], Callable[[Path], Prog
 
 
 def example_images(folder: Path | None) -> Iterator[NDArray[np.uint8]]:
-    """Images [rows, columns, 3] to compare on: photos of a folder, or coloured clouds of several sizes."""
+    """Images [rows, columns, 3] for the comparison: photos of a folder, or coloured clouds of several sizes."""
     if folder is not None:
         for photo in find_photos(folder)[:CHECKED_PHOTOS]:
             yield np.array(read_image(folder / photo))
@@ -108,19 +108,19 @@ def different_pixels(deployed: Deployed, program: Program, images: Sequence[NDAr
 
 
 def export(segmenter: Segmenter, output: Path, images: Sequence[NDArray[np.uint8]]) -> float:
-    """Writes the export and returns the share of pixels in which it differs.
+    """Writes the export and returns the share of pixels that differ.
 
     Raises DataError, and leaves no file, when that is more than MOST_DIFFERENT or the program does not run.
     """
     write, read = FORMATS[output.suffix]
     deployed = Deployed(segmenter).eval()
     with atomic_path(output) as temporary, warnings.catch_warnings():
-        # Of tracing and of the age of both formats' exporters; what they warn of is what the check below finds.
+        # Warnings about tracing and the age of both exporters; the check below finds what they warn about.
         warnings.simplefilter("ignore")
         write(deployed, temporary)
         try:
             share = different_pixels(deployed, read(temporary), images)
-        except Exception as error:  # of onnxruntime or TorchScript: the model cannot be exported in this form
+        except Exception as error:  # from onnxruntime or TorchScript: the model cannot be exported in this form
             raise DataError(f"{output}: the export does not run ({error}); try the other of {SUFFIXES}") from error
         if share > MOST_DIFFERENT:
             raise DataError(
@@ -133,8 +133,8 @@ def export(segmenter: Segmenter, output: Path, images: Sequence[NDArray[np.uint8
 def run(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     command.add_argument("--output", type=output_path, required=True, help="file to write: .onnx, or .pt (TorchScript)")
-    command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; without it the one that there is")
-    command.add_argument("--images", type=Path, help="folder of photos to compare masks on; without it made-up images")
+    command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; default: the only one there is")
+    command.add_argument("--images", type=Path, help="folder of photos to compare masks on; default: made-up images")
     args = command.parse_args(arguments)
     if args.output.suffix not in FORMATS:
         raise DataError(f"--output: {args.output} must end in {' or '.join(SUFFIXES)}")

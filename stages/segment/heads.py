@@ -1,4 +1,4 @@
-"""Decoders that mmsegmentation has not: DeepLab's first two, and MCTformer's form of the first."""
+"""Decoders that are not in mmsegmentation: DeepLab's first two, and MCTformer's form of the first."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +12,13 @@ from torch.nn.functional import relu
 
 @MODELS.register_module()
 class SummedASPPHead(BaseDecodeHead):
-    """DeepLabV2's classifier: a 3 x 3 atrous convolution a rate, from features to class scores, summed.
+    """DeepLabV2's classifier: one 3 x 3 atrous convolution per rate, from features to class scores, summed.
 
     Chen et al., TPAMI 2018, section 3.2 (DeepLab-ASPP), in the form of its ResNet versions, without fc7.
     """
 
     def __init__(self, *, dilations: Sequence[int], in_channels: int, **options: Any) -> None:
-        # The last convolution of the base class is not used, `channels` is only its width.
+        # The last convolution of the base class is not used; `channels` is only its width.
         super().__init__(in_channels=in_channels, channels=in_channels, **options)
         del self.conv_seg
         self.branches = nn.ModuleList(
@@ -39,7 +39,7 @@ class LargeFOVHead(BaseDecodeHead):
     """DeepLabV1's classifier with a large field of view: a 3 x 3 atrous convolution, a 1 x 1, then class scores.
 
     Chen et al., "Semantic image segmentation with deep convolutional nets and fully connected CRFs", ICLR 2015: fc6,
-    fc7 and fc8 of DeepLab-LargeFOV, with batch norms as its ResNet versions have them.
+    fc7 and fc8 of DeepLab-LargeFOV, with batch norms as in its ResNet versions.
     """
 
     def __init__(self, *, dilation: int, **options: Any) -> None:

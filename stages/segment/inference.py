@@ -1,4 +1,4 @@
-"""From an image to class probabilities to a mask: scales, mirror, sliding window, tags, CRF."""
+"""From an image via class probabilities to a mask: scales, mirror, sliding window, tags, CRF."""
 
 from collections.abc import Sequence
 
@@ -21,8 +21,8 @@ WINDOW_STEP = 2 / 3
 
 @torch.inference_mode()
 def class_probabilities(model: ChannelsLastEncoderDecoder, image: Tensor, settings: InferenceSettings) -> Tensor:
-    """Softmax scores over `scales` and, with `flip`, the mirrored image: their mean, or the largest of each
-    label's, divided by their sum.
+    """Softmax scores over `scales` and, with `flip`, the mirrored image: their mean, or the maximum per
+    label, divided by their sum.
 
     image: [3, rows, columns] RGB 0..255, on the model's device. Returns [background and classes, rows, columns].
     """
@@ -54,10 +54,10 @@ def logits_of(model: ChannelsLastEncoderDecoder, views: Tensor, window: int | No
 
 
 def told(probabilities: Tensor, classes: Sequence[int]) -> Tensor:
-    """Probabilities [1 + C, rows, columns] of an image known to hold `classes` (from 0) and background alone."""
+    """Probabilities [1 + C, rows, columns] of an image known to contain only `classes` (from 0) and background."""
     kept = torch.zeros(len(probabilities), 1, 1, device=probabilities.device)
     kept[[BACKGROUND, *(position + 1 for position in classes)]] = 1
-    # In float noise's reach of 0 for all that may be there, background takes the pixel.
+    # If all possible labels are 0 up to float noise, background gets the pixel.
     kept_scores = probabilities * kept
     kept_scores[BACKGROUND] += torch.finfo(torch.float32).tiny
     return kept_scores / kept_scores.sum(dim=0)
@@ -66,8 +66,8 @@ def told(probabilities: Tensor, classes: Sequence[int]) -> Tensor:
 def mask_of(image: NDArray[np.uint8], probabilities: NDArray[np.float32], crf: CrfSettings | None) -> NDArray[np.uint8]:
     """Each pixel's best label [rows, columns] uint8 of probabilities [labels, rows, columns], after the CRF if any.
 
-    image: [rows, columns, 3] uint8. The CRF is over the labels that are the best of some pixel: the others, at 21 or 81
-    classes most, cost time and hardly ever win a pixel.
+    image: [rows, columns, 3] uint8. The CRF is over the labels that are best at some pixel: the others, most of 21 or
+    81 classes, cost time and hardly ever win a pixel.
     """
     best = probabilities.argmax(axis=0).astype(np.uint8)
     labels = np.unique(best)

@@ -1,4 +1,4 @@
-"""The segmenter, and its file."""
+"""The segmenter and its file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ FORMAT = CheckpointFormat("segmenter", "segmenter", "segment")
 
 @MODELS.register_module()
 class ChannelsLastEncoderDecoder(EncoderDecoder):
-    """EncoderDecoder whose convolutions run channels-last, which is faster for CNNs on CPUs and on tensor cores."""
+    """EncoderDecoder with channels-last convolutions, which are faster for CNNs on CPUs and tensor cores."""
 
     def init_weights(self) -> None:
-        """Draws or loads the weights, then lays them out anew: drawn in that layout a seed would give other weights."""
+        """Draws or loads the weights, then changes their layout: drawn in the new one, a seed gives other weights."""
         super().init_weights()
         self.to(memory_format=torch.channels_last)
 
@@ -31,21 +31,21 @@ class ChannelsLastEncoderDecoder(EncoderDecoder):
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A trained segmenter, ready to predict, and the class names that its channels 1..C stand for."""
+    """A trained segmenter, ready to predict, and the class names of its channels 1..C."""
 
     model: ChannelsLastEncoderDecoder
     classes: tuple[str, ...]
 
 
 def save_segmenter(path: Path, model: nn.Module, *, classes: Sequence[str], config: Mapping[str, Any]) -> None:
-    """Writes the weights alone as safetensors, atomically; the model's config and classes as JSON in the metadata."""
+    """Writes only the weights as safetensors, atomically; the model's config and classes as JSON in the metadata."""
     FORMAT.save(path, model, {"model": dict(config), "classes": list(classes)})
 
 
 def load_segmenter(path: Path) -> Segmenter:
     """Rebuilds the model that `save_segmenter` wrote, in evaluation mode on the CPU.
 
-    Raises DataError when the file is missing, truncated, or no segmenter.
+    Raises DataError when the file is missing, truncated, or not a segmenter.
     """
     with FORMAT.opened(path) as (description, tensors):
         model: Any = build_model(description["model"])

@@ -1,4 +1,4 @@
-"""Overlays: small mmengine configs that say what decoder a segmenter has (configs/segment/)."""
+"""Overlays: small mmengine configs that define a segmenter's decoder (configs/segment/)."""
 
 import difflib
 from pathlib import Path
@@ -11,7 +11,7 @@ from stages.settings import Strict
 
 OVERLAYS = Path(__file__).parents[2] / "configs" / "segment"
 HEADS = ("decode_head", "auxiliary_head")
-# What the experiment says, not the overlay; two places would contradict each other.
+# Set by the experiment, not the overlay; two places could contradict each other.
 OURS = ("num_classes", "out_channels", "ignore_index", "loss_decode")
 
 
@@ -21,7 +21,7 @@ class Overlay(Strict):
     features: the backbone's feature maps that the decoder reads: the last; the first of stride 4 or more, and the last;
         or the last four.
     output_stride: stride of the last feature map that the atrous rates are meant for.
-    model: merged over the model that tagmask makes of the settings, by mmengine's rules (`_delete_` included).
+    model: merged over the model that tagmask makes from the settings, by mmengine's rules (including `_delete_`).
     optim_wrapper: merged over the optimizer in the same way.
     """
 
@@ -32,7 +32,7 @@ class Overlay(Strict):
 
 
 def overlay_path(name: str) -> Path:
-    """The file of an overlay: `name` itself where it is the path of a .py file, else `name` in configs/segment.
+    """The file of an overlay: `name` itself if it is the path of a .py file, else `name` in configs/segment.
 
     Raises SettingsError when there is no such file.
     """
@@ -52,13 +52,13 @@ def overlay_path(name: str) -> Path:
 
 
 def read_overlay(name: str) -> Overlay:
-    """Reads the overlay of `segment.network.model`. Raises SettingsError that names file, entry and cure."""
+    """Reads the overlay of `segment.network.model`. Raises SettingsError that names file, entry and fix."""
     from mmengine.config import Config  # not for the workflow, which only asks for the path
 
     path = overlay_path(name)
     try:
         content = Config.fromfile(path).to_dict()
-    except Exception as error:  # the file is Python, and raises whatever it likes
+    except Exception as error:  # the file is Python and can raise anything
         raise SettingsError(f"{path}: cannot be read as an mmengine config ({error!r})") from error
     try:
         overlay = Overlay.model_validate(content)

@@ -1,4 +1,4 @@
-"""Photos of a folder: finding them, and predicting each at a size like that of the training images."""
+"""Photos of a folder: finds them, and predicts each at a size similar to the training images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 def find_photos(folder: Path) -> list[Path]:
     """All photos below a folder, relative to it, sorted.
 
-    Raises DataError when there is none, or when two differ in their ending alone and so would share one mask.
+    Raises DataError when there is none, or when two differ only in their extension and would share one mask.
     """
     if not folder.is_dir():
         raise DataError(f"--images: {folder} is no folder; name the folder with the photos")
@@ -41,8 +41,8 @@ def predict_photo(
 ) -> NDArray[np.uint8]:
     """The mask [rows, columns] uint8 of a photo, at its size.
 
-    A longer photo is predicted at `longest_side` pixels: objects then have the sizes that the training had, and memory
-    has a bound. Its probabilities, not its labels, are enlarged.
+    A longer photo is predicted at `longest_side` pixels: objects then have sizes as in training, and memory is bounded.
+    Its probabilities, not its labels, are enlarged.
     """
     scale = min(1.0, longest_side / max(photo.size))
     size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
@@ -58,8 +58,8 @@ def predict_photo(
 
 
 def enlarged_labels(scores: Tensor, size: Sequence[int]) -> Tensor:
-    """Best label [rows, columns] uint8 of scores [labels, rows, columns] enlarged to `size`, one label at a time: all
-    at once a photo of 12 megapixels and 81 labels would need 4 GB."""
+    """Best label [rows, columns] uint8 of scores [labels, rows, columns] enlarged to `size`, one label at a time:
+    all at once, a photo of 12 megapixels with 81 labels would need 4 GB."""
     best = torch.full(tuple(size), -1.0, device=scores.device)
     labels = torch.zeros(tuple(size), dtype=torch.uint8, device=scores.device)
     for label, score in enumerate(scores):

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 RESULTS = Path("results")
 SEGMENTER = "segment/pseudo_masks/segmenter.safetensors"
-# Of training images in VOC; what is longer is predicted at this size.
+# Longest side of VOC's training images; larger photos are predicted at this size.
 LONGEST_SIDE = 500
 OPACITY = 0.5
 COLUMNS = ("image", "class", "pixels", "share")
@@ -34,21 +34,21 @@ def find_segmenter(results: Path) -> Path:
     """The segmenter of the one experiment that has one. Raises DataError for none, or for several."""
     found = sorted(results.glob(f"*/{SEGMENTER}"))
     if not found:
-        raise DataError(f"{results}: no experiment has a {SEGMENTER} yet; run the workflow, or name one by --segmenter")
+        raise DataError(f"{results}: no experiment has a {SEGMENTER} yet; run the workflow, or use --segmenter")
     if len(found) > 1:
         raise DataError(f"several experiments have a segmenter; choose one: --segmenter {' | '.join(map(str, found))}")
     return found[0]
 
 
 def overlay_picture(photo: Image.Image, mask: NDArray[np.uint8]) -> Image.Image:
-    """The photo under its mask in VOC's colours; background stays as it is."""
+    """The photo under its mask in VOC's colours; background is unchanged."""
     colours = np.array(voc_palette(), dtype=np.uint8).reshape(-1, 3)[mask]
     blended = np.asarray(Image.blend(photo, Image.fromarray(colours), OPACITY))
     return Image.fromarray(np.where((mask == BACKGROUND)[..., None], np.asarray(photo), blended))
 
 
 def area_rows(name: str, mask: NDArray[np.uint8], classes: Sequence[str]) -> Iterator[tuple[str, str, int, str]]:
-    """Rows of COLUMNS of the labels in a mask; share is of the image."""
+    """One row (COLUMNS) per label in a mask; share is of the image."""
     for label, pixels in zip(*np.unique(mask, return_counts=True), strict=True):
         label_name = BACKGROUND_NAME if label == BACKGROUND else classes[label - 1]
         yield name, label_name, int(pixels), f"{pixels / mask.size:.4f}"
@@ -57,7 +57,7 @@ def area_rows(name: str, mask: NDArray[np.uint8], classes: Sequence[str]) -> Ite
 def predict_folder(
     segmenter: Segmenter, folder: Path, output: Path, settings: InferenceSettings, *, longest_side: int
 ) -> int:
-    """Writes `masks/<name>.png`, `overlays/<name>.jpg` and `areas.csv` of all photos below a folder; returns how many.
+    """Writes `masks/<name>.png`, `overlays/<name>.jpg` and `areas.csv` for all photos below a folder; returns how many.
 
     Raises DataError before any work when a photo's header cannot be read.
     """
@@ -80,7 +80,7 @@ def run(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     command.add_argument("--images", type=Path, required=True, help="folder of photos; folders in it are searched too")
     command.add_argument("--output", type=output_path, required=True, help="folder for masks/, overlays/ and areas.csv")
-    command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; without it the one that there is")
+    command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; default: the only one there is")
     command.add_argument("--config", type=Path, help="take scales, mirror, window and CRF from this config: `segment`")
     command.add_argument(
         "--longest-side", type=int, default=LONGEST_SIDE, help="larger photos are predicted at this many pixels"

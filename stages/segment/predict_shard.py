@@ -1,4 +1,4 @@
-"""Predicts the masks of one shard of a split; with `--told`, of the images' tags and background alone."""
+"""Predicts the masks of one shard of a split; with `--told`, only of the images' tags and background."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,9 +26,9 @@ Job = tuple[NDArray[np.uint8], NDArray[np.float32], CrfSettings | None, Path]
 def probabilities_of(
     segmenter: Segmenter, records: Iterable[Record], root: Path, settings: InferenceSettings, *, tags: bool
 ) -> Iterator[tuple[str, NDArray[np.uint8], Tensor]]:
-    """Yields of each image its id, its pixels [rows, columns, 3] and class probabilities [1 + C, rows, columns].
+    """Yields each image's id, pixels [rows, columns, 3] and class probabilities [1 + C, rows, columns].
 
-    tags: other classes than the image's tags have none.
+    tags: classes that are not among the image's tags get probability 0.
     """
     device = next(segmenter.model.parameters()).device
     positions = {name: position for position, name in enumerate(segmenter.classes)}
@@ -55,7 +55,7 @@ def write_masks(
     images: int,
     processes: int,
 ) -> None:
-    """Writes `<id>.png` of each image; with a CRF over several processes while the next image is predicted."""
+    """Writes `<id>.png` for each image; a CRF runs in several processes while the next image is predicted."""
     jobs: Iterator[Job] = (
         (image, scores.cpu().numpy(), crf, folder / f"{image_id}.png") for image_id, image, scores in predicted
     )

@@ -1,4 +1,4 @@
-"""Writes the whole model of a segmenter, made of settings and overlay, after building it and running it once."""
+"""Writes the full model config of a segmenter, from settings and overlay, after building it and running it once."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Trains the segmenter on pseudo masks, or without `--masks` on the index's own true masks; resumes after a break."""
+"""Trains the segmenter on pseudo masks, or on the index's true masks without `--masks`; resumes if interrupted."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,15 +19,15 @@ from stages.segment.model import save_segmenter
 from stages.settings import SegmenterTraining, SegmentSettings
 from stages.training import fingerprint_of, resumes_in, training_parser, write_curves
 
-# Settings on which the training does not depend, or which `--model` holds already: when only they change, the finished
-# weights are still right.
+# Settings that the training does not depend on, or that `--model` already holds: if only they change, the finished
+# weights remain valid.
 NOT_TRAINED_BY = ("workers", "checkpoint_every", "loss", "class_weights")
 
 
 def fingerprint(
     settings: SegmenterTraining, files: TrainingFiles, *, classes: Path, seed: int, code: str
 ) -> dict[str, str]:
-    """What the training depends on, down to the bytes of its masks."""
+    """Everything the training depends on, down to the bytes of its masks."""
     defaults = {name: SegmenterTraining.model_fields[name].default for name in NOT_TRAINED_BY}
     known = fingerprint_of(
         settings.model_copy(update=defaults),

@@ -1,4 +1,4 @@
-"""Two transforms of our own: loading with errors that a user understands, and scaling relative to the image's size."""
+"""Two custom transforms: loading with errors that users understand, and scaling relative to the image's size."""
 
 import random
 from pathlib import Path
@@ -46,7 +46,7 @@ class LoadImageAndMask(BaseTransform):
 class RandomScale(BaseTransform):
     """Resizes image and mask by a factor drawn uniformly from `scales`, relative to the image's own size.
 
-    mmcv's RandomResize scales relative to a fixed size instead, which says nothing of the sizes met in prediction.
+    mmcv's RandomResize scales relative to a fixed size instead, which is unrelated to the sizes in prediction.
     """
 
     def __init__(self, scales: tuple[float, float]) -> None:

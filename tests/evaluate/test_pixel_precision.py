@@ -130,5 +130,5 @@ def test_the_threshold_of_val_is_used_on_test(folder: Path) -> None:
 def test_images_of_several_tags_are_refused(folder: Path) -> None:
     maps = np.zeros((2, 8, 8), dtype=np.float32)
     write_shard(folder / "val.safetensors", [ImageMaps("val0", maps, np.array([0, 1]), (32, 32))])
-    with pytest.raises(DataError, match="val0: has 2 tags, but PxAP is of images with one"):
+    with pytest.raises(DataError, match="val0: has 2 tags, but PxAP needs images with one"):
         score(folder, "val")

@@ -99,8 +99,8 @@ FIRST = f"{FOLDER}/2008_000000.png"
     ("kept", "added", "words"),
     [
         ((0, 2), None, "1 of 3 test images have no mask, first 2008_000001"),
-        ((0, 1, 2), with_member(FIRST, png()), "2008_000000.png: stands twice"),
-        ((0, 1, 2), with_member(f"{FOLDER}/2008_9.png", png()), "2008_9 is no image of the test list"),
+        ((0, 1, 2), with_member(FIRST, png()), "2008_000000.png: is duplicated"),
+        ((0, 1, 2), with_member(f"{FOLDER}/2008_9.png", png()), "2008_9 is not in the test list"),
         ((0, 1, 2), with_member("2008_000000.png", png()), "may be in it"),
         ((0, 1, 2), with_member(f"{FOLDER}/../{FIRST}", png()), "may be in it"),
         ((1, 2), with_member(FIRST.replace("comp6", "comp5"), png()), "masks of comp5 and of comp6"),

@@ -96,7 +96,7 @@ def test_the_segmenters_card(provenance, make_score, tmp_path: Path) -> None:
     for words in (
         "| network | DeepLabV3+ (Chen et al.,",
         "| trained on | 1,600 images of train with pseudo masks, made from their tags and the maps of MMCST |",
-        "| background of the pseudo masks | the threshold 0.4, which the config gives |",
+        "| background of the pseudo masks | the threshold 0.4, given in the config |",
         "| pseudo masks | train | 3 | 55.5 | 44.4 | 0.40 | fixed |",
         "| segmenter | val | 3 | 66.6 |  |  |  |",
     ):

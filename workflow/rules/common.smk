@@ -1,4 +1,4 @@
-# What the rules share: the checked config, the plan that follows from it, and how a directive is filled in from them.
+# Shared by the rules: the checked config, the plan made from it, and helpers that fill in directives from them.
 import functools
 import re
 import shlex
@@ -22,7 +22,7 @@ def relative(path):
 
 
 def any_of(names):
-    """A regular expression of these wildcard values and no others."""
+    """A regular expression that matches only these wildcard values."""
     return "|".join(map(re.escape, names))
 
 
@@ -48,8 +48,9 @@ wildcard_constraints:
     segmenter=any_of(plan.segmenters.by_folder),
 
 
-# Threads that wait by spinning slow each other down fivefold when anything else runs on the machine. A job's shell knows
-# which Snakemake started it, so that the job can end with it (stages/runtime/watch.py), even if it dies while the job starts.
+# Threads that spin while waiting slow each other down fivefold when anything else runs on the machine. A job's shell
+# records which Snakemake started it, so that the job ends with it (stages/runtime/watch.py), even if Snakemake dies while
+# the job starts.
 shell.prefix(
     "export OMP_WAIT_POLICY=PASSIVE TAGMASK_SNAKEMAKE=$PPID; "
     + (f"export TAGMASK_STORE={shlex.quote(str(experiment.store))}; " if experiment.store else "")
@@ -57,56 +58,56 @@ shell.prefix(
 
 
 def needs(megabytes, *, minutes, gpu=0):
-    """The resources of a job: memory in MB at the first try, as much again at each further one; time; GPUs."""
+    """The resources of a job: memory in MB on the first try, as much again on each retry; time; GPUs."""
     return {"gpu": gpu, "mem_mb": lambda wildcards, attempt: megabytes * attempt, "runtime": minutes}
 
 
 def shown(path, caption, category, **labels):
-    """An output that Snakemake's own report shows."""
+    """An output shown in Snakemake's own report."""
     return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
 
 
 def settings(section, only=(), without=()):
-    """A section of the config as JSON. A rule reruns when this text changes, so it names just what its command uses."""
+    """A section of the config as JSON. A rule reruns when this text changes, so it contains only what its command uses."""
     return section_json(experiment, section, only=only, without=without)
 
 
 @functools.cache
 def code_of(command):
-    """Hash of a command's source code, so that a changed program reruns what it made."""
+    """Hash of a command's source code, so that outputs are made again when it changes."""
     return hash_of_command(command, Path(workflow.basedir))
 
 
 def given(*names):
-    """A params function: those of these inputs that the job has, as command line options of the same names."""
+    """A params function: the named inputs that the job has, as command line options of the same names."""
     return lambda wildcards, input: " ".join(f"--{name} {input[name]}" for name in names if name in input.keys())
 
 
 def dataset_root(wildcards):
-    """The folder to which the paths in an index are relative: a function, since it is a user's or a rule's."""
+    """The folder that the paths in an index are relative to: a function, since it is a user's or a rule's."""
     return plan.dataset.root
 
 
 def results_folder(wildcards):
-    """The results as a folder, for commands that look for files in it."""
+    """The results folder, for commands that look for files in it."""
     return plan.files.results
 
 
 def localizer_of(wildcards):
-    """The localizer that a job is about."""
+    """The localizer of a job."""
     return plan.localizers.by_folder[wildcards.localizer]
 
 
 def refiner_of(wildcards):
-    """The refiner that a job is about."""
+    """The refiner of a job."""
     return plan.refiners.by_folder[wildcards.refiner]
 
 
 def segmenter_of(wildcards):
-    """The segmenter that a job is about."""
+    """The segmenter of a job."""
     return plan.segmenters.by_folder[wildcards.segmenter]
 
 
 def scored_of(wildcards):
-    """The masks that a score is about."""
+    """The masks that a job scores."""
     return plan.scored_masks(wildcards.scored, wildcards.stage, wildcards.split)

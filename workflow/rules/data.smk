@@ -1,6 +1,7 @@
-# data: a dataset becomes one index (CSV) a split. The demo set is composed first; its cut-outs teach packaged towers too.
+# data: turns a dataset into one index (CSV) per split. The demo set is composed first; its cut-outs also train packaged
+# towers.
 
-# Settings of `data` that change nothing in the composed set, and none in the true masks that are made.
+# Settings of `data` that affect neither the composed set nor the generated true masks.
 NOT_OF_DEMO = ["shards", "voc", "coco", "openimages", "folder", "expected", "on_error", "fetch"]
 NOT_OF_DEMO += ["captions", "demo.cache", "demo.packages"]
 DATA_OF_INDEX = ["captions", "shards", "demo", "folder", "fetch", "expected", "coco.captions"]
@@ -47,7 +48,7 @@ rule compose:
         " --processes {threads} --sources {input.sources} --output {output.set} &> {log}"
 
 
-# For packaged towers where the set is not the demo's, whose own cut-outs lie in it.
+# For packaged towers with sets other than the demo's, which contains its own cut-outs.
 rule prepare_cutouts:
     input:
         sources=rules.fetch.output.sources,
@@ -87,7 +88,7 @@ rule list_classes:
         "python -m stages.data.list_classes --settings {params.settings:q} --output {output.classes} &> {log}"
 
 
-# Where the licence allows; otherwise, and without internet, it says which files to put where.
+# If the licence allows; otherwise, and without internet, it says which files to put where.
 rule fetch_dataset:
     output:
         fetched="<results>/data/fetched.json",
@@ -111,7 +112,7 @@ rule fetch_dataset:
         " --splits {params.splits} --output {output.fetched} &> {log}"
 
 
-# Test's archive comes by itself, so that test can be added later without training anything again.
+# Test's archive is fetched separately, so that test can be added later without retraining anything.
 use rule fetch_dataset as fetch_test with:
     output:
         fetched="<results>/data/fetched_test.json",
@@ -148,7 +149,7 @@ rule make_truth:
         " --root {params.root:q} --processes {threads} --output {output.masks} &> {log}"
 
 
-# The masks of wsolevaluation's protocol: united at its size, not at that of the image.
+# The masks of wsolevaluation's protocol: merged at its size, not the image's.
 use rule make_truth as make_localization_truth with:
     output:
         masks=directory("<results>/data/localization/{split}"),

@@ -22,7 +22,7 @@ rule load_weights:
         " --output {output.weights} &> {log}"
 
 
-# Only the images of train and their tags are learned from, never a true mask.
+# Trained only on the images of train and their tags, never on a true mask.
 rule train_clip:
     input:
         **plan.language.training_inputs,
@@ -93,7 +93,7 @@ rule embed_images:
     resources:
         **needs(6000, minutes=240, gpu=1),
     params:
-        # What captions are made of changes no embedding of an image.
+        # How captions are made does not affect the embedding of an image.
         settings=lambda wildcards: settings(
             "encode", only=["clip", "batch_size", *(["captions"] if wildcards.source == "caption" else [])]
         ),

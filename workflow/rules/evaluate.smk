@@ -1,7 +1,7 @@
-# evaluate: every score, with its split, stage and threshold.
+# evaluate: all scores, each with its split, stage and threshold.
 
 
-# Before anything that takes long, so that an id which is no training image is told at the start.
+# Before anything that takes long, so that an id without a training image is reported at the start.
 rule list_scored:
     input:
         **plan.dataset.inputs,
@@ -70,7 +70,7 @@ rule score_maps:
         " --output {output.score} &> {log}"
 
 
-# `{scored}` is empty for the experiment's own masks, `refiners/NAME/` or `segmenters/SEED/` for those of the tables.
+# `{scored}` is empty for the experiment's own masks, `refiners/NAME/` or `segmenters/SEED/` for those in the tables.
 rule score_masks:
     input:
         unpack(lambda wildcards: scored_of(wildcards).threshold),
@@ -157,7 +157,7 @@ rule score_localization:
         " --masks {input.masks} --maps {input.maps} --output {output.score} &> {log}"
 
 
-# summary.csv is the table of `all`; upper_bound.csv has the fully supervised bound in it and the share reached of it.
+# summary.csv is the table for `all`; upper_bound.csv also has the fully supervised bound and the share of it reached.
 rule summarize:
     input:
         scores=lambda wildcards: plan.scores(bound=wildcards.table == "upper_bound"),
@@ -179,7 +179,7 @@ rule summarize:
         "python -m stages.evaluate.summarize --scores {input.scores} --output {output.table} &> {log}"
 
 
-# The archive that PASCAL VOC's evaluation server takes: the labels of its test images are not public.
+# The archive for PASCAL VOC's evaluation server: the labels of its test images are not public.
 rule write_submission:
     input:
         index="<results>/data/test.csv",
@@ -234,8 +234,8 @@ rule write_table:
         " &> {log}"
 
 
-# The segmenter on pseudo masks and on true masks over several seeds, and told the tags on train, beside the pseudo masks that
-# it learned from.
+# The segmenter on pseudo masks and on true masks over several seeds, and using the tags on train, next to the pseudo masks
+# it was trained on.
 rule write_segmenter_table:
     input:
         scores=plan.segmenters.scores(),

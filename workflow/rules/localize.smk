@@ -1,12 +1,12 @@
 # localize: trains localizers, and turns images into class localization maps. `{localizer}` is empty for the experiment's
-# own, and `variants/NAME-SEED/` for those that the tables set beside it.
+# own, and `variants/NAME-SEED/` for those that the tables compare it with.
 
 
 wildcard_constraints:
     frozen=any_of([*plan.localizers.features, *plan.localizers.map_features]),
 
 
-# Frozen features are of the experiment's seed for every variant, and for every seed of a table: computed once.
+# Frozen features use the experiment's seed for every variant and every seed of a table: computed once.
 rule freeze_features:
     input:
         **plan.dataset.inputs,
@@ -67,7 +67,7 @@ rule train_localizer:
         unpack(lambda wildcards: localizer_of(wildcards).training_inputs),
         **plan.dataset.inputs,
         index=plan.learned_index,
-        # Not read here: training starts once the images of every split were found good.
+        # Not read here: training starts once the images of every split have passed the checks.
         checked=plan.indexes,
         classes=rules.list_classes.output.classes,
         text=rules.embed_text.output.text,
@@ -89,7 +89,7 @@ rule train_localizer:
         code=code_of("stages.localize.train"),
         root=dataset_root,
         options=given("images", "features"),
-        # No output: Snakemake would delete it when the training is interrupted, and with it the checkpoints.
+        # Not an output: Snakemake would delete it, and the checkpoints in it, when the training is interrupted.
         work=lambda wildcards: localizer_of(wildcards).work,
     message:
         "Training the localizer. Follow it with: tail -f {log}"

@@ -1,4 +1,4 @@
-# refine: maps become pseudo masks. Learned affinities come from sure regions of the training images. `{refiner}` is `masks`
+# refine: turns maps into pseudo masks. Affinities are learned from sure regions of the training images. `{refiner}` is `masks`
 # for the experiment's own, and `variants/NAME` for the rows of compare_refiners.
 
 
@@ -57,7 +57,7 @@ rule train_affinity:
         seed=lambda wildcards: plan.refiners.by_affinity[wildcards.affinity].localizer.seed,
         root=dataset_root,
         code=code_of("stages.refine.train_affinity"),
-        # No output: Snakemake would delete it when the training is interrupted, and with it the checkpoints.
+        # Not an output: Snakemake would delete it, and the checkpoints in it, when the training is interrupted.
         work=lambda wildcards: f"{plan.files.results}/work/refine/{wildcards.affinity}",
     message:
         "Training the affinity network. Follow it with: tail -f {log}"
@@ -123,7 +123,7 @@ rule make_masks:
         " &> {log}"
 
 
-# What the segmenter learns from where `refine.ignore_band` is set; scored are the masks without it.
+# The segmenter's training masks if `refine.ignore_band` is set; the scored masks are those without it.
 use rule make_masks as make_banded_masks with:
     input:
         unpack(lambda wildcards: plan.refiners.own.inputs("train", wildcards.shard)),

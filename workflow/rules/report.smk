@@ -1,5 +1,5 @@
-# report: pages that open without a network. index.html is the page of `all`; upper_bound.html is the same page with
-# the fully supervised bound in it, so that asking for the bound never makes `all` train it.
+# report: pages that work offline. index.html is the page for `all`; upper_bound.html is the same page with the fully
+# supervised bound, so that requesting the bound never makes `all` train it.
 
 
 rule make_page:
@@ -30,7 +30,7 @@ rule make_page:
     params:
         experiment=experiment.experiment,
         settings=settings("report"),
-        # The page shows them all, so it is made again when any of them changes.
+        # The page shows all settings, so it is made again when any of them changes.
         config=experiment.model_dump_json(),
         tables=plan.made_tables(),
         images=given("images"),
@@ -46,7 +46,7 @@ rule make_page:
         " --picture {output.picture} --output {output.page} &> {log}"
 
 
-# All val images, to be filtered and sorted; index.html links to it.
+# All val images, to filter and sort; index.html links to it.
 rule make_gallery:
     input:
         **plan.dataset.inputs,
@@ -113,7 +113,7 @@ rule make_table_page:
         " --classes {input.classes} --output {output.page} &> {log}"
 
 
-# What must be known to make the results again. Written last, when the scores are there.
+# Everything needed to reproduce the results. Written last, when the scores exist.
 rule write_provenance:
     input:
         **plan.dataset.inputs,
@@ -144,7 +144,7 @@ rule write_provenance:
         " --outputs {input.text} {input.localizer} {input.segmenter} {input.scores} --output {output.provenance} &> {log}"
 
 
-# A card beside each trained model. After the provenance, of which it tells the most.
+# A card next to each trained model. After the provenance, which provides most of it.
 rule write_cards:
     input:
         provenance=rules.write_provenance.output.provenance,

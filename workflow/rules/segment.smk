@@ -1,7 +1,7 @@
 # segment: trains segmenters on masks, and predicts. `{segmenter}` is the supervision, `pseudo_masks` or `true_masks` (the
-# bound), and `variants/SUPERVISION-SEED` for other seeds. A view is `predictions`, or `told`, for which the tags of the
+# bound), and `variants/SUPERVISION-SEED` for other seeds. A view is `predictions`, or `told`, where the tags of the
 # images are known.
-# What the model holds of the training's settings.
+# The training settings that are part of the model.
 OF_MODEL = ["training.loss", "training.class_weights"]
 
 
@@ -9,9 +9,9 @@ wildcard_constraints:
     view="predictions|told",
 
 
-# Built and run once before anything is trained, so that an overlay that does not fit is told at the start. It comes first
-# by its priority, not as an input of the localizer's training: another segmenter must not train that again, and by
-# `ancient` Snakemake would overlook what else has changed of it.
+# Built and run once before anything is trained, so that an overlay that does not fit is reported at the start. It runs
+# first because of its priority, not as an input of the localizer's training: a different segmenter must not retrain the
+# localizer, and with `ancient` Snakemake would miss its other changes.
 rule resolve_model:
     input:
         classes=rules.list_classes.output.classes,
@@ -39,7 +39,7 @@ rule train_segmenter:
     input:
         **plan.dataset.inputs,
         index=plan.files.index("train"),
-        # Not read here: training starts once the images of every split were found good.
+        # Not read here: training starts once the images of every split have passed the checks.
         checked=plan.indexes,
         classes=rules.list_classes.output.classes,
         model=rules.resolve_model.output.model,
@@ -63,7 +63,7 @@ rule train_segmenter:
         code=code_of("stages.segment.train"),
         root=dataset_root,
         masks=lambda wildcards, input: f"--masks {input.masks}" if input.masks else "",
-        # No output: Snakemake would delete it when the training is interrupted, and with it the checkpoints.
+        # Not an output: Snakemake would delete it, and the checkpoints in it, when the training is interrupted.
         work=lambda wildcards: f"{plan.files.results}/work/segment/{wildcards.segmenter}",
     message:
         "Training the segmenter on {wildcards.segmenter}. Follow it with: tail -f {log}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The state of a Slurm job in the words of Snakemake's generic cluster executor: running, success or failed.
+# The state of a Slurm job for Snakemake's generic cluster executor: running, success or failed.
 set -uo pipefail
 
 command -v scontrol > /dev/null || {
@@ -8,7 +8,7 @@ command -v scontrol > /dev/null || {
 }
 answer=$(scontrol show job "$1" 2>&1)
 state=$(grep --only-matching --max-count=1 'JobState=[A-Z_]*' <<< "$answer" | cut --delimiter== --fields=2)
-if [[ -z $state && $answer == *"Invalid job id"* ]]; then # forgotten by the controller; where there is accounting, it knows
+if [[ -z $state && $answer == *"Invalid job id"* ]]; then # forgotten by the controller; accounting, if there is one, knows
     answer=$(sacct --allocations --noheader --parsable2 --format=State --jobs "$1" 2>&1)
     known=$?
     if ((known == 0)); then
@@ -20,7 +20,7 @@ if [[ -z $state && $answer == *"Invalid job id"* ]]; then # forgotten by the con
 fi
 case $state in
 COMPLETED) echo success ;;
-# No state: controller or accounting did not answer. Called failed, a living job would be started again beside itself.
+# No state: controller or accounting did not answer. If this counted as failed, a live job would be started a second time.
 "" | PENDING | RUNNING | CONFIGURING | COMPLETING | SUSPENDED | STOPPED | REQUEUED | REQUEUE_HOLD | RESIZING | SIGNALING | STAGE_OUT) echo running ;;
 *) echo failed ;;
 esac
