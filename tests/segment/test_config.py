@@ -39,7 +39,7 @@ def test_warmup_rises_to_the_peak(make_settings) -> None:
     assert np.diff(taken[:5]) == pytest.approx([0.2475] * 4)  # from 0.01 to 1 in four equal steps
     assert taken[5] == pytest.approx(1.0)
     assert taken[10] == pytest.approx((9 / 14) ** 0.9)
-    with pytest.raises(ValidationError, match="warmup_iterations: 20, must be below"):
+    with pytest.raises(ValidationError, match="warmup_iterations: 20 must be below"):
         make_settings(iterations=20, warmup_iterations=20)
 
 
