@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stages.images import BACKGROUND
 from stages.labelling import enlarge_maps
 from stages.refine.background import add_threshold, best_labels
-from stages.refine.pseudo_masks import label_image, read_scored_image
+from stages.refine.pseudo_masks import Labeller, read_scored_image
 from stages.settings import CrfSettings
 from stages.shards import ImageMaps
 
@@ -24,12 +24,11 @@ def agreement_counts(path: Path, image: ImageMaps, thresholds: Sequence[float], 
     seed, in the CRF mask."""
     pixels = read_scored_image(path, image.size)
     maps, own = enlarge_maps(image.maps, image.size), image.classes.tolist()
+    label = Labeller(pixels, own, crf)
     counts = np.zeros((len(thresholds), 3, 2), dtype=np.int64)
     for row, threshold in zip(counts, thresholds, strict=True):
         scores = add_threshold(maps, threshold)
-        seed, mask = (
-            labels == BACKGROUND for labels in (best_labels(scores, own), label_image(pixels, scores, own, crf))
-        )
+        seed, mask = (labels == BACKGROUND for labels in (best_labels(scores, own), label(scores)))
         row[0] = (seed & mask).sum(), (~seed & ~mask).sum()
         row[1] = seed.sum(), (~seed).sum()
         row[2] = mask.sum(), (~mask).sum()

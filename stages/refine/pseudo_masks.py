@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dense_crf import dense_crf
+from stages.dense_crf import ImageCrf
 from stages.errors import DataError
 from stages.images import IGNORE, read_image, write_mask
 from stages.labelling import enlarge_maps
@@ -42,17 +42,32 @@ def label_probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return scores / np.maximum(scores.sum(axis=0, keepdims=True), np.finfo(np.float32).tiny)
 
 
+class Labeller:
+    """Pseudo masks of one image from scores of background and its classes, by a CRF that is built once.
+
+    image [rows, columns, 3] uint8 RGB; classes [K]. Without classes everything is background; with `crf.iterations`
+    0 the best score wins.
+    """
+
+    def __init__(self, image: NDArray[np.uint8], classes: Sequence[int], crf: CrfSettings) -> None:
+        self.classes = classes
+        self._crf = ImageCrf(image, 1 + len(classes), crf) if len(classes) and crf.iterations else None
+
+    def __call__(self, scores: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Pseudo mask [rows, columns] uint8: 0 and the mask values (position + 1) of the classes, nothing else.
+
+        scores [1 + K, rows, columns] float32 in [0, 1] at the image's size, background first.
+        """
+        if self._crf is None:
+            return best_labels(scores, self.classes)
+        return mask_values(self.classes)[self._crf(label_probabilities(scores)).argmax(axis=0)]
+
+
 def label_image(
     image: NDArray[np.uint8], scores: NDArray[np.float32], classes: Sequence[int], crf: CrfSettings
 ) -> NDArray[np.uint8]:
-    """Pseudo mask [rows, columns] uint8 of one image: only 0 and the mask values (position + 1) of `classes`.
-
-    image [rows, columns, 3] uint8 RGB; scores [1 + K, rows, columns] float32 in [0, 1] at the image's size, background
-    first; classes [K]. Without classes everything is background; with `crf.iterations` 0 the best score wins.
-    """
-    if len(classes) == 0 or crf.iterations == 0:
-        return best_labels(scores, classes)
-    return mask_values(classes)[dense_crf(image, label_probabilities(scores), crf).argmax(axis=0)]
+    """The pseudo mask of one image: `Labeller` for a single use."""
+    return Labeller(image, classes, crf)(scores)
 
 
 def agreed(masks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -81,5 +96,6 @@ def enlarge_scores(scores: NDArray[np.float32], image: ImageScores) -> NDArray[n
 def write_pseudo_mask(image_path: Path, image: ImageScores, crf: CrfSettings, mask_path: Path) -> None:
     """Labels one image from its file and writes its mask; 255 where several scores give different labels."""
     pixels = read_scored_image(image_path, image.size)
-    masks = [label_image(pixels, enlarge_scores(scores, image), image.classes, crf) for scores in image.scores]
+    label = Labeller(pixels, image.classes, crf)
+    masks = [label(enlarge_scores(scores, image)) for scores in image.scores]
     write_mask(mask_path, agreed(masks))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stages.images import BACKGROUND, IGNORE, write_mask
 from stages.labelling import enlarge_maps
 from stages.refine.background import add_power
-from stages.refine.pseudo_masks import label_image, read_scored_image
+from stages.refine.pseudo_masks import Labeller, read_scored_image
 from stages.settings import LearnedAffinity
 from stages.shards import ImageMaps
 
@@ -25,9 +25,8 @@ def sure_regions(
     image: NDArray[np.uint8], maps: NDArray[np.float32], classes: Sequence[int], settings: LearnedAffinity
 ) -> NDArray[np.uint8]:
     """Sure regions of an image [rows, columns, 3] uint8 with maps [K, rows, columns] float32 at its size."""
-    strong, weak = (
-        label_image(image, add_power(maps, power), classes, settings.sure_crf) for power in settings.sure_powers
-    )
+    label = Labeller(image, classes, settings.sure_crf)
+    strong, weak = (label(add_power(maps, power)) for power in settings.sure_powers)
     return sure_labels(strong, weak)
 
 

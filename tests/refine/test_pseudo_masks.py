@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from stages.dense_crf import dense_crf
+from stages.dense_crf import ImageCrf, dense_crf
 from stages.errors import DataError, SettingsError
 from stages.images import read_mask
 from stages.index import Record, write_index
@@ -16,7 +16,7 @@ from stages.labelling import enlarge_maps
 from stages.refine.background import add_threshold
 from stages.refine.make_masks import run
 from stages.refine.pseudo_masks import agreed, label_image, label_probabilities
-from stages.settings import CrfSettings, RefineSettings
+from stages.settings import CRF_SETS, CrfSettings, RefineSettings
 from stages.shards import ImageMaps, read_shard, write_shard
 
 THRESHOLD_ONLY = RefineSettings(background_threshold=0.4, crf=CrfSettings(iterations=0))
@@ -41,6 +41,16 @@ def disc():
 
 def iou(mask, truth):
     return (mask & truth).sum() / (mask | truth).sum()
+
+
+def test_a_crf_that_is_used_again_gives_what_a_new_one_gives():
+    random = np.random.default_rng(5)
+    image = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    crf = ImageCrf(image, 3, CRF_SETS["irn"])
+    for _ in range(3):
+        scores = random.random((3, 20, 30), dtype=np.float32)
+        probabilities = scores / scores.sum(axis=0)
+        assert np.array_equal(crf(probabilities), dense_crf(image, probabilities, CRF_SETS["irn"]))
 
 
 def test_crf_equals_plain_pydensecrf_calls():
