@@ -10,18 +10,16 @@ import yaml
 from mmseg.datasets import COCOStuffDataset
 
 from stages.errors import SettingsError
-from stages.experiment import all_paths, check_variants, read_experiment, section_json
+from stages.experiment import check_variants, read_experiment, section_json
 from stages.settings import (
     DataSettings,
     EncodeSettings,
-    Experiment,
     LearnedAffinity,
     LocalizerTraining,
     LocalizeSettings,
     PretrainedClip,
     VitBackbone,
 )
-from stages.settings.moved import MOVED
 from stages.variants import all_variants
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
@@ -301,34 +299,3 @@ def test_the_threshold_of_localization_is_chosen_on_val() -> None:
             SettingsError, match="evaluate.localization must include val, where the threshold is chosen"
         ):
             read_experiment(config, source="changed.yaml")
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "words"),
-    [
-        (
-            "localize.tokens",
-            "visual",
-            "localize.tokens: is now `localize.method.tokens` (given: 'visual'); move it there",
-        ),
-        ("localize.method", "cam", "localize.method: now holds the method's settings (given: 'cam')"),
-        ("localize.method", "cam", "write `method: {kind: cam}`"),
-        (
-            "localize.mctformer",
-            {"version": "v2"},
-            "localize.mctformer: is now `localize.method` with `kind: mctformer`",
-        ),
-        ("segment.backbone", "resnet18", "segment.backbone: is now `segment.network.backbone`"),
-        ("segment.crop", 64, "segment.crop: is now `segment.training.crop` (given: 64)"),
-        ("segment.test_scales", [1.0], "segment.test_scales: is now `segment.inference.scales`"),
-    ],
-)
-def test_settings_of_earlier_versions_name_their_new_key(path: str, value: object, words: str) -> None:
-    assert words in message_of(change(demo_config(), path, value))
-
-
-def test_every_moved_setting_is_one_now() -> None:
-    known = set(all_paths(Experiment))
-    for old, new in MOVED.items():
-        assert old not in known
-        assert new.split("`")[0] in known

@@ -250,32 +250,6 @@ def test_a_config_replaces_the_default_one(snakemake: Snakemake, tmp_path: Path)
     assert '"class_weights":{}' in result.stdout  # left out there, so the model's default, not the demo's
 
 
-def test_a_misspelt_setting_is_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
-    config = changed(DEMO, tmp_path, "background_threshold", "backgroud_threshold")
-    result = snakemake(tmp_path, "--dry-run", config=config)
-    assert result.returncode != 0
-    assert "changed.yaml: refine.backgroud_threshold: no such setting (given: " in result.stdout
-    assert "); did you mean `refine.background_threshold`?" in result.stdout
-    assert "Traceback" not in result.stdout
-    assert "ValidationError" not in result.stdout
-
-
-def test_a_missing_dataset_folder_is_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
-    result = snakemake(tmp_path, "--dry-run", config=REPOSITORY / "configs/voc12.yaml")
-    assert result.returncode != 0
-    assert "voc12.yaml: data.root: no folder datasets/VOC2012; put the dataset there" in result.stdout
-    assert "Traceback" not in result.stdout
-
-
-def test_missing_weights_are_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
-    list_voc(tmp_path)
-    (tmp_path / "datasets/res38_cls.pth").unlink()
-    result = snakemake(tmp_path, "--dry-run", config=REPOSITORY / "configs/voc12.yaml")
-    assert result.returncode != 0
-    assert "voc12.yaml: encode.weights.resnet38: no file datasets/res38_cls.pth; put it there (docs/" in result.stdout
-    assert "Traceback" not in result.stdout
-
-
 def test_the_public_configs_fetch_all_weights_where_they_are_told_so(snakemake: Snakemake, tmp_path: Path) -> None:
     """The way back that configs/voc12.yaml names, for those without a file of ResNet38."""
     list_voc(tmp_path)
@@ -301,15 +275,6 @@ def test_a_users_csv_and_weights_are_inputs(snakemake: Snakemake, tiny_folder: P
     assert result.returncode == 0, result.stdout
     assert "input: set/train.csv" in result.stdout
     assert "input: weights/cnn.safetensors" in result.stdout
-
-
-def test_a_misspelt_overlay_is_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
-    config = changed(DEMO, tmp_path, "model: deeplabv3plus", "model: deeplabv3pls")
-    result = snakemake(tmp_path, "--dry-run", config=config)
-    assert result.returncode != 0
-    told = "changed.yaml: segment.network.model: no overlay 'deeplabv3pls'; did you mean 'deeplabv3plus'?"
-    assert told in result.stdout
-    assert "Traceback" not in result.stdout
 
 
 def test_the_archive_for_voc_is_planned_from_test_and_refused_for_other_data(
