@@ -14,7 +14,7 @@ from stages.plan.dataset import Dataset
 from stages.plan.files import Files, Inputs
 from stages.plan.language import Language, names_file
 from stages.plan.localizers import Localizer, Localizers
-from stages.plan.refiners import Refiner, Refiners
+from stages.plan.refiners import OWN_MASKS, Refiner, Refiners
 from stages.plan.segmenters import SCORED, Segmenter, Segmenters
 from stages.plan.tables import Table, all_tables
 from stages.report.shown_tables import TABLES
@@ -90,6 +90,13 @@ class Plan:
         refiner = self.refiners.own
         own = localizer == self.localizers.own and not (refiner.threshold or "").startswith("oracle")
         return refiner.threshold_inputs if own else {}
+
+    @property
+    def scored_folders(self) -> list[str]:
+        """The folders below `evaluate/` that scores of masks are in: the experiment's own first, then the tables'."""
+        names = [refiner.removeprefix("variants/") for refiner in self.refiners.by_folder if refiner != OWN_MASKS]
+        seeds = self.experiment.compare.segmenter_seeds
+        return ["", *(f"refiners/{name}/" for name in names), *(f"segmenters/{seed}/" for seed in seeds)]
 
     def scored_masks(self, folder: str, stage: str, split: str) -> ScoredMasks:
         """The masks behind the score `evaluate/{folder}{stage}-{split}.json`."""

@@ -135,6 +135,17 @@ def test_scores_of_predictions_find_their_segmenter(demo: Plan) -> None:
     assert "packaged towers" in told.language
 
 
+def test_scores_of_masks_are_in_known_folders(demo: Plan) -> None:
+    folders = demo.scored_folders
+    assert folders[0] == ""
+    assert len(folders) == len(set(folders))
+    assert "refiners/affinity_crf-1/" in folders
+    assert "segmenters/2/" in folders
+    for path in (*demo.tables["compare_refiners"].scores, *demo.segmenters.scores()):
+        folder = path.removeprefix("results/demo/evaluate/").rpartition("/")[0]
+        assert f"{folder}/".lstrip("/") in folders
+
+
 def test_every_score_of_every_table_has_a_scored_thing_behind_it(demo: Plan) -> None:
     for table in demo.tables.values():
         assert len(set(table.scores)) == len(table.scores)

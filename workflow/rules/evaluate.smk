@@ -101,7 +101,7 @@ rule score_masks:
     benchmark:
         "<benchmarks>/evaluate/{scored}{stage}-{split}.tsv"
     wildcard_constraints:
-        scored="|refiners/[A-Za-z0-9_-]+/|segmenters/[0-9]+/",
+        scored=any_of(plan.scored_folders),
         stage=any_of(MASK_STAGES),
         split=SCORED_SPLIT,
     conda:
