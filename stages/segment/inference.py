@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from stages.dense_crf import dense_crf
+from stages.dense_crf import ImageCrf
 from stages.devices import autocast
 from stages.images import BACKGROUND
 from stages.segment.model import ChannelsLastEncoderDecoder
@@ -74,4 +74,5 @@ def mask_of(image: NDArray[np.uint8], probabilities: NDArray[np.float32], crf: C
     if crf is None or len(labels) < 2:
         return best
     chosen = probabilities[labels]
-    return labels[dense_crf(image, chosen / chosen.sum(axis=0), crf).argmax(axis=0)]
+    (mask,) = ImageCrf(image, crf).labels([chosen / chosen.sum(axis=0)])
+    return labels[mask]
