@@ -1,9 +1,9 @@
 """Times the refinement against the plain way of doing the same; writes the ratios as JSON.
 
-The random walk by squaring the dense transition matrix, as PSA's program does it; the CRF over all classes of the data
-set where ours takes those of the image; a pass over the maps for each threshold where ours takes one for all; one
-process for the CRFs where ours takes as many as there are cores. Results are held against each other before anything is
-timed. Images, maps and features are made up.
+The random walk by squaring the dense transition matrix, as PSA's program does it; the CRF by pydensecrf, over the same
+labels (benchmarks/crf.py does this on photographs); a pass over the maps for each threshold where ours takes one for
+all; one process for the CRFs where ours takes as many as there are cores. Results are held against each other before
+anything is timed. Images, maps and features are made up.
 
     python -m benchmarks.refine --json ratios.json
 """
@@ -20,8 +20,8 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.crf_masks import our_masks, pydensecrf_masks
 from benchmarks.timing import OURS, TABLE_HEAD, Way, ratios_to_ours
-from stages.dense_crf import dense_crf
 from stages.evaluate.confusion import confusion_matrix
 from stages.evaluate.threshold_sweep import Sample, sweep_confusions, threshold_grid
 from stages.files import write_json
@@ -35,7 +35,6 @@ from stages.settings import CRF_SETS
 
 RADIUS = 5
 BETA = 8.0
-ABSENT = 1e-5  # score of a class that the image is not tagged with, where the CRF takes all classes
 
 
 def walk_ways(rows: int, columns: int, *, doublings: int, squarings: int) -> dict[str, Way]:
@@ -73,17 +72,14 @@ def picture(rows: int, columns: int, classes: int, seed: int) -> tuple[np.ndarra
     return colours.clip(0, 255).astype(np.uint8), (maps / maps.max(axis=(1, 2), keepdims=True)).astype(np.float32)
 
 
-def crf_ways(rows: int, columns: int, *, tagged: int, classes: int) -> dict[str, Way]:
-    """The dense CRF over background and the tagged classes, and over all classes of the data set."""
+def crf_ways(rows: int, columns: int, *, tagged: int) -> dict[str, Way]:
+    """The dense CRF over background and the tagged classes, and the same by pydensecrf; both built anew."""
     image, maps = picture(rows, columns, tagged, seed=0)
-    own = label_probabilities(add_threshold(maps, 0.4))
-    absent = np.full((classes - tagged, rows, columns), ABSENT, dtype=np.float32)
-    whole = label_probabilities(np.concatenate([add_threshold(maps, 0.4), absent]))
-    crf = CRF_SETS["irn"]
-    alike = (dense_crf(image, own, crf).argmax(axis=0) == dense_crf(image, whole, crf).argmax(axis=0)).mean()
-    if alike < 0.99:
+    own, crf = [label_probabilities(add_threshold(maps, 0.4))], CRF_SETS["irn"]
+    alike = (our_masks(image, own, crf)[0] == pydensecrf_masks(image, own, crf)[0]).mean()
+    if alike < 0.995:
         raise AssertionError(f"the masks of both ways agree in {alike:.1%} of the pixels alone")
-    return {OURS: lambda: dense_crf(image, own, crf), "crf_all_classes": lambda: dense_crf(image, whole, crf)}
+    return {OURS: lambda: our_masks(image, own, crf), "crf_pydensecrf": lambda: pydensecrf_masks(image, own, crf)}
 
 
 def sweep_ways(rows: int, columns: int, *, images: int, steps: int) -> dict[str, Way]:
@@ -138,7 +134,7 @@ def compare(settings: argparse.Namespace, folder: Path) -> tuple[dict[str, float
     groups = [
         walk_ways(*small, doublings=settings.doublings, squarings=settings.doublings),
         walk_ways(*large, doublings=settings.doublings, squarings=settings.squarings or settings.doublings),
-        crf_ways(rows, columns, tagged=2, classes=settings.classes),
+        crf_ways(rows, columns, tagged=2),
         sweep_ways(rows, columns, images=settings.images, steps=100),
         process_ways(folder, rows, columns, images=8 * settings.images, processes=settings.processes),
     ]
@@ -156,7 +152,6 @@ def run(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path, required=True, help="file for {name: ratio}")
     parser.add_argument("--size", type=int, nargs=2, default=[375, 500], help="rows and columns of the images")
-    parser.add_argument("--classes", type=int, default=20, help="classes of the data set")
     parser.add_argument(
         "--images", type=int, default=4, help="images of the sweep; the processes get eight times as many"
     )

@@ -29,7 +29,7 @@ MARK = re.compile(r"#.*\bneeds (a GPU|GPUs|a cluster|the dataset|internet|half a
 WORKFLOW = "tests/workflow"
 LINE = f"{WORKFLOW}/test_command_line.py"
 RUN_BY = {
-    r"\. \.venv/bin/activate|make (environment|test)\b": ".ci/run",
+    r"\. \.venv/bin/activate|make (environment|tools|test)\b": ".ci/run",
     r"pre-commit install": "tests/workflow/test_repository.py::test_a_commit_is_checked_once_pre_commit_is_installed",
     r"snakemake --cores 8 all +#": f"{WORKFLOW}/test_tiny.py::test_every_stage_leaves_its_files",
     r"snakemake --cores 8 --forcerun make_masks -- all": f"{LINE}::test_a_run_makes_what_is_asked_for_again",
