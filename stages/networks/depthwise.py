@@ -1,8 +1,8 @@
 """Depthwise convolutions whose gradients are fast on CPUs.
 
-oneDNN computes the weight gradient of a depthwise 5 x 5 convolution slowly in bfloat16, and both gradients slowly if it
-is dilated. In float32, and with a dilated convolution as undilated ones over interleaved grids, they take half to a fifth
-of the time (`python -m benchmarks.depthwise`).
+oneDNN computes the weight gradient of a depthwise 5 x 5 convolution slowly in bfloat16, and both gradients slowly if
+it is dilated. In float32, and with a dilated convolution as undilated ones over interleaved grids, they take half to a
+fifth of the time (`python -m benchmarks.segment`, row step_depthwise).
 """
 
 from typing import TypeVar
