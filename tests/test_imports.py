@@ -10,8 +10,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
-# The commands by the libraries that their module may import. make_masks and predict_shard import torch where they use it,
-# because the processes of their pools import the module too (tests/test_pool.py).
+# The commands by the libraries that their module may import. make_masks and predict_shard import torch where they use
+# it, because the processes of their pools import the module too (tests/test_pool.py).
 ALLOWED: dict[str, dict[str, set[str]]] = {
     "plain": {
         "": {
