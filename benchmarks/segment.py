@@ -27,7 +27,8 @@ from stages.files import write_json
 from stages.images import read_image, read_mask
 from stages.index import read_index
 from stages.networks.depthwise import DepthwiseConv2d
-from stages.segment.inference import class_probabilities, mask_of
+from stages.segment.inference import class_probabilities
+from stages.segment.labels import mask_of
 from stages.segment.model import Segmenter, load_segmenter
 from stages.segment.predict import SEGMENTER
 from stages.settings import CRF_SETS, CrfSettings, InferenceSettings, SegmenterTraining

@@ -8,10 +8,9 @@ TP / (TP + FP + FN), over the pixels of all images, as reported by Zhu et al., C
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from stages.images import IGNORE
 
@@ -29,16 +28,11 @@ class PixelCounts:
 
 
 def normalise(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A map [rows, columns] resized to (SIDE, SIDE) by bicubic interpolation, then scaled to [0, 1] by its own minimum
-    and maximum; a flat map becomes 0."""
+    """A map [rows, columns] resized to (SIDE, SIDE) by OpenCV's bicubic interpolation, as wsolevaluation does, then
+    scaled to [0, 1] by its own minimum and maximum; a flat map becomes 0."""
     if scores.min() == scores.max():  # checked before interpolation, whose rounding errors would be scaled up
         return np.zeros((SIDE, SIDE), dtype=np.float32)
-    enlarged = F.interpolate(
-        torch.from_numpy(np.ascontiguousarray(scores, dtype=np.float32))[None, None],
-        size=(SIDE, SIDE),
-        mode="bicubic",
-        align_corners=False,
-    )[0, 0].numpy()
+    enlarged = cv2.resize(scores, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     low, high = enlarged.min(), enlarged.max()
     return (enlarged - low) / (high - low)
 

@@ -36,7 +36,7 @@ def method_of(settings: LocalizeSettings, model: type[M]) -> M:
 
 
 class Localizer(nn.Module):
-    """A localizer: one subclass per method, one line in `stages.localize.registry`.
+    """A localizer: one subclass per method, one entry in `stages.localize.registry`.
 
     stride: pixels per patch.  statistics: mean and deviation for normalising images, RGB in [0, 1].  trained: whether
     the method is trained at all.  described: what else determines its structure besides the settings, as JSON values;

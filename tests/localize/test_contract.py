@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from stages.localize.checkpoint import load_localizer, save_localizer
 from stages.localize.localizer import Localizer
 from stages.localize.objective import LocalizerObjective
-from stages.localize.registry import LOCALIZERS
+from stages.localize.registry import KINDS
 from stages.settings import LocalizeSettings, MapSettings
 from tests.localize.conftest import BACKBONES, CLASSES, DESCRIBED
 
@@ -29,7 +29,7 @@ def fitting_backbones(method: str) -> list[str]:
     return fitting[:1] if method in DESCRIBED else fitting
 
 
-PAIRS = [(method, kind) for method in LOCALIZERS for kind in fitting_backbones(method)]
+PAIRS = [(method, kind) for method in KINDS for kind in fitting_backbones(method)]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def images() -> torch.Tensor:
     return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(3))
 
 
-@pytest.mark.parametrize("method", LOCALIZERS)
+@pytest.mark.parametrize("method", KINDS)
 def test_a_small_one_can_be_built(make_localizer, method: str) -> None:
     """The other tests rest on this one: a new method must not pass by not being looked at."""
     kinds = fitting_backbones(method)
