@@ -37,7 +37,8 @@ def at_nodes(regions: Tensor, stride: int) -> Tensor:
 
 
 class AffinityViews(Dataset):
-    """One random crop of each image, a new one every time: `inputs` [3, crop, crop], `regions` [(crop / stride)^2]."""
+    """One random crop of each image, a new one every time: `inputs` [3, crop, crop], `regions` [crop / stride,
+    crop / stride]."""
 
     def __init__(
         self, images: Sequence[Path], regions: Sequence[Path], *, crop: int, stride: int, statistics: Statistics
@@ -56,5 +57,5 @@ class AffinityViews(Dataset):
         pixels, regions = self.transform(image, mask)
         return {
             "inputs": pixels.as_subclass(Tensor),
-            "regions": at_nodes(regions.as_subclass(Tensor), self.stride).flatten(),
+            "regions": at_nodes(regions.as_subclass(Tensor), self.stride),
         }
