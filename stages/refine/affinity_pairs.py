@@ -103,9 +103,9 @@ class PairDistances(torch.autograd.Function):
         for first, second in pair_windows(nodes.shape[1], nodes.shape[2], ctx.radius):
             signs = (nodes[:, *first] - nodes[:, *second]).sign_()
             count = signs.shape[1] * signs.shape[2]
-            signs *= gradient[:, start : start + count].reshape(*signs.shape[:3], 1)
-            result[:, *first] += signs
-            result[:, *second] -= signs
+            own = gradient[:, start : start + count].reshape(*signs.shape[:3], 1)
+            result[:, *first].addcmul_(signs, own)
+            result[:, *second].addcmul_(signs, own, value=-1)
             start += count
         return result, None
 
