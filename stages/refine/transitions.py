@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stages.refine.affinity_pairs import node_pairs
+from stages.refine.affinity_pairs import pair_windows
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,30 @@ class Neighbours:
 @functools.lru_cache(maxsize=32)
 def neighbours(rows: int, columns: int, radius: int, device: torch.device) -> Neighbours:
     """The neighbours of each node of a grid, cached: most images of a data set have one of a few sizes."""
-    first, second = node_pairs(rows, columns, radius)
-    nodes, pairs = rows * columns, torch.arange(len(first))
-    own = torch.arange(nodes)
-    starts_at = torch.cat((first, second, own))
-    leads_to = torch.cat((second, first, own))
-    sources = torch.cat((pairs, pairs, torch.full((nodes,), len(first))))
-    order = torch.argsort(starts_at * nodes + leads_to)
-    starts = torch.zeros(nodes + 1, dtype=torch.int32)
-    starts[1:] = torch.bincount(starts_at, minlength=nodes).cumsum(0)
+    # One place for each offset, -1 where no pair has it: places in order are nodes in order, so nothing is sorted.
+    sources = torch.full((rows, columns, 2 * radius - 1, 2 * radius - 1), -1)
+    pairs = 0
+    for first, second in pair_windows(rows, columns, radius):
+        down, right = (other.start - one.start for one, other in zip(first, second, strict=True))
+        there = sources[*first, radius - 1 + down, radius - 1 + right]
+        back = sources[*second, radius - 1 - down, radius - 1 - right]
+        numbers = torch.arange(pairs, pairs + there.numel()).reshape(there.shape)
+        there.copy_(numbers)
+        back.copy_(numbers)
+        pairs += there.numel()
+    sources[:, :, radius - 1, radius - 1] = pairs
+    reach = torch.arange(1 - radius, radius)
+    steps = (reach[:, None] * columns + reach).flatten()
+    sources = sources.reshape(rows * columns, len(steps))
+    known = sources >= 0
+    at, place = known.nonzero(as_tuple=True)
+    starts = torch.zeros(rows * columns + 1, dtype=torch.int32)
+    starts[1:] = known.sum(dim=1).cumsum(0)
     return Neighbours(
         starts=starts.to(device),
-        columns=leads_to[order].int().to(device),
-        rows=starts_at[order].to(device),
-        sources=sources[order].to(device),
+        columns=(at + steps.index_select(0, place)).int().to(device),
+        rows=at.to(device),
+        sources=sources.flatten().index_select(0, at * len(steps) + place).to(device),
     )
 
 
