@@ -24,7 +24,7 @@ def write_map_features(
 ) -> None:
     """Writes the features of the images in the same batches in which `make_maps` reads them."""
     device = pick_device()
-    pyramid = pyramid.to(device).to(memory_format=torch.channels_last).eval()
+    pyramid = pyramid.to(device).eval()
     features = MapFeatures(folder)
     with tqdm(total=len(records), desc="frozen features", unit="image", mininterval=1) as progress:
         for number, positions in enumerate(group_by_size(records, root, pyramid.stride, settings)):
