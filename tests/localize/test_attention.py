@@ -5,7 +5,7 @@ import torch
 from timm.models.vision_transformer import Block
 from torch import nn
 
-from stages.localize.attention import ALL_BLOCKS, Attention, attend, run_blocks, wanted_attention
+from stages.localize.attention import ALL_BLOCKS, Attention, attend, run_blocks, run_blocks_together, wanted_attention
 from stages.settings import MapSettings
 
 CLASSES, PATCHES, WIDTH = 3, 5, 24
@@ -86,3 +86,14 @@ def test_class_tokens_of_each_block_end_in_the_last(blocks: list[Block]) -> None
     assert attended.each_block is not None
     assert attended.each_block.shape == (3, 2, CLASSES, WIDTH)
     torch.testing.assert_close(attended.each_block[-1], attended.class_tokens)
+
+
+@pytest.mark.parametrize("asked", [Attention(), Attention(2, 3)])
+def test_what_fills_up_a_batch_is_seen_by_nobody(blocks: list[Block], asked: Attention) -> None:
+    class_tokens = torch.randn(CLASSES, WIDTH)
+    patches = [torch.randn(images, length, WIDTH) for images, length in ((2, 5), (1, 9), (3, 1))]
+    together = run_blocks_together(blocks, nn.LayerNorm(WIDTH), class_tokens, patches, attention=asked)
+    for own, found in zip(patches, together, strict=True):
+        alone = run_blocks(blocks, nn.LayerNorm(WIDTH), class_tokens, own, attention=asked)
+        for part in ("class_tokens", "patches", "class_attention", "patch_attention"):
+            torch.testing.assert_close(getattr(found, part), getattr(alone, part), atol=1e-5, rtol=1e-5)
