@@ -17,8 +17,8 @@ from stages.errors import SettingsError
 from stages.images import read_image
 from stages.labelling import enlarge_maps
 from stages.localize.attention import Attention
+from stages.localize.batches import resize_to_grid
 from stages.localize.checkpoint import load_localizer
-from stages.localize.inference import resize_to_grid
 from stages.localize.mmcst import Mmcst
 from stages.refine.affinity_net import AffinityNet, load_affinity
 from stages.refine.affinity_pairs import pair_affinities
