@@ -1,6 +1,7 @@
 """Hash of the source code that a command runs, so that a changed program reruns what it made."""
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,15 +56,24 @@ def _find(name: str, root: Path) -> Path | None:
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def _imports(path: Path) -> tuple[str, ...]:
+    return _parse(path.read_text(encoding="utf-8"))[0]
+
+
+@functools.cache
+def _parse(text: str) -> tuple[tuple[str, ...], bytes]:
+    """The project's names that a source imports, and its code. Cached: the commands of a plan share most modules."""
+    tree = ast.parse(text)
+    imports: list[str] = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        yield from (name for name in names if name.split(".")[0] == PACKAGE)
+        imports += [name for name in names if name.split(".")[0] == PACKAGE]
+    return tuple(imports), ast.unparse(_without_docstrings(tree)).encode()
 
 
 def _data_beside(path: Path) -> Iterator[Path]:
@@ -78,7 +88,7 @@ def _data_beside(path: Path) -> Iterator[Path]:
 def _content(path: Path) -> bytes:
     if path.suffix != ".py":
         return path.read_bytes()
-    return ast.unparse(_without_docstrings(ast.parse(path.read_text(encoding="utf-8")))).encode()
+    return _parse(path.read_text(encoding="utf-8"))[1]
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
