@@ -13,16 +13,16 @@ import yaml
 from stages.images import read_mask
 from stages.index import read_index
 from tests.workflow.conftest import Snakemake
-from tests.workflow.miniatures import write_folder, write_miniatures, write_voc
-from tests.workflow.tiny import REPOSITORY, environment, jobs_of, link_clone, write_weights
+from tests.workflow.miniatures import write_miniatures
+from tests.workflow.tiny import REPOSITORY, environment, jobs_of, link_clone
 
 pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
     made = tmp_path_factory.mktemp("miniatures")
-    write_miniatures(made)
+    write_miniatures(made, weights=weights)
     return made
 
 
@@ -107,11 +107,11 @@ def test_the_folder_of_photos_is_indexed(snakemake: Snakemake, folder: Path) -> 
     assert not {record.id for record in train} & {record.id for record in val}
 
 
-def test_another_split_of_a_fetched_dataset_trains_nothing_again(snakemake: Snakemake, folder: Path) -> None:
+def test_another_split_of_a_fetched_dataset_trains_nothing_again(
+    snakemake: Snakemake, folder: Path, weights: Path
+) -> None:
     """The set is in place by other means. What test adds is test's own index."""
-    (folder / "fetched").mkdir()
-    write_voc(folder / "fetched/miniatures/voc")
-    write_weights(folder / "fetched/miniatures/weights")
+    write_miniatures(folder / "fetched", ["voc"], weights)
     without = changed(folder / "fetched", "voc", {"data": {"fetch": True}, "segment": {"predict": ["val"]}})
     targets = [f"results/voc/data/{split}.csv" for split in ("train", "val")]
     result = snakemake(folder / "fetched", *targets, config=without)
@@ -129,10 +129,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_tutorial_of_photos_step_by_step(tmp_path: Path) -> None:
+def test_the_tutorial_of_photos_step_by_step(weights: Path, tmp_path: Path) -> None:
     """Its table, config and commands as they stand there; small models with random weights for the large ones."""
-    write_folder(tmp_path / "drawn")
-    drawn = sorted(path for path in (tmp_path / "drawn").rglob("*.*g") if path.stat().st_size)
+    write_miniatures(tmp_path, ["folder"], weights)
+    drawn = sorted(path for path in (tmp_path / "miniatures/folder").rglob("*.*g") if path.stat().st_size)
     (table,) = blocks("csv")
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -142,7 +142,6 @@ def test_the_tutorial_of_photos_step_by_step(tmp_path: Path) -> None:
         place.parent.mkdir(exist_ok=True)
         place.write_bytes(source.read_bytes())
     (photos / "acht.jpg").write_bytes(b"")
-    write_weights(tmp_path / "miniatures/weights")
     small = yaml.safe_load((REPOSITORY / "tests/configs/folder.yaml").read_text())
     (changed,) = (yaml.safe_load(block) for block in blocks("yaml"))
     shards = {"shards": small["data"]["shards"]}

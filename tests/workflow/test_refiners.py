@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import pytest
 from stages.files import read_json
 from stages.images import read_mask
 from tests.workflow.conftest import Snakemake
-from tests.workflow.tiny import SIZES, TINY, jobs_of
+from tests.workflow.tiny import SIZES, TINY, copy_run, jobs_of
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("refiners")]
 
 LEARNED = """
 refine:
@@ -39,7 +38,7 @@ MASKS = [f"results/tiny/refine/banded/{shard}" for shard in (0, 1)]
 @pytest.fixture(scope="module")
 def folder(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished folder, so that the localizer is there."""
-    return shutil.copytree(finished, tmp_path_factory.mktemp("refiners") / "copied", symlinks=True)
+    return copy_run(finished, tmp_path_factory.mktemp("refiners") / "copied")
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,13 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from stages.variants import ABLATIONS
 from tests.workflow.conftest import Snakemake
-from tests.workflow.tiny import SIZES, TINY, jobs_of, write_inputs
+from tests.workflow.tiny import SIZES, TINY, copy_run, jobs_of, write_inputs
 
 pytestmark = pytest.mark.workflow
 
@@ -22,7 +21,7 @@ def rows_of(table: Path) -> list[dict[str, str]]:
 def test_the_upper_bound_and_seeds_of_the_segmenter_stand_beside_it(
     snakemake: Snakemake, finished: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(finished, tmp_path / "copied", symlinks=True)
+    folder = copy_run(finished, tmp_path / "copied")
     config = folder / "seeds.yaml"
     config.write_text(TINY.read_text() + "\ncompare:\n  segmenter_seeds: [4]\n")
     result = snakemake(folder, "upper_bound", "compare_segmenters", config=config)
@@ -43,8 +42,8 @@ def test_the_upper_bound_and_seeds_of_the_segmenter_stand_beside_it(
             assert 0 <= float(row["miou"]) <= 100
 
 
-def test_the_papers_ablations_are_two_tables(snakemake: Snakemake, tmp_path: Path) -> None:
-    folder = write_inputs(tmp_path)
+def test_the_papers_ablations_are_two_tables(snakemake: Snakemake, weights: Path, tmp_path: Path) -> None:
+    folder = write_inputs(tmp_path, weights)
     names = [f"{split}-{number:02d}" for split, count in SIZES.items() for number in range(count)]
     captions = "\n".join(json.dumps({"id": name, "caption": "a disc or a square"}) for name in names)
     (folder / "captions.jsonl").write_text(captions + "\n")
