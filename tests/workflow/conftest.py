@@ -4,6 +4,7 @@ test side by side."""
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from filelock import FileLock
 
 from tests.workflow.planner import Planner
 from tests.workflow.tiny import TINY, command, environment, write_inputs, write_weights
+from tests.workflow.warm_jobs import WarmJobs
 
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 STARTS_NOTHING = {"-n", "--dry-run", "--lint"}
@@ -23,26 +25,38 @@ def planner() -> Iterator[Planner]:
         yield started
 
 
-@pytest.fixture(scope="session")
-def snakemake(request: pytest.FixtureRequest) -> Snakemake:
-    """Runs Snakemake in a folder and returns what it printed, both streams as one; plans without its start."""
-
+def running_in(environment: dict[str, str], planner: Callable[[], Planner]) -> Snakemake:
     def run(folder: Path, *options: str | Path, config: Path = TINY) -> subprocess.CompletedProcess[str]:
         words = command(*options, config=config)
         if STARTS_NOTHING & set(words):
-            planner: Planner = request.getfixturevalue("planner")
-            return subprocess.CompletedProcess(words, *planner.run(words, folder, environment()))
+            return subprocess.CompletedProcess(words, *planner().run(words, folder, environment))
         return subprocess.run(
-            words,
-            cwd=folder,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
+            words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def snakemake(request: pytest.FixtureRequest) -> Snakemake:
+    """Runs Snakemake in a folder and returns what it printed, both streams as one; plans without its start."""
+    return running_in(environment(), lambda: request.getfixturevalue("planner"))
+
+
+@pytest.fixture(scope="session")
+def warm_environment() -> Iterator[dict[str, str]]:
+    """The environment in which jobs are there without their start; for runs whose subject is what jobs do."""
+    with (
+        tempfile.TemporaryDirectory(prefix="tagmask-") as folder,
+        WarmJobs(Path(folder), environment()) as jobs,
+    ):
+        yield jobs.environment(environment())
+
+
+@pytest.fixture(scope="session")
+def warm_snakemake(request: pytest.FixtureRequest, warm_environment: dict[str, str]) -> Snakemake:
+    """As `snakemake`, in that environment."""
+    return running_in(warm_environment, lambda: request.getfixturevalue("planner"))
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

@@ -48,18 +48,18 @@ def scores(results: Path) -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text()) for path in (results / "evaluate").glob("*.json")}
 
 
-def test_voc(snakemake: Snakemake, folder: Path) -> None:
+def test_voc(warm_snakemake: Snakemake, folder: Path) -> None:
     """One image that is to be scored is broken. A list that is no list of images is told before anything is trained."""
     (folder / "miniatures/voc/JPEGImages/2007_train01.jpg").write_bytes(b"")
     listed = folder / "miniatures/voc/ImageSets/Segmentation/train.txt"
     scored = folder / "scored, süß.txt"
     config = changed(folder, "voc", {"evaluate": {"train_list": str(scored)}})
     scored.write_text(listed.read_text() + "my zebra\n")
-    refused = snakemake(folder, "all", config=config)
+    refused = warm_snakemake(folder, "all", config=config)
     assert "lists 1 ids that are no training image, first 'my zebra'" in refused.stdout
     assert not (folder / "logs/voc/localize/train.log").exists()
     scored.write_text(listed.read_text())
-    results = run(snakemake, folder, config)
+    results = run(warm_snakemake, folder, config)
     assert len(list((results / "data/masks/train").glob("*.png"))) == 7  # of SBD
     found = scores(results)
     assert found["maps-train"]["images"] == found["pseudo_masks-train"]["images"] == 4  # of VOC's own train
@@ -67,8 +67,8 @@ def test_voc(snakemake: Snakemake, folder: Path) -> None:
     assert len(list((results / "segment/pseudo_masks/predictions/test").glob("*/*.png"))) == 6
 
 
-def test_coco(snakemake: Snakemake, folder: Path) -> None:
-    results = run(snakemake, folder, REPOSITORY / "tests/configs/coco.yaml")
+def test_coco(warm_snakemake: Snakemake, folder: Path) -> None:
+    results = run(warm_snakemake, folder, REPOSITORY / "tests/configs/coco.yaml")
     records = read_index(results / "data/val.csv")
     assert [len(record.labels) for record in records] == [1, 1, 2, 1, 1, 2, 0]
     assert all(record.caption for record in records)
@@ -83,11 +83,11 @@ def test_coco(snakemake: Snakemake, folder: Path) -> None:
     assert truth == {0, 1, 2, 255}
 
 
-def test_openimages_in_a_folder_whose_name_needs_quotes(snakemake: Snakemake, folder: Path) -> None:
+def test_openimages_in_a_folder_whose_name_needs_quotes(warm_snakemake: Snakemake, folder: Path) -> None:
     """Every rule that reads images hands the folder's name to a shell."""
     root = folder / "it's $HOME, süß; (really) & all"
     (folder / "miniatures/openimages").rename(root)
-    results = run(snakemake, folder, changed(folder, "openimages", {"data": {"root": str(root)}}))
+    results = run(warm_snakemake, folder, changed(folder, "openimages", {"data": {"root": str(root)}}))
     found = scores(results)
     val, test = found["localization-val"], found["localization-test"]
     assert 0 < val["pxap"] < 100
@@ -97,10 +97,10 @@ def test_openimages_in_a_folder_whose_name_needs_quotes(snakemake: Snakemake, fo
     assert f"<td>{test['pxap']:.1f}</td>" in page
 
 
-def test_the_folder_of_photos_is_indexed(snakemake: Snakemake, folder: Path) -> None:
+def test_the_folder_of_photos_is_indexed(warm_snakemake: Snakemake, folder: Path) -> None:
     """Its config as it stands; from there on the tutorial's run is the same."""
     indexes = [f"results/folder/data/{split}.csv" for split in ("train", "val")]
-    result = snakemake(folder, *indexes, config=REPOSITORY / "tests/configs/folder.yaml")
+    result = warm_snakemake(folder, *indexes, config=REPOSITORY / "tests/configs/folder.yaml")
     assert result.returncode == 0, result.stdout
     train, val = (read_index(folder / index) for index in indexes)
     assert len(train) + len(val) == 14  # one of fifteen photos is empty
@@ -108,18 +108,18 @@ def test_the_folder_of_photos_is_indexed(snakemake: Snakemake, folder: Path) -> 
 
 
 def test_another_split_of_a_fetched_dataset_trains_nothing_again(
-    snakemake: Snakemake, folder: Path, weights: Path
+    warm_snakemake: Snakemake, folder: Path, weights: Path
 ) -> None:
     """The set is in place by other means. What test adds is test's own index."""
     write_miniatures(folder / "fetched", ["voc"], weights)
     without = changed(folder / "fetched", "voc", {"data": {"fetch": True}, "segment": {"predict": ["val"]}})
     targets = [f"results/voc/data/{split}.csv" for split in ("train", "val")]
-    result = snakemake(folder / "fetched", *targets, config=without)
+    result = warm_snakemake(folder / "fetched", *targets, config=without)
     assert result.returncode == 0, result.stdout
     fetched = json.loads((folder / "fetched/results/voc/data/fetched.json").read_text())
     assert list(fetched) == ["VOCtrainval_11-May-2012.tar", "benchmark.tgz"]
     with_test = changed(folder / "fetched", "voc", {"data": {"fetch": True}, "segment": {"predict": ["val", "test"]}})
-    planned = snakemake(folder / "fetched", "-n", *targets, "results/voc/data/test.csv", config=with_test)
+    planned = warm_snakemake(folder / "fetched", "-n", *targets, "results/voc/data/test.csv", config=with_test)
     assert jobs_of(planned.stdout) == {"fetch_test": 1, "make_truth": 1, "make_index": 1}
 
 

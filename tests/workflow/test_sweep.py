@@ -20,14 +20,14 @@ OWN = ("refine/masks/train/0.log", "segment/pseudo_masks/train.log")
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
+def swept(tmp_path_factory: pytest.TempPathFactory, weights: Path, warm_environment: dict[str, str]) -> Path:
     """A folder after a sweep over two numbers of CRF iterations."""
     folder = write_inputs(tmp_path_factory.mktemp("sweep"), weights)
     (folder / "few.yaml").write_text(TINY.read_text().replace("  shards: 2\n", "  shards: 1\n"))
     grid = {"name": "crf", "config": "few.yaml", "grid": {"refine.crf.iterations": [2, 9]}}
     (folder / "grid.yaml").write_text(yaml.safe_dump(grid))
     command = [sys.executable, "-m", "stages.sweep", "--grid", "grid.yaml", "--cores", "2"]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=warm_environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
