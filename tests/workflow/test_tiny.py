@@ -111,11 +111,11 @@ def test_an_overlay_that_does_not_fit_is_told_before_anything_is_trained(
     assert not (folder / "logs/tiny/localize/train.log").exists()
 
 
-def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakemake, copied: Path) -> None:
+def test_a_deleted_shard_is_made_again_with_what_depends_on_it(warm_snakemake: Snakemake, copied: Path) -> None:
     shard = copied / "results/tiny/localize/maps/val/1.safetensors"
     before = shard.read_bytes()
     shard.unlink()
-    result = snakemake(copied)
+    result = warm_snakemake(copied)
     assert result.returncode == 0, result.stdout
     assert jobs_of(result.stdout) == {
         "make_maps": 1,
@@ -128,19 +128,19 @@ def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakem
     assert shard.read_bytes() == before
 
 
-def test_a_truncated_shard_is_named_refused_and_made_again(snakemake: Snakemake, copied: Path) -> None:
+def test_a_truncated_shard_is_named_refused_and_made_again(warm_snakemake: Snakemake, copied: Path) -> None:
     """No score of half a shard: every job that reads it fails, and what follows them is not made."""
     unbroken = final_files(copied)
     shard = copied / "results/tiny/localize/maps/val/1.safetensors"
     shard.write_bytes(shard.read_bytes()[:-100])
-    result = snakemake(copied, "--keep-going")
+    result = warm_snakemake(copied, "--keep-going")
     assert result.returncode != 0
     refusals = re.findall(r"error: (\S+): not a whole shard of maps .*; delete it and rerun `localize`", result.stdout)
     assert set(refusals) == {"results/tiny/localize/maps/val/1.safetensors"}
     assert not (copied / "results/tiny/refine/masks/val/1").exists()
     assert not (copied / "results/tiny/evaluate/maps-val.json").exists()
     shard.unlink()
-    assert snakemake(copied).returncode == 0
+    assert warm_snakemake(copied).returncode == 0
     assert final_files(copied) == unbroken
 
 
