@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= $(shell nproc)
 COMMA := ,
+# Processes that test side by side. Each takes a core and, with the jobs it starts, about 3 GB.
+TESTERS ?= $(shell echo $$(( $(CORES) < 8 ? $(CORES) : 8 )))
 
 BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
@@ -19,7 +21,7 @@ help:
 	@echo "make msrc-tables MSRC=/path/to/folder  ablations and comparisons on them, over seeds"
 	@echo "make msrc-trials MSRC=/path/to/folder  the trials that their settings were chosen by (configs/trials/)"
 	@echo "make full-size    the configs of VOC, COCO and OpenImages30k on a few photographs with random weights, measuring each job"
-	@echo "make test         all tests"
+	@echo "make test         all tests, in $(TESTERS) processes side by side (TESTERS=1: in one)"
 	@echo "make test-kills   the tiny experiment killed 28 times, compared with an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
 	@echo "make docs         the documentation as a web site in site/"
@@ -66,7 +68,7 @@ full-size: $(READY)
 	$(IN_VENV) python -m benchmarks.full_run.run --work results/full-size --cores $(CORES)
 
 test: $(TOOLS)
-	$(IN_VENV) python -m pytest
+	$(IN_VENV) python -m pytest $(if $(filter 1,$(TESTERS)),,--numprocesses $(TESTERS) --dist loadgroup)
 
 test-kills: $(TOOLS)
 	$(IN_VENV) sh -c 'folder=$$(mktemp -d) && python -m tests.workflow.kills "$$folder" --kills 28 && rm -r "$$folder"'

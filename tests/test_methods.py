@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from stages.localize.registry import LOCALIZERS
+from stages.localize.registry import KINDS, localizer_class
 from stages.methods import LOCALIZER_METHODS, SEGMENTER_METHODS
 from stages.report.published import MAPS, SEGMENTATION, SINGLE_LABEL
 from stages.segment.overlay import OVERLAYS
@@ -14,14 +14,14 @@ RECORDS = [*LOCALIZER_METHODS.values(), *SEGMENTER_METHODS.values()]
 
 
 def test_each_localizer_and_each_overlay_has_a_record() -> None:
-    assert set(LOCALIZER_METHODS) == set(LOCALIZERS), "add the record to LOCALIZER_METHODS of stages/methods.py"
+    assert set(LOCALIZER_METHODS) == set(KINDS), "add the record to LOCALIZER_METHODS of stages/methods.py"
     overlays = {path.stem for path in OVERLAYS.glob("*.py")}
     assert set(SEGMENTER_METHODS) == overlays, "add the record to SEGMENTER_METHODS of stages/methods.py"
 
 
 def test_records_say_what_is_trained() -> None:
     assert {kind: record.trained for kind, record in LOCALIZER_METHODS.items()} == {
-        kind: localizer.trained for kind, localizer in LOCALIZERS.items()
+        kind: localizer_class(kind).trained for kind in KINDS
     }
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages.errors import DataError
+from stages.evaluate.listed_maps import read_images
 from stages.evaluate.pixel_precision import SIDE, count_pixels, iou_at, normalise, peak_iou, pixel_average_precision
-from stages.evaluate.score_maps import read_images
 from stages.evaluate.truth import read_truth
 from stages.evaluate.wsol_score import LocalizationScore, read_localization, write_localization
 from stages.index import Record, read_index

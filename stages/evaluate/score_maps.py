@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from stages.errors import DataError
 from stages.evaluate.classification import Probabilities
 from stages.evaluate.confusion import mean_iou
+from stages.evaluate.listed_maps import read_images
 from stages.evaluate.object_sizes import ObjectIous
 from stages.evaluate.scores import FixedScore, ObjectScore, Score, rates_of, write_score
 from stages.evaluate.threshold_sweep import Sample, sweep_confusions, threshold_grid
@@ -18,23 +18,10 @@ from stages.index import Record, read_classes, read_index
 from stages.labelling import enlarge_maps
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EvaluateSettings
-from stages.shards import ImageMaps, read_shard
+from stages.shards import ImageMaps
 from stages.thresholds import Threshold, read_threshold
 
 log = logging.getLogger(__name__)
-
-
-def read_images(records: Sequence[Record], shards: Sequence[Path]) -> Iterator[ImageMaps]:
-    """Maps of each image, one at a time. Raises DataError unless the shards hold exactly the images of the index."""
-    missing = dict.fromkeys(record.id for record in records)
-    for shard in shards:
-        for image in read_shard(shard):
-            if image.id not in missing:
-                raise DataError(f"{shard}: image {image.id!r} is not in the index or in two shards; rerun `localize`")
-            del missing[image.id]
-            yield image
-    if missing:
-        raise DataError(f"no maps for {len(missing)} images (the first: {next(iter(missing))!r}); rerun `localize`")
 
 
 def read_samples(images: Iterable[ImageMaps], records: Sequence[Record], root: Path, classes: int) -> Iterator[Sample]:

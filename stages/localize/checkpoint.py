@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from stages.checkpoints import CheckpointFormat
 from stages.localize.localizer import Localizer
-from stages.localize.registry import LOCALIZERS
+from stages.localize.registry import localizer_class
 from stages.settings import LocalizeSettings
 
 FORMAT = CheckpointFormat("localizer", "localizer", "localize")
@@ -30,7 +30,8 @@ def build_localizer(
     """
     if described is None:
         described = read_described(weights) if weights else {}
-    return LOCALIZERS[settings.method.kind](settings, text, load_file(weights) if weights else None, **described)
+    make = localizer_class(settings.method.kind)
+    return make(settings, text, load_file(weights) if weights else None, **described)
 
 
 def read_described(weights: Path) -> dict[str, Any]:

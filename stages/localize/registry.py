@@ -1,21 +1,38 @@
-"""The localizers by `localize.method.kind`."""
+"""The localizers by `localize.method.kind`.
 
-from collections.abc import Mapping
-from types import MappingProxyType
+A method's module is imported when the method is asked for: `clip` needs open_clip, which no other method does.
+"""
 
-from stages.localize.cam import Cam
-from stages.localize.clip_similarity import ClipSimilarity
+from typing import Literal, assert_never, get_args
+
 from stages.localize.localizer import Localizer
-from stages.localize.mctformer import Mctformer
-from stages.localize.mmcst import Mmcst
-from stages.localize.ts_cam import TsCam
 
-LOCALIZERS: Mapping[str, type[Localizer]] = MappingProxyType(
-    {
-        "mmcst": Mmcst,
-        "cam": Cam,
-        "ts_cam": TsCam,
-        "mctformer": Mctformer,
-        "clip": ClipSimilarity,
-    }
-)
+Kind = Literal["mmcst", "cam", "ts_cam", "mctformer", "clip"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def localizer_class(kind: Kind) -> type[Localizer]:
+    """The class of a method."""
+    match kind:
+        case "mmcst":
+            from stages.localize.mmcst import Mmcst
+
+            return Mmcst
+        case "cam":
+            from stages.localize.cam import Cam
+
+            return Cam
+        case "ts_cam":
+            from stages.localize.ts_cam import TsCam
+
+            return TsCam
+        case "mctformer":
+            from stages.localize.mctformer import Mctformer
+
+            return Mctformer
+        case "clip":
+            from stages.localize.clip_similarity import ClipSimilarity
+
+            return ClipSimilarity
+        case _:
+            assert_never(kind)

@@ -8,8 +8,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from stages.files import digest, sha256_of
 from stages.index import read_index
 from stages.runtime.store_key import digest_tree
@@ -40,14 +38,23 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """This machine: system, processor, cores, memory in GiB, GPUs."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return {
         "system": platform.platform(),
         "processor": processor(Path("/proc/cpuinfo")),
         "cores": os.cpu_count(),
         "memory_gib": round(pages / 2**30, 1),
-        "gpus": names,
+        "gpus": gpus(),
     }
+
+
+def gpus() -> list[str]:
+    """The names of this machine's NVIDIA GPUs, from their driver's own program; none if there is no driver."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return listed.stdout.splitlines()
 
 
 def processor(info: Path) -> str:

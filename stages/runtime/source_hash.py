@@ -1,8 +1,10 @@
 """Hash of the source code that a command runs, so that a changed program reruns what it made."""
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "stages"
@@ -16,6 +18,14 @@ MACHINERY = frozenset(
     for name in ("errors", *(f"runtime.{name}" for name in ("command", "source_hash", "store", "store_key", "watch")))
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What counts of a Python file: the project names that it imports, and its code without docstrings and comments."""
+
+    imports: tuple[str, ...]
+    code: bytes
 
 
 def hash_of_command(module: str, root: Path) -> str:
@@ -46,7 +56,7 @@ def _files(module: str, root: Path) -> set[Path]:
             continue  # the name imported is a function or class, its module is already in the list
         files.add(path)
         files.update(_data_beside(path))
-        waiting.extend(_imports(path))
+        waiting.extend(_source(path.read_text(encoding="utf-8")).imports)
     return files
 
 
@@ -55,8 +65,14 @@ def _find(name: str, root: Path) -> Path | None:
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@functools.cache  # the commands of a workflow share most files
+def _source(text: str) -> Source:
+    tree = ast.parse(text)
+    return Source(tuple(_imports(tree)), ast.unparse(_without_docstrings(tree)).encode())
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -78,7 +94,7 @@ def _data_beside(path: Path) -> Iterator[Path]:
 def _content(path: Path) -> bytes:
     if path.suffix != ".py":
         return path.read_bytes()
-    return ast.unparse(_without_docstrings(ast.parse(path.read_text(encoding="utf-8")))).encode()
+    return _source(path.read_text(encoding="utf-8")).code
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

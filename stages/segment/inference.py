@@ -1,6 +1,7 @@
-"""From an image via class probabilities to a mask: scales, mirror, sliding window, tags, CRF."""
+"""From an image to class probabilities: scales, mirror, sliding window, tags."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,14 +10,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from stages.dense_crf import ImageCrf
 from stages.devices import autocast
-from stages.images import BACKGROUND
-from stages.segment.model import ChannelsLastEncoderDecoder
-from stages.settings import CrfSettings, InferenceSettings
+from stages.images import BACKGROUND, read_image
+from stages.index import Record
+from stages.segment.model import ChannelsLastEncoderDecoder, Segmenter
+from stages.settings import InferenceSettings
 
 # Neighbouring windows share a third, as in mmsegmentation's own configs (513 by 341).
 WINDOW_STEP = 2 / 3
+
+
+def predict_images(
+    segmenter: Segmenter, records: Iterable[Record], root: Path, settings: InferenceSettings, *, tags: bool
+) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.float32]]]:
+    """Yields each image's id, pixels [rows, columns, 3] and class probabilities [1 + C, rows, columns].
+
+    tags: classes that are not among the image's tags get probability 0.
+    """
+    device = next(segmenter.model.parameters()).device
+    positions = {name: position for position, name in enumerate(segmenter.classes)}
+    for record in records:
+        image = np.array(read_image(root / record.image))
+        scores = class_probabilities(segmenter.model, torch.from_numpy(image).permute(2, 0, 1).to(device), settings)
+        if tags:
+            scores = told(scores, [positions[name] for name in record.labels])
+        yield record.id, image, scores.cpu().numpy()
 
 
 @torch.inference_mode()
@@ -61,18 +79,3 @@ def told(probabilities: Tensor, classes: Sequence[int]) -> Tensor:
     kept_scores = probabilities * kept
     kept_scores[BACKGROUND] += torch.finfo(torch.float32).tiny
     return kept_scores / kept_scores.sum(dim=0)
-
-
-def mask_of(image: NDArray[np.uint8], probabilities: NDArray[np.float32], crf: CrfSettings | None) -> NDArray[np.uint8]:
-    """Each pixel's best label [rows, columns] uint8 of probabilities [labels, rows, columns], after the CRF if any.
-
-    image: [rows, columns, 3] uint8. The CRF is over the labels that are best at some pixel: the others, most of 21 or
-    81 classes, cost time and hardly ever win a pixel.
-    """
-    best = probabilities.argmax(axis=0).astype(np.uint8)
-    labels = np.unique(best)
-    if crf is None or len(labels) < 2:
-        return best
-    chosen = probabilities[labels]
-    (mask,) = ImageCrf(image, crf).labels([chosen / chosen.sum(axis=0)])
-    return labels[mask]

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from stages.errors import DataError
-from stages.segment.inference import class_probabilities, mask_of
+from stages.segment.inference import class_probabilities
+from stages.segment.labels import mask_of
 from stages.segment.model import Segmenter
 from stages.settings import InferenceSettings
 

@@ -1,15 +1,22 @@
-"""PxAP and pIoU: by hand, against a slow direct version, and against the steps of wsolevaluation in OpenCV."""
+"""PxAP and pIoU: by hand, against a slow direct version, and maps resized by another library."""
 
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+import torch
 
 from stages.errors import DataError
 from stages.evaluate import score_localization
-from stages.evaluate.pixel_precision import count_pixels, iou_at, normalise, peak_iou, pixel_average_precision
+from stages.evaluate.pixel_precision import (
+    count_pixels,
+    iou_at,
+    last_threshold,
+    normalise,
+    peak_iou,
+    pixel_average_precision,
+)
 from stages.images import write_mask
 from stages.index import Record, write_index
 from stages.shards import ImageMaps, write_shard
@@ -78,10 +85,11 @@ def test_as_the_slow_direct_version() -> None:
 
 
 @pytest.mark.parametrize("size", [(14, 14), (60, 80), (224, 224), (256, 171)])
-def test_maps_are_brought_to_224_as_by_wsolevaluation(size: tuple[int, int]) -> None:
-    """Its `normalize_scoremap` after OpenCV's cubic resizing."""
+def test_maps_are_brought_to_224_by_bicubic_interpolation(size: tuple[int, int]) -> None:
+    """torch's, whose coefficients are OpenCV's, then `normalize_scoremap` of wsolevaluation."""
     scores = np.random.default_rng(1).random(size).astype(np.float32)
-    resized = cv2.resize(scores, (224, 224), interpolation=cv2.INTER_CUBIC)
+    batch = torch.from_numpy(scores)[None, None]
+    resized = torch.nn.functional.interpolate(batch, (224, 224), mode="bicubic")[0, 0].numpy()
     expected = (resized - resized.min()) / (resized - resized.min()).max()
     np.testing.assert_allclose(normalise(scores), expected, atol=2e-5)
     assert (normalise(np.full(size, 0.3, dtype=np.float32)) == 0).all()
@@ -132,3 +140,12 @@ def test_images_of_several_tags_are_refused(folder: Path) -> None:
     write_shard(folder / "val.safetensors", [ImageMaps("val0", maps, np.array([0, 1]), (32, 32))])
     with pytest.raises(DataError, match="val0: has 2 tags, but PxAP needs images with one"):
         score(folder, "val")
+
+
+def test_scores_are_counted_as_by_numpys_histogram() -> None:
+    """Also next to the thresholds, where a product with 1000 is rounded to the wrong side."""
+    edges = np.arange(1001) / 1000
+    near = np.concatenate([edges, np.nextafter(edges, 0), np.nextafter(edges, 2)]).astype(np.float32)
+    scores = np.concatenate([near, np.random.default_rng(0).random(5000, dtype=np.float32)]).clip(0, 1)
+    expected = np.histogram(scores.astype(np.float64), bins=np.append(edges, np.inf))[0]
+    assert np.bincount(last_threshold(scores), minlength=1001).tolist() == expected.tolist()

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from stages.localize.checkpoint import load_localizer, save_localizer
 from stages.localize.localizer import Localizer
 from stages.localize.objective import LocalizerObjective
-from stages.localize.registry import LOCALIZERS
+from stages.localize.registry import KINDS
 from stages.settings import LocalizeSettings, MapSettings
 from tests.localize.conftest import BACKBONES, CLASSES, DESCRIBED
 
@@ -29,7 +29,7 @@ def fitting_backbones(method: str) -> list[str]:
     return fitting[:1] if method in DESCRIBED else fitting
 
 
-PAIRS = [(method, kind) for method in LOCALIZERS for kind in fitting_backbones(method)]
+PAIRS = [(method, kind) for method in KINDS for kind in fitting_backbones(method)]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def images() -> torch.Tensor:
     return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(3))
 
 
-@pytest.mark.parametrize("method", LOCALIZERS)
+@pytest.mark.parametrize("method", KINDS)
 def test_a_small_one_can_be_built(make_localizer, method: str) -> None:
     """The other tests rest on this one: a new method must not pass by not being looked at."""
     kinds = fitting_backbones(method)
@@ -63,6 +63,28 @@ def test_maps_and_scores(make_localizer, images: torch.Tensor, method: str, kind
         assert (maps >= 0).all()
     assert located.maps.max() > 0
     assert torch.isfinite(located.scores).all()
+
+
+# Landscape, portrait and a square; the first two have as many patches.
+SIZES = ((64, 96), (96, 64), (80, 80), (48, 144))
+EVERY_ATTENTION = MapSettings(class_attention=True, patch_affinity=True, affinity_blocks=1)
+
+
+@pytest.mark.parametrize("settings", [MapSettings(), EVERY_ATTENTION], ids=["plain", "attention"])
+@pytest.mark.parametrize(("method", "kind"), PAIRS)
+def test_images_of_several_sizes_at_once_give_what_each_gives_alone(
+    make_localizer, method: str, kind: str, settings: MapSettings
+) -> None:
+    localizer: Localizer = make_localizer(kind, method=method)
+    images = [torch.randn(number % 2 + 1, 3, *size) for number, size in enumerate(SIZES)]
+    with torch.inference_mode():
+        together = localizer.locate_each(images, settings)
+        for own, located in zip(images, together, strict=True):
+            alone = localizer.locate(own, settings)
+            torch.testing.assert_close(located.maps, alone.maps, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(located.scores, alone.scores, atol=1e-5, rtol=1e-5)
+            for name, kind_of_maps in located.kinds.items():
+                torch.testing.assert_close(kind_of_maps, alone.kinds[name], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("method", "kind"), PAIRS)

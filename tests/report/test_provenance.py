@@ -5,8 +5,10 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from stages.report import write_provenance
-from stages.report.provenance import commit_of, processor, split_checksums
+from stages.report.provenance import commit_of, gpus, processor, split_checksums
 
 
 def test_commit_and_changed_files(tmp_path: Path) -> None:
@@ -37,6 +39,17 @@ def test_checksums_of_a_split_are_of_its_files(results: Path) -> None:
 def test_the_processor_is_the_kernel_s(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: Fast One 3000\n")
     assert processor(tmp_path / "cpuinfo") == "Fast One 3000"
+
+
+def test_gpus_are_the_driver_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpus() == []
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho NVIDIA A100-SXM4-40GB\necho NVIDIA A100-SXM4-40GB\n")
+    program.chmod(0o755)
+    assert gpus() == ["NVIDIA A100-SXM4-40GB"] * 2
+    program.write_text("#!/bin/sh\necho NVIDIA-SMI has failed\nexit 9\n")
+    assert gpus() == []
 
 
 def test_the_file_holds_it_all(results: Path) -> None:

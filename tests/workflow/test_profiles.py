@@ -9,6 +9,7 @@ from logging import getLogger
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import yaml
 from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
@@ -27,7 +28,8 @@ from snakemake.cli import parse_args
 _, args = parse_args(None)
 names = ("executor", "cores", "jobs", "nolock", "retries", "rerun_incomplete", "slurm_partition_config")
 found = {name: getattr(args, name) for name in names}
-found["gpu"] = args.resources["gpu"].value if "gpu" in args.resources else None
+for name in ("gpu", "mem_mb"):
+    found[name] = args.resources[name].value if name in args.resources else None
 print(json.dumps(found, default=str))
 """
 # The controller's and the accounting's answers: exit status and words, as Slurm 22.05 gives them.
@@ -62,6 +64,7 @@ def test_one_machine_uses_its_cores_and_one_gpu_without_a_lock(options: str) -> 
     found = parsed(*options.split())
     assert found["executor"] is None
     assert int(found["cores"]) >= 1
+    assert found["mem_mb"] == psutil.virtual_memory().total // 10**6
     assert (found["gpu"], found["nolock"], found["retries"], found["rerun_incomplete"]) == (1, True, 0, True)
 
 
@@ -74,7 +77,7 @@ def test_the_command_line_wins_over_the_default_profile() -> None:
 def test_a_cluster_is_not_held_to_this_machines_cores_and_gpus(form: str) -> None:
     found = parsed(*form.split())
     assert found["executor"] == form.replace("/", " ").split()[-1]
-    assert (found["cores"], found["gpu"], found["nolock"]) == (None, None, False)
+    assert (found["cores"], found["gpu"], found["mem_mb"], found["nolock"]) == (None, None, None, False)
     assert (int(found["jobs"]), found["retries"], found["rerun_incomplete"]) == (64, 1, True)
 
 

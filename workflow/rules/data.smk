@@ -38,7 +38,7 @@ rule compose:
         "../../environment.yml"
     threads: 8
     resources:
-        **needs(4000, minutes=30),
+        **needs(2000, minutes=30),
     params:
         settings=settings("data", without=NOT_OF_DEMO),
         seed=experiment.seed,

@@ -52,7 +52,7 @@ rule score_maps:
     conda:
         "../../environment.yml"
     resources:
-        **needs(4000, minutes=60),
+        **needs(2000, minutes=60),
     params:
         settings=settings("evaluate", only=["thresholds"]),
         options=given("threshold", "only"),

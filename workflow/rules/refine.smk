@@ -24,7 +24,7 @@ rule make_sure_regions:
     # The CRF has one thread of its own, so this is the number of processes.
     threads: 8
     resources:
-        **needs(4000, minutes=480),
+        **needs(2000, minutes=480),
     params:
         settings=lambda wildcards: plan.refiners.regions_json(plan.refiners.by_regions[wildcards.regions]),
         root=dataset_root,
@@ -51,7 +51,7 @@ rule train_affinity:
         "../../environment.yml"
     threads: 8
     resources:
-        **needs(8000, minutes=1440, gpu=1),
+        **needs(12000, minutes=1440, gpu=1),
     params:
         settings=lambda wildcards: plan.refiners.affinity_json(plan.refiners.by_affinity[wildcards.affinity]),
         seed=lambda wildcards: plan.refiners.by_affinity[wildcards.affinity].localizer.seed,
@@ -82,7 +82,7 @@ rule choose_threshold:
         "../../environment.yml"
     threads: 8
     resources:
-        **needs(4000, minutes=240),
+        **needs(2000, minutes=240),
     params:
         settings=lambda wildcards: plan.refiners.threshold_json(plan.refiners.by_threshold[wildcards.threshold]),
         options=given("score", "maps"),

@@ -26,7 +26,7 @@ rule make_page:
     conda:
         "../../environment.yml"
     resources:
-        **needs(4000, minutes=30),
+        **needs(2000, minutes=30),
     params:
         experiment=experiment.experiment,
         settings=settings("report"),
@@ -65,7 +65,7 @@ rule make_gallery:
         "../../environment.yml"
     threads: 8
     resources:
-        **needs(4000, minutes=60),
+        **needs(2000, minutes=60),
     params:
         experiment=experiment.experiment,
         results=results_folder,
@@ -98,7 +98,7 @@ rule make_table_page:
     conda:
         "../../environment.yml"
     resources:
-        **needs(4000, minutes=30),
+        **needs(2000, minutes=30),
     params:
         experiment=experiment.experiment,
         settings=settings("report"),

@@ -56,7 +56,7 @@ rule train_segmenter:
         "../../environment.yml"
     threads: 8
     resources:
-        **needs(8000, minutes=1440, gpu=1),
+        **needs(10000, minutes=1440, gpu=1),
     params:
         settings=settings("segment", without=["network", "inference", "predict", *OF_MODEL]),
         seed=lambda wildcards: segmenter_of(wildcards).seed,
