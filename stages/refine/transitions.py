@@ -55,7 +55,8 @@ def neighbours(rows: int, columns: int, radius: int, device: torch.device) -> Ne
 
 
 def transition_matrix(affinities: Tensor, grid: tuple[int, int], radius: int, *, beta: float) -> Tensor:
-    """Transitions T = D^-1 A^beta between neighbours, rows that sum to 1: a sparse CSR matrix [N, N] float32.
+    """Transitions T = D^-1 A^beta between neighbours, rows that sum to 1: a sparse CSR matrix [N, N] float64,
+    in which hundreds of steps do not add up the rounding: in float32 they move scores by up to 1e-4.
 
     Args:
         affinities: of each pair, [P] in [0, 1], in the order of `affinity_pairs.node_pairs`. Each node has affinity 1
@@ -65,14 +66,14 @@ def transition_matrix(affinities: Tensor, grid: tuple[int, int], radius: int, *,
 
     Three nodes in a row, the first two with affinity 1/2, the last two with 0:
 
-    >>> transition_matrix(torch.tensor([0.5, 0.0]), (1, 3), 2, beta=1.0).to_dense()
+    >>> transition_matrix(torch.tensor([0.5, 0.0]), (1, 3), 2, beta=1.0).to_dense().float()
     tensor([[0.6667, 0.3333, 0.0000],
             [0.3333, 0.6667, 0.0000],
             [0.0000, 0.0000, 1.0000]])
     """
     near = neighbours(*grid, radius, affinities.device)
     nodes = grid[0] * grid[1]
-    weights = torch.cat((affinities.float() ** beta, affinities.new_ones(1, dtype=torch.float32)))
+    weights = torch.cat((affinities.double() ** beta, affinities.new_ones(1, dtype=torch.float64)))
     values = weights.index_select(0, near.sources)
     totals = values.new_zeros(nodes).index_add_(0, near.rows, values)
     values /= totals.index_select(0, near.rows)
