@@ -38,6 +38,7 @@ METHODS = {
     "plus": {"kind": "mctformer", "version": "plus"},
     "mmcst": {"kind": "mmcst"},
 }
+MODEL = "deit_small_patch16_224"
 CLASSES, LANGUAGE_WIDTH = 20, 512
 CROP, CROPS = 224, 8  # a training step's
 SIZE = (375, 500)  # rows, columns of a photograph
@@ -55,7 +56,7 @@ Precision = Callable[[], AbstractContextManager]
 def build(method: str, checkpoint: Path | None) -> Localizer:
     """A DeiT-S with 20 classes. checkpoint: of MCTformer's public code; random weights if None."""
     torch.manual_seed(0)
-    backbone = {"kind": "vit", "model": "deit_small_patch16_224"}
+    backbone = {"kind": "vit", "model": MODEL}
     settings = LocalizeSettings.model_validate({"method": METHODS[method], "backbone": backbone, "maps": MAPS})
     text = F.normalize(torch.randn(CLASSES, LANGUAGE_WIDTH), dim=1)
     localizer = build_localizer(settings, weights=None, text=text)

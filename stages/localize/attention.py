@@ -189,9 +189,10 @@ def run_block(
 
 def fused_is_slow(tokens: Tensor) -> bool:
     """Whether attention is faster written out than fused: in bfloat16 on CPUs, two to three times."""
-    cast = torch.is_autocast_enabled(tokens.device.type)
-    dtype = torch.get_autocast_dtype(tokens.device.type) if cast else tokens.dtype
-    return tokens.device.type == "cpu" and dtype == torch.bfloat16
+    if tokens.device.type != "cpu":
+        return False
+    cast = torch.is_autocast_enabled("cpu")
+    return (torch.get_autocast_dtype("cpu") if cast else tokens.dtype) == torch.bfloat16
 
 
 def _attended(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None) -> Tensor:
@@ -243,6 +244,6 @@ def _weights(query: Tensor, key: Tensor, *, mask: Tensor | None, dtype: torch.dt
     products = query @ key.mT
     if mask is not None:
         products = products.masked_fill(~mask, -torch.inf)
-    # Autocast makes every softmax a float32 one, which has to be cast back for the next product.
-    with torch.autocast(query.device.type, enabled=False):
+    # Autocast makes every softmax a float32 one, which a CPU has to cast back for the next product.
+    with torch.autocast("cpu", enabled=False):
         return torch.softmax(products, dim=-1, dtype=dtype)

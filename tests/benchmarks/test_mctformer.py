@@ -9,11 +9,16 @@ import torch
 from benchmarks import mctformer
 
 
-@pytest.mark.parametrize("method", mctformer.METHODS)
-def test_the_command_writes_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mctformer, "MODEL", "deit_tiny_patch16_224")
     monkeypatch.setattr(mctformer, "CROP", 32)
     monkeypatch.setattr(mctformer, "SIZE", (48, 64))
     monkeypatch.setattr(mctformer, "MAPS", mctformer.MAPS | {"size": 48})
+
+
+@pytest.mark.parametrize("method", mctformer.METHODS)
+def test_the_command_writes_seconds(tmp_path: Path, method: str) -> None:
     path = tmp_path / "seconds.json"
     precision = "float32" if method == "v2" else "bfloat16"
     options = ["--method", method, "--precision", precision, "--images", "3", "--batch-size", "2", "--rounds", "1"]
@@ -23,9 +28,7 @@ def test_the_command_writes_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert all(own > 0 for own in seconds.values())
 
 
-def test_maps_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mctformer, "SIZE", (48, 64))
-    monkeypatch.setattr(mctformer, "MAPS", mctformer.MAPS | {"size": 48})
+def test_maps_do_not_depend_on_the_batch() -> None:
     localizer = mctformer.build("plus", None)
     photographs = mctformer.read_photographs(None, 3)
     ways = [mctformer.maps(localizer, photographs, size, torch.no_grad)() for size in (1, 2)]
