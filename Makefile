@@ -2,13 +2,17 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= $(shell nproc)
+COMMA := ,
+# Processes that test side by side. Each takes a core and, with the jobs it starts, about 3 GB.
+TESTERS ?= $(shell echo $$(( $(CORES) < 8 ? $(CORES) : 8 )))
 
 BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
 IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo upper_bound msrc msrc-tables msrc-trials msrc-folder full-size test test-kills test-slurm docs lint environment
+.PHONY: help demo upper_bound msrc msrc-tables msrc-trials msrc-folder full-size test test-kills test-slurm docs lint environment tools
 
 help:
 	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
@@ -17,12 +21,13 @@ help:
 	@echo "make msrc-tables MSRC=/path/to/folder  ablations and comparisons on them, over seeds"
 	@echo "make msrc-trials MSRC=/path/to/folder  the trials that their settings were chosen by (configs/trials/)"
 	@echo "make full-size    the configs of VOC, COCO and OpenImages30k on a few photographs with random weights, measuring each job"
-	@echo "make test         all tests"
+	@echo "make test         all tests, in $(TESTERS) processes side by side (TESTERS=1: in one)"
 	@echo "make test-kills   the tiny experiment killed 28 times, compared with an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
 	@echo "make docs         the documentation as a web site in site/"
 	@echo "make lint         formatting, types, workflow"
 	@echo "make environment  only sets up $(VENV)"
+	@echo "make tools        the same, plus what tests, checks and benchmarks need"
 	@echo "CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV) can be added to each"
 
 demo: $(READY)
@@ -62,19 +67,19 @@ msrc-folder:
 full-size: $(READY)
 	$(IN_VENV) python -m benchmarks.full_run.run --work results/full-size --cores $(CORES)
 
-test: $(READY)
-	$(IN_VENV) python -m pytest
+test: $(TOOLS)
+	$(IN_VENV) python -m pytest $(if $(filter 1,$(TESTERS)),,--numprocesses $(TESTERS) --dist loadgroup)
 
-test-kills: $(READY)
+test-kills: $(TOOLS)
 	$(IN_VENV) sh -c 'folder=$$(mktemp -d) && python -m tests.workflow.kills "$$folder" --kills 28 && rm -r "$$folder"'
 
-test-slurm: $(READY)
+test-slurm: $(TOOLS)
 	$(IN_VENV) python -m tests.cluster.run --profile slurm cluster-generic
 
-docs: $(READY)
+docs: $(TOOLS)
 	$(IN_VENV) mkdocs build --strict --config-file .mkdocs.yml
 
-lint: $(READY)
+lint: $(TOOLS)
 	$(IN_VENV) ruff check .
 	$(IN_VENV) ruff format --check .
 	$(IN_VENV) mypy
@@ -83,15 +88,31 @@ lint: $(READY)
 
 environment: $(READY)
 
+tools: $(TOOLS)
+
 # pip prints every step, so anything missing on the machine is reported first, in one line.
+define CHECK_PYTHON
+@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON); install Python 3.11 (Debian, Ubuntu: apt-get install python3.11-venv) or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11, for which the versions are pinned; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "error: $(PYTHON) cannot make environments; apt-get install python3.11-venv" >&2; exit 1; }
+endef
+
+# mmcv requires OpenCV with windows, which needs libGL and X11; the one without them works. Last, so that it wins.
+define INSTALL
+$(PYTHON) -m venv $(VENV)
+$(BIN)/pip install --editable '.[$(1)]' --constraint .constraints.txt
+$(BIN)/pip install --force-reinstall --no-deps --constraint .constraints.txt opencv-python-headless
+endef
+
 $(READY): pyproject.toml .constraints.txt
-	@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON); install Python 3.11 (Debian, Ubuntu: apt-get install python3.11-venv python3.11-dev) or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11, for which the versions are pinned; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "error: $(PYTHON) cannot make environments; apt-get install python3.11-venv" >&2; exit 1; }
+	$(CHECK_PYTHON)
+	$(call INSTALL,demo)
+	touch $@
+
+# pydensecrf, which the dense CRF is tested against, is compiled.
+$(TOOLS): pyproject.toml .constraints.txt
+	$(CHECK_PYTHON)
 	@$(PYTHON) -c 'import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())' || { echo "error: $(PYTHON) has no headers, which pydensecrf2 is compiled with; apt-get install python3.11-dev" >&2; exit 1; }
 	@command -v gcc > /dev/null && command -v g++ > /dev/null || { echo "error: no C++ compiler, which pydensecrf2 is compiled with; apt-get install g++" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --editable '.[demo,dev]' --constraint .constraints.txt
-# mmcv requires OpenCV with windows, which needs libGL and X11; this one works without them. Last, so that it wins.
-	$(BIN)/pip install --force-reinstall --no-deps --constraint .constraints.txt opencv-python-headless
-	touch $@
+	$(call INSTALL,demo$(COMMA)dev)
+	touch $(READY) $@

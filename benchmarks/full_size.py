@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.experiment import read_experiment
-from stages.localize.inference import size_on_grid
+from stages.localize.batches import size_on_grid
 from stages.localize.mmcst import Mmcst
 from stages.settings import LocalizeSettings
 

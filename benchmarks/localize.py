@@ -11,7 +11,8 @@ random, arithmetic is float32.
 import argparse
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,27 +27,24 @@ from torchvision.transforms.v2 import functional as transforms
 from benchmarks.timing import OURS, TABLE_HEAD, Way, ratios_to_ours
 from stages.devices import pick_device
 from stages.files import write_json
-from stages.localize.attention import Attended, Attention
-from stages.localize.inference import Batch, locate_batch, size_on_grid, stored_size
+from stages.localize.attention import NO_ATTENTION, Attended, Attention
+from stages.localize.batches import Batch, size_on_grid
+from stages.localize.encoders import Grid
+from stages.localize.inference import locate_batch, stored_size
 from stages.localize.localizer import Localizer
-from stages.localize.mmcst import Localization, Mmcst
+from stages.localize.mmcst import Mmcst
 from stages.settings import LocalizeSettings, MapSettings, VitBackbone
-
-NO_ATTENTION = Attention()
 
 
 class PlainMmcst(Mmcst):
     """The localization transformer with explicit attention, all of it kept in a list until the last block is done."""
 
-    def forward(
-        self,
-        images: Tensor | list[Tensor],
-        *,
-        attention: Attention = NO_ATTENTION,
-        representation: str | None = None,
-    ) -> Localization:
+    def through_blocks(
+        self, inputs: Sequence[Tensor | list[Tensor]], *, attention: Attention = NO_ATTENTION
+    ) -> list[tuple[Attended, Grid]]:
+        (images,) = inputs  # of one size
         patches, grid = self.encoder.patches(images)
-        class_tokens = self.class_tokens()
+        class_tokens = self.tokens_at_input()
         count = len(class_tokens)
         tokens = torch.cat((class_tokens.expand(len(patches), -1, -1), patches), dim=1)
         kept: list[Tensor] = []
@@ -59,8 +57,7 @@ class PlainMmcst(Mmcst):
             class_attention = torch.stack(kept)[-attention.classes :].mean(dim=(0, 2))[:, :count, count:]
         if attention.patches:
             patch_attention = torch.stack(kept)[-attention.patches :].mean(dim=(0, 2))[:, count:, count:]
-        attended = Attended(tokens[:, :count], tokens[:, count:], None, class_attention, patch_attention)
-        return self._localize(attended, grid, representation or self.method.representation)
+        return [(Attended(tokens[:, :count], tokens[:, count:], None, class_attention, patch_attention), grid)]
 
 
 def plain_block(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,15 +112,11 @@ def build_bench(
     plain.load_state_dict(copy.deepcopy(ours.state_dict()))
     labels = (torch.rand(batch_size, classes, device=device) < 2 / classes).float()
     labels[:, 0] = 1  # a training image has at least one tag
-    scaled = [
-        torch.randint(
-            256,
-            (batch_size, 3, *size_on_grid((size, size), round(size * scale), ours.stride)),
-            dtype=torch.uint8,
-        )
-        for scale in scales
+    grids = [size_on_grid((size, size), round(size * scale), ours.stride) for scale in scales]
+    noise: list[Tensor | list[Tensor]] = [
+        torch.randint(256, (batch_size, 3, *grid), dtype=torch.uint8) for grid in grids
     ]
-    batch = Batch(list(range(batch_size)), [(size, size)] * batch_size, scaled)
+    batch = Batch([list(range(batch_size))], [(size, size)] * batch_size, [[own] for own in noise])
     return Bench(ours.to(device), plain.to(device), clip, images, labels, embedding, batch, settings.maps)
 
 
@@ -137,11 +130,18 @@ def embed(clip: Any, images: Tensor) -> Tensor:
 
 
 def training_step(
-    localizer: Localizer, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, embedding: Tensor
+    localizer: Localizer,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    embedding: Tensor,
+    *,
+    precision: Callable[[], AbstractContextManager] = nullcontext,
 ) -> None:
     """Losses, gradients, one step of the optimizer."""
-    loss = torch.stack(list(localizer.losses(images, labels, embedding).values())).sum()
-    loss.backward()
+    with precision():
+        losses = localizer.losses(images, labels, embedding)
+    torch.stack([own for name, own in losses.items() if "loss" in name]).sum().backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 
@@ -158,7 +158,7 @@ def maps_one_by_one(localizer: Localizer, bench: Bench) -> list[Tensor]:
     results = []
     for position, size in enumerate(bench.batch.sizes):
         total = torch.zeros(())
-        for scaled in bench.batch.scales:
+        for (scaled,) in bench.batch.scales:
             assert isinstance(scaled, Tensor)
             image = transforms.to_dtype(scaled[position, None].to(bench.device), torch.float32, scale=True)
             image = transforms.normalize(image, *map(list, localizer.statistics))
@@ -193,7 +193,7 @@ def check_equal(bench: Bench) -> None:
 def training_ways(bench: Bench) -> dict[str, Way]:
     """A training step: ours, the plain way, and ours with one ingredient of the plain way."""
     optimizers = {
-        localizer: torch.optim.AdamW(localizer.parameters(), lr=1e-5, weight_decay=0.05)
+        localizer: torch.optim.AdamW(localizer.parameters(), lr=1e-5, weight_decay=0.05, fused=True)
         for localizer in (bench.ours, bench.plain)
     }
 

@@ -1,9 +1,8 @@
 """Times the refinement against the plain way of doing the same; writes the ratios as JSON.
 
-The random walk by squaring the dense transition matrix, as PSA's program does it; the CRF over all classes of the data
-set where ours takes those of the image; a pass over the maps for each threshold where ours takes one for all; one
-process for the CRFs where ours takes as many as there are cores. Results are held against each other before anything is
-timed. Images, maps and features are made up.
+The CRF over all classes of the data set where ours takes those of the image; a pass over the maps for each threshold
+where ours takes one for all; one process for the CRFs where ours takes as many as there are cores. Results are held
+against each other before anything is timed. Images and maps are made up. The random walk: `benchmarks.walk`.
 
     python -m benchmarks.refine --json ratios.json
 """
@@ -27,39 +26,11 @@ from stages.evaluate.threshold_sweep import Sample, sweep_confusions, threshold_
 from stages.files import write_json
 from stages.labelling import threshold_maps
 from stages.pool import over_processes
-from stages.refine.affinity_pairs import node_pairs
 from stages.refine.background import add_threshold
 from stages.refine.pseudo_masks import ImageScores, label_probabilities, write_pseudo_mask
-from stages.refine.random_walk import random_walk, transition_matrix
 from stages.settings import CRF_SETS
 
-RADIUS = 5
-BETA = 8.0
 ABSENT = 1e-5  # score of a class that the image is not tagged with, where the CRF takes all classes
-
-
-def walk_ways(rows: int, columns: int, *, doublings: int, squarings: int) -> dict[str, Way]:
-    """A walk of 2^doublings steps: by sparse products, and the first `squarings` of the dense matrix's `doublings`.
-
-    Where all are made, both results are held against each other.
-    """
-    pairs = node_pairs(rows, columns, RADIUS)
-    affinities = torch.rand(pairs.shape[1]) * 0.9 + 0.05
-    transitions = transition_matrix(affinities, pairs, rows * columns, beta=BETA)
-    scores = torch.rand(3, rows * columns)
-
-    def dense() -> torch.Tensor:
-        matrix = transitions.to_dense()
-        for _ in range(squarings):
-            matrix = matrix @ matrix
-        return scores @ matrix.T
-
-    def sparse() -> torch.Tensor:
-        return random_walk(scores, transitions, doublings=doublings)
-
-    if squarings == doublings:
-        torch.testing.assert_close(dense(), sparse(), rtol=1e-4, atol=0)
-    return {OURS: sparse, f"walk_{rows}x{columns}": dense}
 
 
 def picture(rows: int, columns: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -134,10 +105,7 @@ def process_ways(folder: Path, rows: int, columns: int, *, images: int, processe
 def compare(settings: argparse.Namespace, folder: Path) -> tuple[dict[str, float], list[str]]:
     """Ratios by name and a table's lines."""
     rows, columns = settings.size
-    small, large = ((-(-rows // stride), -(-columns // stride)) for stride in (8, 4))
     groups = [
-        walk_ways(*small, doublings=settings.doublings, squarings=settings.doublings),
-        walk_ways(*large, doublings=settings.doublings, squarings=settings.squarings or settings.doublings),
         crf_ways(rows, columns, tagged=2, classes=settings.classes),
         sweep_ways(rows, columns, images=settings.images, steps=100),
         process_ways(folder, rows, columns, images=8 * settings.images, processes=settings.processes),
@@ -159,10 +127,6 @@ def run(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--classes", type=int, default=20, help="classes of the data set")
     parser.add_argument(
         "--images", type=int, default=4, help="images of the sweep; the processes get eight times as many"
-    )
-    parser.add_argument("--doublings", type=int, default=6, help="t of the walk, 2^t steps")
-    parser.add_argument(
-        "--squarings", type=int, help="of the dense matrix at stride 4, fewer than t where t of them take minutes"
     )
     parser.add_argument("--pairs", type=int, default=5, help="rounds in which every way is timed once")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="processes of the CRFs")

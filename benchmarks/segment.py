@@ -4,6 +4,8 @@ python -m benchmarks.segment --results results/demo --config configs/demo.yaml -
 """
 
 import argparse
+import copy
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,15 +16,17 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.timing import OURS, TABLE_HEAD, Way, ratios_to_ours
 from stages.dense_crf import dense_crf
-from stages.devices import pick_device
+from stages.devices import autocast, pick_device
 from stages.evaluate.confusion import confusion_matrix, mean_iou
 from stages.experiment import read_config
 from stages.files import write_json
 from stages.images import read_image, read_mask
 from stages.index import read_index
+from stages.networks.depthwise import DepthwiseConv2d
 from stages.segment.inference import class_probabilities
 from stages.segment.labels import mask_of
 from stages.segment.model import Segmenter, load_segmenter
@@ -74,23 +78,35 @@ def compare_masks(samples: Sequence[Sample], crf: CrfSettings) -> str:
 
 
 def step_ways(segmenter: Segmenter, settings: SegmenterTraining) -> dict[str, Way]:
-    """A training step on made-up crops, its convolutions channels-last (ours) or in torch's own layout."""
+    """A training step on made-up crops: ours, its convolutions in torch's own layout, or with torch's own depthwise
+    convolutions."""
     crops = torch.randn(settings.batch_size, 3, settings.crop, settings.crop)
     labels = torch.randint(0, len(segmenter.classes) + 1, (settings.batch_size, 1, settings.crop, settings.crop))
     shape = (settings.crop, settings.crop)
     samples = [SegDataSample(gt_sem_seg=PixelData(data=one), metainfo={"img_shape": shape}) for one in labels]
 
-    def step(layout: torch.memory_format) -> None:
-        model: Any = segmenter.model
+    def step(model: Any, layout: torch.memory_format) -> None:
         model.train().to(memory_format=layout)
-        features = model.backbone(crops.contiguous(memory_format=layout))
-        losses = model.decode_head.loss(features, samples, model.train_cfg)
+        with autocast(pick_device()):
+            features = model.backbone(crops.contiguous(memory_format=layout))
+            losses = model.decode_head.loss(features, samples, model.train_cfg)
         sum(value for name, value in losses.items() if name.startswith("loss")).backward()
 
+    plain = with_torchs_depthwise(segmenter.model)
     return {
-        OURS: lambda: step(torch.channels_last),
-        "step_contiguous": lambda: step(torch.contiguous_format),
+        OURS: lambda: step(segmenter.model, torch.channels_last),
+        "step_contiguous": lambda: step(segmenter.model, torch.contiguous_format),
+        "step_depthwise": lambda: step(plain, torch.channels_last),
     }
+
+
+def with_torchs_depthwise(model: nn.Module) -> nn.Module:
+    """A copy of the model in which depthwise convolutions run as torch runs them."""
+    plain = copy.deepcopy(model)
+    for module in plain.modules():
+        if isinstance(module, DepthwiseConv2d):
+            module.forward = functools.partial(nn.Conv2d.forward, module)  # type: ignore[method-assign]
+    return plain
 
 
 def run(arguments: list[str] | None = None) -> None:

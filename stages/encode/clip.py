@@ -105,6 +105,8 @@ def build_towers(settings: TowerClip, weights: Path) -> Clip:
     model.lock_text_tower(freeze_layer_norm=True)
     for part in (model.visual.trunk, model.text.transformer):
         part.requires_grad_(False)
+    # oneDNN's convolutions are faster in this layout; their results are the same.
+    model.visual.trunk.to(memory_format=torch.channels_last)
     config = model.visual.trunk.default_cfg
     preprocess = open_clip.image_transform(
         settings.image_size, is_train=False, mean=config["mean"], std=config["std"],

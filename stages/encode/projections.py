@@ -78,7 +78,7 @@ def _image_features(
 ) -> Tensor:
     """Outputs of the image tower before its projection, [views, width]."""
     features, batch = [], []
-    trunk = clip.model.visual.trunk.to(memory_format=torch.channels_last)
+    trunk = clip.model.visual.trunk
     for number, image in enumerate(tqdm(views, total=total, desc="tower features", unit="view"), start=1):
         batch.append(clip.preprocess(image))
         if len(batch) == batch_size or number == total:

@@ -1,10 +1,11 @@
 """Runs transformer blocks over [class tokens; patches], and averages their attention for maps.
 
-Blocks whose attention is not needed run as timm's own, with fused attention. From the others only what is asked for is
-kept, summed block by block: class tokens to patches, patches to patches. No [heads, N, N] array outlives its head.
+Blocks whose attention is not needed run as timm's own, with fused attention, where that is fast. From the others only
+what is asked for is kept, summed block by block: class tokens to patches, patches to patches. No [heads, N, N] array
+outlives its head.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,10 @@ class Attention:
 NO_ATTENTION = Attention()
 ALL_BLOCKS = 10**6  # more than any transformer has
 USUAL_BLOCKS = 3  # MCTformer V2's
+# Attention weights of all heads that are written out at once: 16 MB in bfloat16, which stay near the cores.
+WEIGHTS_AT_ONCE = 2**23
+# In training they are kept for the gradient, block by block.
+WEIGHTS_IN_TRAINING = 2**24
 
 
 @dataclass(frozen=True)
@@ -64,21 +69,27 @@ def run_blocks(
     *,
     attention: Attention = NO_ATTENTION,
     each_block: bool = False,
+    own: Tensor | None = None,
 ) -> Attended:
-    """Runs class tokens [K, D] and patches [B, N, D] through timm blocks and the last norm."""
+    """Runs class tokens [K, D] and patches [B, N, D] through timm blocks and the last norm.
+
+    own: which patches are an image's own, [B, N] bool; nothing attends to the others, which only fill up the batch.
+    """
     blocks = list(blocks)
-    count = len(class_tokens)
-    tokens = torch.cat((class_tokens.expand(len(patches), -1, -1), patches), dim=1)
+    count, (images, length) = len(class_tokens), patches.shape[:2]
+    mask = None if own is None else F.pad(own, (count, 0), value=True)[:, None, None]  # [B, 1, 1, K + N]
+    tokens = torch.cat((class_tokens.expand(images, -1, -1), patches), dim=1)
+    of_classes = tokens.new_zeros(images, count, length, dtype=torch.float32) if attention.classes else None
+    of_patches = tokens.new_zeros(images, length, length, dtype=torch.float32) if attention.patches else None
     kept: list[Tensor] = []
-    class_sum, patch_sum = None, None
     for left, block in zip(range(len(blocks), 0, -1), blocks, strict=True):
-        classes_too, patches_too = left <= attention.classes, left <= attention.patches
-        if not (classes_too or patches_too):
-            tokens = block(tokens)
-        else:
-            tokens, of_classes, of_patches = attend(block, tokens, count, classes=classes_too, patches=patches_too)
-            class_sum = _add(class_sum, of_classes)
-            patch_sum = _add(patch_sum, of_patches)
+        tokens = run_block(
+            block,
+            tokens,
+            mask=mask,
+            of_classes=of_classes if left <= attention.classes else None,
+            of_patches=of_patches if left <= attention.patches else None,
+        )
         if each_block:
             kept.append(tokens[:, :count])
     tokens = norm(tokens)
@@ -86,63 +97,152 @@ def run_blocks(
         class_tokens=tokens[:, :count],
         patches=tokens[:, count:],
         each_block=torch.stack(kept) if each_block else None,
-        class_attention=None if class_sum is None else class_sum / min(attention.classes, len(blocks)),
-        patch_attention=None if patch_sum is None else patch_sum / min(attention.patches, len(blocks)),
+        class_attention=_mean(of_classes, blocks[-attention.classes :]),
+        patch_attention=_mean(of_patches, blocks[-attention.patches :]),
     )
 
 
-def _add(total: Tensor | None, more: Tensor | None) -> Tensor | None:
-    """Their sum, in the memory of the first: one array [B, N, N] per block would be far larger than the features."""
-    if total is None or more is None:
-        return more if total is None else total
-    return total.add_(more)
+def _mean(total: Tensor | None, blocks: Sequence[Any]) -> Tensor | None:
+    """A sum over the blocks and their heads divided by their number, in place."""
+    return None if total is None else total.div_(sum(block.attn.num_heads for block in blocks))
 
 
-def attend(
-    block: Any, tokens: Tensor, count: int, *, classes: bool, patches: bool
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """A timm block's output with its attention, averaged over heads.
+def run_blocks_together(
+    blocks: Iterable[Any],
+    norm: Any,
+    class_tokens: Tensor,
+    patches: Sequence[Tensor],
+    *,
+    attention: Attention = NO_ATTENTION,
+) -> list[Attended]:
+    """`run_blocks` for images of several sizes at once: patches of each size, [b, n, D], and as many results.
+
+    Each image's result is what it would be alone: the patches are filled up to one length, and masked.
+    """
+    if len(patches) == 1:
+        return [run_blocks(blocks, norm, class_tokens, patches[0], attention=attention)]
+    lengths = [part.shape[1] for part in patches]
+    longest = max(lengths)
+    filled = torch.cat([F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in patches])
+    own = None
+    if min(lengths) < longest:
+        each = torch.tensor([part.shape[1] for part in patches for _ in part], device=filled.device)
+        own = torch.arange(longest, device=filled.device) < each[:, None]
+    attended = run_blocks(blocks, norm, class_tokens, filled, attention=attention, own=own)
+    results, start = [], 0
+    for part, length in zip(patches, lengths, strict=True):
+        results.append(_cut(attended, slice(start, start + len(part)), length))
+        start += len(part)
+    return results
+
+
+def _cut(attended: Attended, images: slice, length: int) -> Attended:
+    """Some images of a batch, and their first `length` patches."""
+    of_classes, of_patches = attended.class_attention, attended.patch_attention
+    return Attended(
+        class_tokens=attended.class_tokens[images],
+        patches=attended.patches[images, :length],
+        each_block=None,
+        class_attention=None if of_classes is None else of_classes[images, :, :length],
+        patch_attention=None if of_patches is None else of_patches[images, :length, :length],
+    )
+
+
+def run_block(
+    block: Any,
+    tokens: Tensor,
+    *,
+    mask: Tensor | None = None,
+    of_classes: Tensor | None = None,
+    of_patches: Tensor | None = None,
+) -> Tensor:
+    """A timm block's output, [B, K + N, D].
 
     Args:
         block: timm's pre-norm Block.
-        tokens: [B, count + N, D], the class tokens first.
-        classes, patches: which attention to return.
-
-    Returns:
-        The block's output [B, count + N, D], class-to-patch attention [B, count, N] and patch-to-patch [B, N, N], each
-        None if not requested.
+        tokens: [B, K + N, D], the class tokens first.
+        mask: which tokens are attended to, [B, 1, 1, K + N] bool; all if None.
+        of_classes: where the attention of classes to patches is added, summed over heads, [B, K, N].
+        of_patches: the same of patches to patches, [B, N, N].
     """
+    if of_classes is None and of_patches is None and not fused_is_slow(tokens):
+        return block(tokens, attn_mask=mask)
     layer = block.attn
     normed = block.norm1(tokens)
     query, key, value = rearrange(
         layer.qkv(normed), "b m (three h d) -> three b h m d", three=3, h=layer.num_heads
     ).unbind(0)
-    query, key = layer.q_norm(query), layer.k_norm(key)
-    class_attention, patch_attention = None, None
-    if classes:
-        class_attention = torch.softmax(query[:, :, :count] @ key.mT * layer.scale, dim=-1).mean(dim=1)[..., count:]
-    if patches:
-        attended, patch_attention = _head_by_head(query, key, value, count=count, scale=layer.scale)
+    query, key = layer.q_norm(query) * layer.scale, layer.k_norm(key)
+    if of_patches is not None:
+        attended = _attended_by_head(query, key, value, mask=mask, of_classes=of_classes, of_patches=of_patches)
     else:
-        attended = F.scaled_dot_product_attention(query, key, value)
+        attended = _attended(query, key, value, mask=mask)
+        if of_classes is not None:
+            count = of_classes.shape[1]
+            of_classes += _weights(query[:, :, :count], key, mask=mask, dtype=torch.float32).sum(dim=1)[..., count:]
     merged = layer.norm(rearrange(attended, "b h m d -> b m (h d)"))
     if layer.gate is not None:
         merged = merged * layer.gate(normed).sigmoid()
     tokens = tokens + block.drop_path1(block.ls1(layer.proj_drop(layer.proj(merged))))
-    tokens = tokens + block.drop_path2(block.ls2(block.mlp(block.norm2(tokens))))
-    return tokens, class_attention, patch_attention
+    return tokens + block.drop_path2(block.ls2(block.mlp(block.norm2(tokens))))
 
 
-def _head_by_head(query: Tensor, key: Tensor, value: Tensor, *, count: int, scale: float) -> tuple[Tensor, Tensor]:
-    """Attended values [B, heads, M, d] from query, key and value of the same shape, and the attention among the tokens
-    from `count` on, [B, M - count, M - count], averaged over heads; only one head's M x M array exists at a time."""
-    attended: list[Tensor] = []
-    between: Tensor | None = None
-    heads = query.shape[1]
-    for head in range(heads):
-        weights = torch.softmax(query[:, head] @ key[:, head].mT * scale, dim=-1)
-        attended.append(weights @ value[:, head])
-        own = weights[:, count:, count:]
-        between = own / heads if between is None else between.add_(own, alpha=1 / heads)
-    assert between is not None  # there is at least one head
-    return torch.stack(attended, dim=1), between
+def fused_is_slow(tokens: Tensor) -> bool:
+    """Whether attention is faster written out than fused: in bfloat16 on CPUs, two to three times."""
+    cast = torch.is_autocast_enabled(tokens.device.type)
+    dtype = torch.get_autocast_dtype(tokens.device.type) if cast else tokens.dtype
+    return tokens.device.type == "cpu" and dtype == torch.bfloat16
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None) -> Tensor:
+    """Attended values [B, heads, M, d] from scaled query, key and value of the same shape."""
+    images, heads, length, _ = query.shape
+    if not fused_is_slow(query) or (query.requires_grad and images * heads * length**2 > WEIGHTS_IN_TRAINING):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
+    if query.requires_grad:
+        return _weights(query, key, mask=mask) @ value
+    together = max(1, WEIGHTS_AT_ONCE // (heads * length**2))
+    parts = []
+    for start in range(0, images, together):
+        own = slice(start, start + together)
+        weights = _weights(query[own], key[own], mask=None if mask is None else mask[own])
+        parts.append(weights @ value[own])
+    return torch.cat(parts)
+
+
+def _attended_by_head(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    mask: Tensor | None,
+    of_classes: Tensor | None,
+    of_patches: Tensor,
+) -> Tensor:
+    """The same, and the weights are added to the sums. Only one head's exist at a time; on a CPU, where they should
+    stay in the cache, one image's."""
+    count = query.shape[2] - of_patches.shape[1]
+    together = 1 if query.device.type == "cpu" else len(query)
+    parts = []
+    for start in range(0, len(query), together):
+        own = slice(start, start + together)
+        heads = []
+        for head in range(query.shape[1]):
+            own_mask = None if mask is None else mask[own, 0]
+            weights = _weights(query[own, head], key[own, head], mask=own_mask, dtype=torch.float32)
+            heads.append(weights.to(value.dtype) @ value[own, head])
+            of_patches[own] += weights[:, count:, count:]
+            if of_classes is not None:
+                of_classes[own] += weights[:, :count, count:]
+        parts.append(torch.stack(heads, dim=1))
+    return torch.cat(parts)
+
+
+def _weights(query: Tensor, key: Tensor, *, mask: Tensor | None, dtype: torch.dtype | None = None) -> Tensor:
+    """softmax(query keyᵀ) over the tokens that the mask lets through, in the dtype of the query if none is given."""
+    products = query @ key.mT
+    if mask is not None:
+        products = products.masked_fill(~mask, -torch.inf)
+    # Autocast makes every softmax a float32 one, which has to be cast back for the next product.
+    with torch.autocast(query.device.type, enabled=False):
+        return torch.softmax(products, dim=-1, dtype=dtype)

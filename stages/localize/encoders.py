@@ -9,12 +9,14 @@ from typing import Any
 
 import timm
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from timm.layers import build_sincos2d_pos_embed, resample_abs_pos_embed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from stages.errors import SettingsError
+from stages.localize.attention import run_blocks_together
 from stages.networks.pyramid import Pyramid, build_pyramid
 from stages.settings import HybridBackbone, LocalizeSettings, VitBackbone
 
@@ -48,6 +50,10 @@ class Encoder(nn.Module):
     def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
         """Patch tokens [B, N, D] and the grid (rows, columns) of normalised images [B, 3, H, W]."""
         raise TypeError(f"{type(self).__name__} must make patch tokens")
+
+    def patches_of_each(self, inputs: Sequence[Tensor | list[Tensor]]) -> list[tuple[Tensor, Grid]]:
+        """`patches` of images of several sizes."""
+        return [self.patches(own) for own in inputs]
 
 
 class VitEncoder(Encoder):
@@ -104,29 +110,34 @@ class VitEncoder(Encoder):
 
     def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
         """Images [B, 3, H, W], normalised, -> patch tokens [B, N, D] and the grid (rows, columns)."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            embedded = self.patch_embed(inputs)  # [B, rows, columns, D]
-            grid = (embedded.shape[1], embedded.shape[2])
-            position = resample_abs_pos_embed(
-                self.position, new_size=list(grid), old_size=list(self.grid), num_prefix_tokens=self.positions_of_prefix
-            )
-            tokens = rearrange(embedded, "b rows columns d -> b (rows columns) d")
-            tokens = tokens + position[:, self.positions_of_prefix :]
-            if not self.frozen:
-                return tokens, grid
-            return self._through_frozen(tokens, position), grid
+        return self.patches_of_each([inputs])[0]
 
-    def _through_frozen(self, tokens: Tensor, position: Tensor) -> Tensor:
-        """Runs the blocks before the class tokens enter, which still need the ViT's own [CLS] and registers."""
-        prefix = torch.cat(list(self.prefix), dim=1)
-        prefix = torch.cat(
-            (prefix[:, : self.positions_of_prefix] + position[:, : self.positions_of_prefix],
-             prefix[:, self.positions_of_prefix :]), dim=1
-        )  # fmt: skip
-        tokens = torch.cat((prefix.expand(len(tokens), -1, -1), tokens), dim=1)
-        for block in self.frozen:
-            tokens = block(tokens)
-        return tokens[:, prefix.shape[1] :]
+    def patches_of_each(self, inputs: Sequence[Tensor | list[Tensor]]) -> list[tuple[Tensor, Grid]]:
+        """`patches` of images of several sizes, which go through the frozen blocks together."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            embedded = [self._embed(own) for own in inputs]
+            if not self.frozen:
+                return embedded
+            through = run_blocks_together(
+                self.frozen, nn.Identity(), self._own_prefix(), [tokens for tokens, _ in embedded]
+            )
+            return [(own.patches, grid) for own, (_, grid) in zip(through, embedded, strict=True)]
+
+    def _embed(self, images: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
+        """Patch tokens before the first block, each with its position in a grid of this size, and the grid."""
+        embedded = self.patch_embed(images)  # [B, rows, columns, D]
+        grid = (embedded.shape[1], embedded.shape[2])
+        position = resample_abs_pos_embed(
+            self.position, new_size=list(grid), old_size=list(self.grid), num_prefix_tokens=self.positions_of_prefix
+        )
+        tokens = rearrange(embedded, "b rows columns d -> b (rows columns) d")
+        return tokens + position[:, self.positions_of_prefix :], grid
+
+    def _own_prefix(self) -> Tensor:
+        """The ViT's own [CLS] and registers with their positions, [P, D]: blocks before the class tokens need them."""
+        prefix = torch.cat(list(self.prefix), dim=1)[0]
+        positions = self.position[0, : self.positions_of_prefix]
+        return prefix + F.pad(positions, (0, 0, 0, len(prefix) - len(positions)))
 
 
 class HybridEncoder(Encoder):

@@ -12,7 +12,8 @@ from stages.devices import autocast, pick_device
 from stages.errors import SettingsError
 from stages.files import atomic_folder
 from stages.index import Record, read_index, shard_of
-from stages.localize.inference import group_by_size, normalised, read_batch
+from stages.localize.batches import group_by_size, read_batch, sizes_on_grid
+from stages.localize.inference import normalised
 from stages.localize.map_features import MapFeatures
 from stages.networks.pyramid import Pyramid, build_pyramid
 from stages.runtime.command import main, parse_settings, parser
@@ -22,23 +23,20 @@ from stages.settings import LocalizeSettings, MapSettings, VitBackbone
 def write_map_features(
     folder: Path, records: Sequence[Record], root: Path, *, pyramid: Pyramid, settings: MapSettings
 ) -> None:
-    """Writes the features of the images in the same batches in which `make_maps` reads them."""
+    """Writes the features that `make_maps` reads, of images of one size together: a CNN cannot mix sizes."""
     device = pick_device()
-    pyramid = pyramid.to(device).to(memory_format=torch.channels_last).eval()
+    pyramid = pyramid.to(device).eval()
     features = MapFeatures(folder)
     with tqdm(total=len(records), desc="frozen features", unit="image", mininterval=1) as progress:
-        for number, positions in enumerate(group_by_size(records, root, pyramid.stride, settings)):
-            batch = read_batch(positions, records, root, pyramid.stride, settings)
-            with torch.inference_mode(), autocast(device):
-                features.write(
-                    number,
-                    [
-                        pyramid.features(normalised(images, pyramid, settings, device))
-                        for images in batch.scales
-                        if isinstance(images, Tensor)
-                    ],
-                )
-            progress.update(len(positions))
+        grids = sizes_on_grid(records, root, pyramid.stride, settings)
+        for parts in group_by_size(grids, settings.batch_size):
+            batch = read_batch(parts, records, root, pyramid.stride, settings)
+            for scale, (images,) in enumerate(batch.scales):
+                assert isinstance(images, Tensor)  # read_batch gives no features
+                with torch.inference_mode(), autocast(device):
+                    levels = pyramid.features(normalised(images, pyramid, settings, device))
+                features.write(batch.positions, scale, levels)
+            progress.update(len(batch.positions))
 
 
 def run(arguments: list[str] | None = None) -> None:

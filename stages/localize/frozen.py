@@ -34,7 +34,7 @@ def write_features(
     """Writes features of `views` random crops of each image, one `level-<k>.npy` per level of the pyramid:
     [images, views, channels, rows, columns] float16, written batch by batch and never all in memory."""
     device = pick_device()
-    pyramid = pyramid.to(device).to(memory_format=torch.channels_last).eval()
+    pyramid = pyramid.to(device).eval()
     torch.manual_seed(seed)
     wanted = [(image, view) for image in range(len(records)) for view in range(views)]
     arrays: list[np.memmap] = []
@@ -44,7 +44,7 @@ def write_features(
             images = {image: read_image(root / records[image].image) for image in {image for image, _ in batch}}
             crops = torch.stack([transform(images[image]) for image, _ in batch]).to(device)
             with torch.inference_mode(), autocast(device):
-                levels = pyramid.features(crops.contiguous(memory_format=torch.channels_last))
+                levels = pyramid.features(crops)
             if not arrays:
                 shapes = [(len(records), views, *level.shape[1:]) for level in levels]
                 arrays = [

@@ -1,47 +1,39 @@
 """From images to localization maps: scales and flips summed at one size, each present class scaled to [0, 1].
 
-Images of similar size run together, each with its mirrored copy. While the main thread computes, one thread reads the
-next batch and another finishes the previous one.
+Images run in batches, each with its mirrored copy: those of one size, or of similar areas where that is faster. While
+the main thread computes, one thread reads the next batch and another finishes the previous one.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 from tqdm import tqdm
 
 from stages.devices import autocast
-from stages.images import image_size, read_image
 from stages.index import Record
+from stages.localize.batches import (
+    Batch,
+    Grouping,
+    Parts,
+    Size,
+    frozen_batch,
+    group_by_area,
+    group_by_size,
+    read_batch,
+    sizes_on_grid,
+)
 from stages.localize.localizer import Localizer
 from stages.localize.map_features import MapFeatures
 from stages.localize.views import multi_hot
 from stages.networks.pyramid import Pyramid
 from stages.settings import LocalizeSettings, MapSettings
 from stages.shards import ImageMaps
-
-Size = tuple[int, int]  # rows, columns
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images with the same size on the patch grid at every scale.
-
-    positions: rows of the index.  sizes: of the images themselves.  scales: the localizer's input at each scale:
-    images, uint8 [B, 3, H, W], or the levels of their `MapFeatures`.
-    """
-
-    positions: list[int]
-    sizes: list[Size]
-    scales: list[Tensor | list[Tensor]]
 
 
 def make_maps(
@@ -53,21 +45,24 @@ def make_maps(
     settings: LocalizeSettings,
     device: torch.device,
     features: MapFeatures | None = None,
+    grouping: Grouping | None = None,
 ) -> Iterator[ImageMaps]:
     """Yields each image's maps of its tagged classes, batch by batch (not in the index's order).
 
     With `classes: predicted`, an image without tags gets maps of the classes that the classifier finds in it. With the
     frozen CNN's `features` of these images, made with the same settings, no image is decoded.
+    grouping: default, the faster one of this localizer on this device.
     """
     # A CNN's convolutions are faster in this layout, twice as fast on CPUs; a ViT has only one.
     localizer = localizer.to(device).to(memory_format=torch.channels_last).eval()
     labels = multi_hot(records, classes)
-    batches = group_by_size(records, root, localizer.stride, settings.maps)
+    grids = sizes_on_grid(records, root, localizer.stride, settings.maps)
+    batches = (grouping or faster_grouping(localizer, device))(grids, settings.maps.batch_size)
 
-    def read(number: int) -> Batch:
+    def read(parts: Parts) -> Batch:
         if features is None:
-            return read_batch(batches[number], records, root, localizer.stride, settings.maps)
-        return frozen_batch(number, batches[number], records, root, features, settings.maps)
+            return read_batch(parts, records, root, localizer.stride, settings.maps)
+        return frozen_batch(parts, records, root, features, settings.maps)
 
     with (
         ThreadPoolExecutor(1) as reader,
@@ -76,58 +71,24 @@ def make_maps(
     ):
         coming: Future[Batch] | None = None
         finishing: Future[list[ImageMaps]] | None = None
-        for number, positions in enumerate(batches):
-            batch = (coming or reader.submit(read, number)).result()
+        for number, parts in enumerate(batches):
+            batch = (coming or reader.submit(read, parts)).result()
             if number + 1 < len(batches):
-                coming = reader.submit(read, number + 1)
+                coming = reader.submit(read, batches[number + 1])
             with torch.inference_mode(), autocast(device):
                 maps, scores = locate_batch(batch, localizer, settings.maps, device)
             if finishing is not None:
                 yield from finishing.result()
             finishing = finisher.submit(finish_batch, batch, maps, scores, records, labels, settings)
-            progress.update(len(positions))
+            progress.update(len(batch.positions))
         if finishing is not None:
             yield from finishing.result()
 
 
-def group_by_size(records: Sequence[Record], root: Path, stride: int, settings: MapSettings) -> list[list[int]]:
-    """Rows of the index in batches whose images have the same size on the patch grid at every scale."""
-    groups: defaultdict[tuple[Size, ...], list[int]] = defaultdict(list)
-    for position, record in enumerate(records):
-        size = image_size(root / record.image)
-        groups[tuple(size_on_grid(size, round(settings.size * scale), stride) for scale in settings.scales)].append(
-            position
-        )
-    length = settings.batch_size
-    return [group[start : start + length] for group in groups.values() for start in range(0, len(group), length)]
-
-
-def read_batch(
-    positions: Sequence[int], records: Sequence[Record], root: Path, stride: int, settings: MapSettings
-) -> Batch:
-    """Decodes the images and resizes them to every scale."""
-    images = [read_image(root / records[position].image) for position in positions]
-    scaled: list[Tensor | list[Tensor]] = [
-        torch.stack(
-            [transforms.pil_to_tensor(resize_to_grid(image, round(settings.size * scale), stride)) for image in images]
-        )
-        for scale in settings.scales
-    ]
-    return Batch(list(positions), [(image.height, image.width) for image in images], scaled)
-
-
-def frozen_batch(
-    number: int,
-    positions: Sequence[int],
-    records: Sequence[Record],
-    root: Path,
-    features: MapFeatures,
-    settings: MapSettings,
-) -> Batch:
-    """The same batch, with features instead of images."""
-    sizes = [image_size(root / records[position].image) for position in positions]
-    images = len(positions) * (2 if settings.flip else 1)
-    return Batch(list(positions), sizes, list(features.read(number, images=images, scales=len(settings.scales))))
+def faster_grouping(localizer: Localizer, device: torch.device) -> Grouping:
+    """A GPU needs full batches. A CPU is busy with one image of each size, and would only compute what fills up the
+    shorter ones (benchmarks/README.md, "map_batches")."""
+    return group_by_area if localizer.mixes_sizes and device.type != "cpu" else group_by_size
 
 
 def normalised(images: Tensor, localizer: Localizer | Pyramid, settings: MapSettings, device: torch.device) -> Tensor:
@@ -148,21 +109,28 @@ def locate_batch(
     totals: list[Tensor] = []
     scores: list[Tensor] = []
     for given in batch.scales:
-        if isinstance(given, Tensor):
-            located = localizer.locate(normalised(given, localizer, settings, device), settings)
-        else:
-            located = localizer.locate([level.to(device).float() for level in given], settings)
-        count = len(batch.positions)
-        maps = located.maps.float()
-        if settings.flip:
-            maps = maps[:count] + maps[count:].flip(-1)
-        scores.append(located.scores.float().unflatten(0, (-1, count)).mean(dim=0))
+        inputs = [_on_device(own, localizer, settings, device) for own in given]
+        maps: list[Tensor] = []
+        of_parts: list[Tensor] = []
+        for part, located in zip(batch.parts, localizer.locate_each(inputs, settings), strict=True):
+            copies = located.maps.float().unflatten(0, (-1, len(part)))  # [1 or 2, b, C, rows, columns]
+            maps += list(copies[0] + copies[1].flip(-1) if settings.flip else copies[0])
+            of_parts.append(located.scores.float().unflatten(0, (-1, len(part))).mean(dim=0))
+        scores.append(torch.cat(of_parts))
         enlarged = [
             F.interpolate(own[None], size=size, mode="bilinear", align_corners=False)[0]
             for own, size in zip(maps, stored, strict=True)
         ]
         totals = [total + more for total, more in zip(totals, enlarged, strict=True)] if totals else enlarged
     return totals, torch.stack(scores).mean(dim=0)
+
+
+def _on_device(
+    given: Tensor | list[Tensor], localizer: Localizer, settings: MapSettings, device: torch.device
+) -> Tensor | list[Tensor]:
+    if isinstance(given, Tensor):
+        return normalised(given, localizer, settings, device)
+    return [level.to(device).float() for level in given]
 
 
 def finish_batch(
@@ -197,19 +165,6 @@ def finish_batch(
 def stored_size(size: Size, stride: int) -> Size:
     """The size at which maps of an image are stored."""
     return -(-size[0] // stride), -(-size[1] // stride)
-
-
-def size_on_grid(size: Size, shorter: int, stride: int) -> Size:
-    """The size scaled so that its shorter side is near `shorter`, both sides rounded to multiples of `stride`."""
-    factor = shorter / min(size)
-    rows, columns = (max(stride, round(side * factor / stride) * stride) for side in size)
-    return rows, columns
-
-
-def resize_to_grid(image: Image.Image, shorter: int, stride: int) -> Image.Image:
-    """The image resized to its `size_on_grid`."""
-    rows, columns = size_on_grid((image.height, image.width), shorter, stride)
-    return image.resize((columns, rows), Image.Resampling.BILINEAR)
 
 
 def scale_to_one(maps: Tensor) -> Tensor:

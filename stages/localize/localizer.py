@@ -39,8 +39,9 @@ class Localizer(nn.Module):
     """A localizer: one subclass per method, one entry in `stages.localize.registry`.
 
     stride: pixels per patch.  statistics: mean and deviation for normalising images, RGB in [0, 1].  trained: whether
-    the method is trained at all.  described: what else determines its structure besides the settings, as JSON values;
-    it is stored with the weights and passed to the constructor by name.
+    the method is trained at all.  mixes_sizes: whether `locate_each` runs images of several sizes together.
+    described: what else determines its structure besides the settings, as JSON values; it is stored with the weights
+    and passed to the constructor by name.
 
     Args:
         settings: the section `localize`.
@@ -49,6 +50,7 @@ class Localizer(nn.Module):
     """
 
     trained: ClassVar[bool] = True
+    mixes_sizes: ClassVar[bool] = False
     described: Mapping[str, Any] = MappingProxyType({})
     stride: int
     statistics: tuple[Sequence[float], Sequence[float]]
@@ -74,6 +76,10 @@ class Localizer(nn.Module):
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """Maps and scores of normalised images [B, 3, H, W], or of the frozen `pyramid`'s features of them."""
         raise TypeError(f"{type(self).__name__} must make maps")
+
+    def locate_each(self, images: Sequence[Tensor | list[Tensor]], settings: MapSettings) -> list[Located]:
+        """`locate` of images of several sizes, one element for each size."""
+        return [self.locate(own, settings) for own in images]
 
     @property
     def frozen_pyramid(self) -> Pyramid | None:

@@ -19,6 +19,7 @@ from stages.localize.attention import (
     run_blocks,
     wanted_attention,
 )
+from stages.localize.encoders import Grid
 from stages.localize.localizer import Located, StateDict, method_of
 from stages.localize.tokens import class_token_contrast, global_weighted_ranking_pooling
 from stages.localize.transformer import TransformerLocalizer
@@ -46,17 +47,24 @@ class Mctformer(TransformerLocalizer):
     ) -> tuple[Tensor, Tensor, Attended]:
         """Patch maps [B, C, rows, columns] of normalised images (or frozen features), the class tokens' scores [B, C]
         and all tokens."""
-        patches, (rows, columns) = self.encoder.patches(inputs)
+        patches, grid = self.encoder.patches(inputs)
         attended = run_blocks(
             self.encoder.blocks,
             self.encoder.norm,
-            self.class_tokens + self.class_position,
+            self.tokens_at_input(),
             patches,
             attention=attention,
             each_block=self.plus and self.training,
         )
+        return self._patch_maps(attended, grid), attended.class_tokens.mean(dim=-1), attended
+
+    def tokens_at_input(self) -> Tensor:
+        return self.class_tokens + self.class_position
+
+    def _patch_maps(self, attended: Attended, grid: Grid) -> Tensor:
+        rows, columns = grid
         tokens = rearrange(attended.patches, "b (rows columns) d -> b d rows columns", rows=rows, columns=columns)
-        return self.patch_classifier(tokens), attended.class_tokens.mean(dim=-1), attended
+        return self.patch_classifier(tokens)
 
     def losses(self, inputs: Tensor | list[Tensor], labels: Tensor, embedding: Tensor) -> dict[str, Tensor]:
         """MLSM of the class tokens' means and of the pooled patch maps; plus adds the contrast of class tokens."""
@@ -76,13 +84,14 @@ class Mctformer(TransformerLocalizer):
             return global_weighted_ranking_pooling(values, self.method.pooling_decay)
         return values.mean(dim=-1)
 
-    def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
+    def attention_of_maps(self, settings: MapSettings) -> Attention:
+        return wanted_attention(settings, classes=True, usual=ALL_BLOCKS if self.plus else USUAL_BLOCKS)
+
+    def located(self, attended: Attended, grid: Grid, settings: MapSettings) -> Located:
         """ReLU of the patch maps times class-to-patch attention of the last blocks (plus: the square root of it),
         smoothed by patch attention if `patch_affinity` is set."""
-        usual = ALL_BLOCKS if self.plus else USUAL_BLOCKS
-        maps, class_scores, attended = self(images, attention=wanted_attention(settings, classes=True, usual=usual))
         assert attended.class_attention is not None  # asked for
-        rows, columns = maps.shape[-2:]
+        maps = self._patch_maps(attended, grid)
         patch_maps = torch.relu(maps.float())
         class_attention = attended.class_attention.float()
         fused = patch_maps.flatten(2) * class_attention
@@ -90,6 +99,6 @@ class Mctformer(TransformerLocalizer):
             fused = fused.sqrt()
         if attended.patch_attention is not None:
             fused = fused @ attended.patch_attention.float().mT
-        kinds = {"patch maps": patch_maps, "class attention": class_attention.unflatten(-1, (rows, columns))}
-        scores = (class_scores.float() + self._pool(maps)) / 2
-        return Located(fused.unflatten(-1, (rows, columns)), kinds, scores)
+        kinds = {"patch maps": patch_maps, "class attention": class_attention.unflatten(-1, grid)}
+        scores = (attended.class_tokens.mean(dim=-1).float() + self._pool(maps)) / 2
+        return Located(fused.unflatten(-1, grid), kinds, scores)

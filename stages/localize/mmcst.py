@@ -12,7 +12,7 @@ from einops import rearrange
 from timm.layers import Mlp
 from torch import Tensor, nn
 
-from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks, wanted_attention
+from stages.localize.attention import NO_ATTENTION, Attended, Attention, wanted_attention
 from stages.localize.encoders import Grid
 from stages.localize.localizer import Located, StateDict, method_of
 from stages.localize.tokens import (
@@ -142,8 +142,8 @@ class Mmcst(TransformerLocalizer):
         if method.language_context != "none":
             self.language_projection = nn.Linear(width, language_width)
 
-    def class_tokens(self) -> Tensor:
-        """[V0; T0] at the input, [C or 2C, D]."""
+    def tokens_at_input(self) -> Tensor:
+        """[V0; T0], [C or 2C, D]."""
         visual = self.visual_tokens + self.visual_position
         return torch.cat((visual, self.text_mlp(self.text_embeddings))) if self.multimodal else visual
 
@@ -156,8 +156,7 @@ class Mmcst(TransformerLocalizer):
         Weight Normalization, NeurIPS 2016, section 3.
         """
         self.eval()
-        patches, _ = self.encoder.patches(inputs)
-        attended = run_blocks(self.encoder.blocks, self.encoder.norm, self.class_tokens(), patches)
+        ((attended, _),) = self.through_blocks([inputs])
         visual, *text = attended.class_tokens.split(len(self.visual_tokens), dim=1)
         self.visual_correlation.start(visual, attended.patches)
         if text:
@@ -178,8 +177,7 @@ class Mmcst(TransformerLocalizer):
 
         representation: class tokens that maps are read from, if different from those in training.
         """
-        patches, grid = self.encoder.patches(images)  # [B, N, D]
-        attended = run_blocks(self.encoder.blocks, self.encoder.norm, self.class_tokens(), patches, attention=attention)
+        ((attended, grid),) = self.through_blocks([images], attention=attention)
         return self._localize(attended, grid, representation or self.method.representation)
 
     def _localize(self, attended: Attended, grid: Grid, representation: str) -> Localization:
@@ -214,10 +212,12 @@ class Mmcst(TransformerLocalizer):
             return F.l1_loss(F.normalize(predicted, dim=-1), F.normalize(embedding, dim=-1))
         return contrastive_loss(over_all_ranks(predicted), over_all_ranks(embedding), self.method.temperature)
 
-    def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
+    def attention_of_maps(self, settings: MapSettings) -> Attention:
+        return wanted_attention(settings, classes=settings.class_attention)
+
+    def located(self, attended: Attended, grid: Grid, settings: MapSettings) -> Located:
         """ReLU of each kind's maps, times its class-to-patch attention and smoothed by patch attention if set."""
-        attention = wanted_attention(settings, classes=settings.class_attention)
-        output = self(images, attention=attention, representation=settings.representation)
+        output = self._localize(attended, grid, settings.representation or self.method.representation)
         kinds = {"visual": torch.relu(output.visual.maps).float()}
         if output.text is not None:
             kinds["text"] = torch.relu(output.text.maps).float()
@@ -226,7 +226,7 @@ class Mmcst(TransformerLocalizer):
             kinds = {name: maps * own for (name, maps), own in zip(kinds.items(), of_kinds, strict=True)}
         if output.patch_attention is not None:
             kinds = {name: maps @ output.patch_attention.float().mT for name, maps in kinds.items()}
-        rows, columns = output.grid
+        rows, columns = grid
         kinds = {
             name: rearrange(maps, "b c (rows columns) -> b c rows columns", rows=rows, columns=columns)
             for name, maps in kinds.items()

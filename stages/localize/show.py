@@ -15,8 +15,9 @@ from stages.experiment import read_config
 from stages.files import atomic_path
 from stages.images import image_size, read_image
 from stages.index import Record
+from stages.localize.batches import read_batch
 from stages.localize.checkpoint import load_localizer
-from stages.localize.inference import locate_batch, read_batch, scale_to_one
+from stages.localize.inference import locate_batch, scale_to_one
 from stages.localize.localizer import Localizer, Located
 from stages.localize.picture import LONGEST_SIDE, draw_maps
 from stages.runtime.command import main, output_path
@@ -59,7 +60,7 @@ def maps_of_each_kind(
     settings = settings.model_copy(update={"stride": max(settings.stride, max(image_size(image)) // LONGEST_SIDE)})
     every = EveryKind(localizer).to(device).eval()
     record = Record(image.stem, image.name, "", (), "")
-    batch = read_batch([0], [record], image.parent, localizer.stride, settings)
+    batch = read_batch([[0]], [record], image.parent, localizer.stride, settings)
     with torch.inference_mode(), autocast(device):
         totals, scores = locate_batch(batch, every, settings, device)
     kinds = totals[0].float().cpu().chunk(len(every.titles))

@@ -46,6 +46,9 @@ class Pyramid(nn.Module):
             cnn.load_state_dict({name: weights[_plain_name(name, weights)] for name in cnn.state_dict()})
         self.cnn = cnn.requires_grad_(not frozen)
         self.frozen = frozen
+        if frozen:
+            # In this layout oneDNN's convolutions take about half the time; their results are the same.
+            self.cnn.to(memory_format=torch.channels_last)
         self.levels = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
         channels = [cnn.feature_info.channels()[level] for level in self.levels]
         self.channels = sum(channels)
@@ -64,6 +67,8 @@ class Pyramid(nn.Module):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Feature maps of normalised images [B, 3, H, W], one [B, channels, H/stride, W/stride] per stride."""
+        if self.frozen:
+            images = images.contiguous(memory_format=torch.channels_last)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             levels = self.cnn(images)
         return [levels[level] for level in self.levels]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from stages.refine.affinity_net import AffinityNet
-from stages.refine.affinity_pairs import affinity_loss, node_pairs, pair_affinities, pair_labels
+from stages.refine.affinity_pairs import affinity_loss, pair_affinities, pair_labels
 from stages.settings import AffinityTraining
 from stages.training import runner_defaults
 
@@ -22,17 +22,14 @@ class AffinityObjective(BaseModel):
     def __init__(self, net: AffinityNet) -> None:
         super().__init__()
         self.net = net
-        nodes = net.settings.training.crop // net.stride
-        self.pairs: Tensor
-        self.register_buffer("pairs", node_pairs(nodes, nodes, net.settings.radius), persistent=False)
 
     def forward(self, inputs: Tensor, regions: Tensor, mode: str = "loss") -> dict[str, Tensor]:
-        """Loss of crops [B, 3, crop, crop] with sure regions [B, nodes]. `mode` is mmengine's."""
+        """Loss of crops [B, 3, crop, crop] with sure regions [B, rows, columns] of the nodes. `mode` is mmengine's."""
         if mode != "loss":
             raise ValueError(f"mode {mode!r}: the objective only knows 'loss'")
-        features = self.net(inputs).float().flatten(2)
-        affinities = pair_affinities(features, self.pairs)
-        return {"loss_affinity": affinity_loss(affinities, pair_labels(regions, self.pairs))}
+        radius = self.net.settings.radius
+        affinities = pair_affinities(self.net(inputs).float(), radius)
+        return {"loss_affinity": affinity_loss(affinities, pair_labels(regions, radius))}
 
 
 def train_affinity(

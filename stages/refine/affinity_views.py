@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
@@ -16,15 +17,17 @@ Statistics = tuple[Sequence[float], Sequence[float]]
 
 
 def affinity_transform(crop: int, statistics: Statistics) -> v2.Compose:
-    """A random crop (outside the image: unsure), mirrored half the time, with jittered colours, normalised.
+    """A random crop (outside the image: unsure), mirrored half the time, with jittered colours, normalised: of a Pillow
+    image, whose colours take half the time of a tensor's, and a mask.
 
     Crop, mirroring and colours as in PSA (brightness, contrast, saturation 0.3, hue 0.1).
     """
     return v2.Compose(
         [
-            v2.RandomCrop(crop, pad_if_needed=True, fill={tv_tensors.Image: 0, tv_tensors.Mask: IGNORE}),
+            v2.RandomCrop(crop, pad_if_needed=True, fill={Image: 0, tv_tensors.Mask: IGNORE}),
             v2.RandomHorizontalFlip(),
             v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.1),
+            v2.ToImage(),
             v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True),
             v2.Normalize(*statistics),
         ]
@@ -37,7 +40,8 @@ def at_nodes(regions: Tensor, stride: int) -> Tensor:
 
 
 class AffinityViews(Dataset):
-    """One random crop of each image, a new one every time: `inputs` [3, crop, crop], `regions` [(crop / stride)^2]."""
+    """One random crop of each image, a new one every time: `inputs` [3, crop, crop], `regions` [crop / stride,
+    crop / stride]."""
 
     def __init__(
         self, images: Sequence[Path], regions: Sequence[Path], *, crop: int, stride: int, statistics: Statistics
@@ -49,12 +53,12 @@ class AffinityViews(Dataset):
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        image = tv_tensors.Image(v2.functional.pil_to_tensor(read_image(self.images[index])))
+        image = read_image(self.images[index])
         mask = tv_tensors.Mask(torch.from_numpy(read_mask(self.regions[index])))
-        if mask.shape[-2:] != image.shape[-2:]:
+        if tuple(mask.shape) != (image.height, image.width):
             raise DataError(f"{self.regions[index]}: not of its image's size; delete the folder and rerun `refine`")
         pixels, regions = self.transform(image, mask)
         return {
             "inputs": pixels.as_subclass(Tensor),
-            "regions": at_nodes(regions.as_subclass(Tensor), self.stride).flatten(),
+            "regions": at_nodes(regions.as_subclass(Tensor), self.stride),
         }

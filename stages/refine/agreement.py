@@ -24,11 +24,10 @@ def agreement_counts(path: Path, image: ImageMaps, thresholds: Sequence[float], 
     seed, in the CRF mask."""
     pixels = read_scored_image(path, image.size)
     maps, own = enlarge_maps(image.maps, image.size), image.classes.tolist()
-    label = Labeller(pixels, own, crf)
+    masks = Labeller(pixels, own, crf)(add_threshold(maps, threshold) for threshold in thresholds)
     counts = np.zeros((len(thresholds), 3, 2), dtype=np.int64)
-    for row, threshold in zip(counts, thresholds, strict=True):
-        scores = add_threshold(maps, threshold)
-        seed, mask = (labels == BACKGROUND for labels in (best_labels(scores, own), label(scores)))
+    for row, threshold, labels in zip(counts, thresholds, masks, strict=True):
+        seed, mask = best_labels(add_threshold(maps, threshold), own) == BACKGROUND, labels == BACKGROUND
         row[0] = (seed & mask).sum(), (~seed & ~mask).sum()
         row[1] = seed.sum(), (~seed).sum()
         row[2] = mask.sum(), (~mask).sum()

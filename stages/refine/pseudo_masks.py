@@ -1,6 +1,6 @@
 """Turns scores of background and classes into pseudo masks, one image at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,23 +51,26 @@ class Labeller:
 
     def __init__(self, image: NDArray[np.uint8], classes: Sequence[int], crf: CrfSettings) -> None:
         self.classes = classes
-        self._crf = ImageCrf(image, 1 + len(classes), crf) if len(classes) and crf.iterations else None
+        self._crf = ImageCrf(image, crf) if len(classes) and crf.iterations else None
 
-    def __call__(self, scores: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Pseudo mask [rows, columns] uint8: 0 and the mask values (position + 1) of the classes, nothing else.
+    def __call__(self, scores: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.uint8]]:
+        """A pseudo mask [rows, columns] uint8 for each of the scores: 0 and the mask values (position + 1) of the
+        classes, nothing else.
 
         scores [1 + K, rows, columns] float32 in [0, 1] at the image's size, background first.
         """
         if self._crf is None:
-            return best_labels(scores, self.classes)
-        return mask_values(self.classes)[self._crf(label_probabilities(scores)).argmax(axis=0)]
+            return (best_labels(own, self.classes) for own in scores)
+        values = mask_values(self.classes)
+        return (values[labels] for labels in self._crf.labels(map(label_probabilities, scores)))
 
 
 def label_image(
     image: NDArray[np.uint8], scores: NDArray[np.float32], classes: Sequence[int], crf: CrfSettings
 ) -> NDArray[np.uint8]:
     """The pseudo mask of one image: `Labeller` for a single use."""
-    return Labeller(image, classes, crf)(scores)
+    (mask,) = Labeller(image, classes, crf)([scores])
+    return mask
 
 
 def agreed(masks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -97,5 +100,5 @@ def write_pseudo_mask(image_path: Path, image: ImageScores, crf: CrfSettings, ma
     """Labels one image from its file and writes its mask; 255 where several scores give different labels."""
     pixels = read_scored_image(image_path, image.size)
     label = Labeller(pixels, image.classes, crf)
-    masks = [label(enlarge_scores(scores, image)) for scores in image.scores]
-    write_mask(mask_path, agreed(masks))
+    masks = label(enlarge_scores(scores, image) for scores in image.scores)
+    write_mask(mask_path, agreed(list(masks)))

@@ -26,7 +26,7 @@ def sure_regions(
 ) -> NDArray[np.uint8]:
     """Sure regions of an image [rows, columns, 3] uint8 with maps [K, rows, columns] float32 at its size."""
     label = Labeller(image, classes, settings.sure_crf)
-    strong, weak = (label(add_power(maps, power)) for power in settings.sure_powers)
+    strong, weak = label(add_power(maps, power) for power in settings.sure_powers)
     return sure_labels(strong, weak)
 
 

@@ -1,6 +1,5 @@
 """Random walks between maps and CRF, along the affinities of a trained network or the localizer's attention."""
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,15 +17,16 @@ from stages.errors import SettingsError
 from stages.images import read_image
 from stages.labelling import enlarge_maps
 from stages.localize.attention import Attention
+from stages.localize.batches import resize_to_grid
 from stages.localize.checkpoint import load_localizer
-from stages.localize.inference import resize_to_grid
 from stages.localize.mmcst import Mmcst
 from stages.refine.affinity_net import AffinityNet, load_affinity
-from stages.refine.affinity_pairs import node_pairs, pair_affinities
+from stages.refine.affinity_pairs import pair_affinities
 from stages.refine.background import Background
 from stages.refine.pseudo_masks import ImageScores
-from stages.refine.random_walk import dense_transitions, random_walk, transition_matrix
+from stages.refine.random_walk import random_walk, reversible_walk
 from stages.refine.scoring import Walker
+from stages.refine.transitions import dense_transitions, transition_matrix
 from stages.settings import AttentionAffinity, LearnedAffinity, RefineSettings
 from stages.shards import ImageMaps
 
@@ -50,11 +50,10 @@ class LearnedWalker:
         for background in backgrounds:
             scores = torch.from_numpy(background(maps.numpy())).to(self.device)
             nodes = F.avg_pool2d(scores, stride).flatten(1)
-            walked.append(as_maps(random_walk(nodes, transitions, doublings=self.settings.walk.doublings), grid))
+            walked.append(as_maps(reversible_walk(nodes, transitions, doublings=self.settings.walk.doublings), grid))
         return ImageScores(image.id, tuple(walked), tuple(image.classes.tolist()), image.size, extent)
 
     def _transitions(self, pixels: Tensor, grid: tuple[int, int]) -> Tensor:
-        pairs = pairs_of(*grid, self.net.settings.radius).to(self.device)
         images = transforms.normalize(pixels[None].to(self.device), *map(list, self.net.statistics))
         with torch.inference_mode(), autocast(self.device):
             features = self.net(images)
@@ -63,8 +62,9 @@ class LearnedWalker:
                 f"refine.affinity.backbone: {self.net.settings.backbone} gives {tuple(features.shape[-2:])} nodes where"
                 f" its stride says {grid}; choose another CNN"
             )
-        affinities = pair_affinities(features.float().flatten(2), pairs)[0]
-        return transition_matrix(affinities, pairs, grid[0] * grid[1], beta=self.settings.walk.beta)
+        radius = self.net.settings.radius
+        affinities = pair_affinities(features.float(), radius)[0]
+        return transition_matrix(affinities, grid, radius, beta=self.settings.walk.beta)
 
 
 class AttentionWalker:
@@ -107,12 +107,6 @@ def build_walker(settings: RefineSettings, affinity: Path | None, device: torch.
             "refine.affinity.kind: `attention` needs localize.method.kind `mmcst`; set `learned` or `none`"
         )
     return AttentionWalker(localizer, settings, device)
-
-
-@functools.lru_cache(maxsize=32)
-def pairs_of(rows: int, columns: int, radius: int) -> Tensor:
-    """`node_pairs`, cached: most images of a data set have one of a few sizes."""
-    return node_pairs(rows, columns, radius)
 
 
 def pixels_of(path: Path) -> Tensor:

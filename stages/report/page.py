@@ -39,7 +39,7 @@ LONGEST_SIDE = 320  # of a picture in the page, pixels
 LEFT_OUT_SHOWN = 20  # images of a split that the page lists; the table has them all
 PACKAGES = (
     *("torch", "torchvision", "timm", "open_clip_torch", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation"),
-    *("pydensecrf2", "transformers", "numpy", "pillow", "scipy", "snakemake"),
+    *("transformers", "numpy", "pillow", "scipy", "snakemake"),
 )
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from stages.errors import SettingsError, TagmaskError
 from stages.files import remove_leftovers
+from stages.runtime.memory import keep_freed_memory
 from stages.runtime.store import run_stored, store_folder
 from stages.runtime.watch import end_with_snakemake
 
@@ -85,6 +86,7 @@ def main(
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     end_with_snakemake()
+    keep_freed_memory()
     try:
         folder = store_folder() if stored else None
         if folder is None:

@@ -20,7 +20,7 @@ WITHOUT_EFFECT = ("code", "work", "processes", "gpus")
 # Packages that compute, or decode images: another version may give other numbers.
 PACKAGES = (
     *("numpy", "pillow", "scipy", "scikit-learn", "torch", "torchvision", "timm", "open_clip_torch", "transformers"),
-    *("onedl-mmcv", "onedl-mmengine", "onedl-mmsegmentation", "pydensecrf2"),
+    *("onedl-mmcv", "onedl-mmengine", "onedl-mmsegmentation"),
 )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stages.errors import SettingsError
+from stages.networks.depthwise import with_fast_depthwise
 from stages.networks.mit import STRIDES, VARIANTS, mit_channels, mit_options
 from stages.networks.resnet38 import ResNet38
 from stages.settings import NetworkSettings
@@ -151,6 +152,7 @@ class FreezableTimmBackbone(TIMMBackbone):
         ]
         if frozen_stages:
             self.still += list(self._freeze(frozen_stages))
+        with_fast_depthwise(self.timm_model)
 
     def _freeze(self, stages: int) -> Iterator[str]:
         """Turns off the gradient of the first stages; yields the names of the modules that hold their parameters."""

@@ -58,6 +58,15 @@ def optimizer(settings: SegmenterTraining) -> dict[str, Any]:
     }
 
 
+def moving_average(settings: SegmenterTraining) -> list[dict[str, Any]]:
+    """mmengine's hook that averages the weights over steps, if set (Polyak and Juditsky, SIAM J. Control Optim. 1992;
+    exponential as in Tarvainen and Valpola, NeurIPS 2017). Means and variances of batch norms are averaged as well."""
+    if settings.ema_decay == 0:
+        return []
+    average = {"ema_type": "ExponentialMovingAverage", "momentum": 1 - settings.ema_decay, "update_buffers": True}
+    return [{"type": "EMAHook", "strict_load": True, **average}]
+
+
 @dataclass(frozen=True)
 class TrainingFiles:
     """The inputs and work folder of a training; without `masks` the index's own true masks are used.
@@ -97,7 +106,7 @@ def train_config(
     optim_wrapper = ConfigDict(optimizer(settings))
     optim_wrapper.merge(ConfigDict(resolved["optim_wrapper"]))
     shared = runner_defaults(seed=seed, log_every=LOG_EVERY, checkpoint_every=settings.checkpoint_every, by_epoch=False)
-    shared["custom_hooks"] = [{"type": "SeedEachIteration", "seed": seed}]
+    shared["custom_hooks"] = [{"type": "SeedEachIteration", "seed": seed}, *moving_average(settings)]
     distributed: dict[str, Any] = {"launcher": "pytorch" if ranks() > 1 else "none"}
     if not torch.cuda.is_available():
         distributed["model_wrapper_cfg"] = CPU_WRAPPER

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dense_crf import dense_crf
+from stages.dense_crf import ImageCrf
 from stages.images import write_mask
 from stages.settings import CrfSettings
 
@@ -24,7 +24,8 @@ def mask_of(image: NDArray[np.uint8], probabilities: NDArray[np.float32], crf: C
     if crf is None or len(labels) < 2:
         return best
     chosen = probabilities[labels]
-    return labels[dense_crf(image, chosen / chosen.sum(axis=0), crf).argmax(axis=0)]
+    (mask,) = ImageCrf(image, crf).labels([chosen / chosen.sum(axis=0)])
+    return labels[mask]
 
 
 def write_labels(

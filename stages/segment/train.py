@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -47,9 +48,14 @@ def train_segmenter(
     seed: int,
     resume: bool,
 ) -> nn.Module:
-    """Trains to the end; with `resume` from the last checkpoint in `files.work`. Returns the trained model."""
+    """Trains to the end; with `resume` from the last checkpoint in `files.work`. Returns the trained model, or the
+    average over steps if `ema_decay` is set."""
     config = train_config(settings, files, resolved=resolved, classes=classes, seed=seed, resume=resume)
-    model = Runner.from_cfg(config).train()
+    runner = Runner.from_cfg(config)
+    model = runner.train()
+    for hook in runner.hooks:
+        if isinstance(hook, EMAHook):
+            return hook.ema_model.module
     return model.module if is_model_wrapper(model) else model
 
 

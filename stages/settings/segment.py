@@ -71,6 +71,11 @@ class SegmenterTraining(Strict):
     learning_rate: Positive = Field(1e-3, description="peak learning rate of the decoder")
     backbone_rate: Share = Field(0.1, description="the backbone's learning rate as a share of the decoder's")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="weight decay, except of norms and biases")
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="the segmenter is the exponential moving average of the weights over steps, with this decay; 0: the"
+        " weights of the last step",
+    )
     checkpoint_every: Count = Field(1000, description="steps between checkpoints")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
 

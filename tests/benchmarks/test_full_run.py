@@ -131,7 +131,7 @@ def test_a_job_is_all_its_processes(tmp_path: Path) -> None:
             process.wait()
     assert set(watch.jobs) == {"refine/0"}
     assert 2 * 2**26 <= watch.jobs["refine/0"].memory < 4 * 2**26
-    assert 2 <= watch.jobs["refine/0"].cpu < 3
+    assert 2 <= watch.jobs["refine/0"].cpu < 4  # twice 1.2 and two starts of Python; 4.8 if counted twice
 
 
 def test_jobs_by_hand(tmp_path: Path) -> None:

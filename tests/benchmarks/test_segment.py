@@ -37,6 +37,6 @@ def test_the_command_writes_the_ratios(tmp_path: Path, capsys: pytest.CaptureFix
     options = ["--results", str(results), "--config", str(tmp_path / "config.yaml"), "--pairs", "1"]
     run([*options, "--json", str(tmp_path / "ratios.json")])
     ratios = json.loads((tmp_path / "ratios.json").read_text())
-    assert set(ratios) == {"crf_all_labels", "step_contiguous"}
+    assert set(ratios) == {"crf_all_labels", "step_contiguous", "step_depthwise"}
     assert all(ratio > 0 for ratio in ratios.values())
     assert "labels alike in" in capsys.readouterr().out

@@ -95,7 +95,11 @@ def test_long_names_of_begun_files_are_put_together(tmp_path: Path) -> None:
 
 
 def test_snakemakes_summary_is_read(tmp_path: Path) -> None:
-    write_inputs(tmp_path)
+    weights = tmp_path / "given"  # planning looks whether they are there
+    weights.mkdir()
+    for name in ("cnn", "clip"):
+        (weights / f"{name}.safetensors").touch()
+    write_inputs(tmp_path, weights)
     outputs = read_summary(tmp_path, TINY)
     rules = {own.rule for own in outputs}
     assert {"make_index", "train_localizer", "make_masks", "score_maps", "make_page"} <= rules

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.workflow.final_files import final_files
-from tests.workflow.tiny import REPOSITORY, TINY, environment, write_inputs
+from tests.workflow.tiny import REPOSITORY, TINY, environment, write_inputs, write_weights
 
 SLURM = REPOSITORY / "tests/cluster/slurm.sh"
 # How each profile is named on the command line: one as a user's, one as the workflow's, so that both forms are run.
@@ -22,10 +24,33 @@ FORMS = {"slurm": ("--profile", "profiles/slurm"), "cluster-generic": ("--workfl
 
 
 def snakemake(folder: Path, *options: str) -> None:
-    """Runs the tiny experiment in a folder. Raises CalledProcessError when it fails."""
+    """Runs the tiny experiment in a folder; what is printed goes to a log beside it. When it fails, raises
+    CalledProcessError with the log's end."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *options]
     # The config comes last: --configfile takes every word up to the next option.
-    subprocess.run([*command, "--configfile", str(TINY)], cwd=folder, env=environment(), check=True)
+    command += ["--configfile", str(TINY)]
+    log = folder.with_suffix(".log")
+    with log.open("w") as stream:
+        done = subprocess.run(
+            command, cwd=folder, env=environment(), stdout=stream, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode:
+        raise subprocess.CalledProcessError(done.returncode, command, "\n".join(log.read_text().splitlines()[-100:]))
+
+
+def run_all(folder: Path, profiles: Sequence[str]) -> None:
+    """Runs the tiny experiment on this machine and through each profile, in folders of these names: side by side, since
+    most of the time through Slurm is waiting."""
+    # A node of two cores cannot run a job of eight threads; and threads must be those of the local run.
+    weights = folder / "weights"
+    write_weights(weights)
+    runs = {"local": ("--cores", "2"), **{profile: (*FORMS[profile], "--max-threads", "2") for profile in profiles}}
+    with ThreadPoolExecutor(len(runs)) as pool:
+        started = [
+            pool.submit(snakemake, write_inputs(folder / name, weights), *options) for name, options in runs.items()
+        ]
+    for one in started:
+        one.result()
 
 
 def compare(first: dict[str, str], second: dict[str, str]) -> int:
@@ -36,14 +61,18 @@ def compare(first: dict[str, str], second: dict[str, str]) -> int:
     return len(different)
 
 
-def print_jobs(folder: Path) -> None:
-    """The jobs of a run that Slurm knows, with their states, and how many of each state and partition there were."""
+def print_queue() -> None:
+    """The jobs that Slurm knows, with their states."""
     # The slurm profile notes the rule as comment, the other as name.
     fields = "%.6i %.10T %.6M %.4C %.8m %.9P  %k %j"
     listed = subprocess.run(
         ["squeue", "--states=all", "--sort=i", f"--format={fields}"], capture_output=True, text=True, check=True
     )
     print(listed.stdout)
+
+
+def print_jobs(folder: Path) -> None:
+    """How many jobs of a run Slurm knows, by state and partition."""
     jobs = subprocess.run(["scontrol", "--oneliner", "show", "jobs"], capture_output=True, text=True, check=True).stdout
     kinds = Counter(
         (job["JobState"], job["Partition"], job["NumNodes"], job["NumTasks"])
@@ -66,17 +95,15 @@ def run(arguments: list[str] | None = None) -> int:
         return started.returncode
     try:
         differences = 0
-        local = write_inputs(folder / "local")
-        snakemake(local, "--cores", "2")
-        expected = final_files(local)
+        run_all(folder, args.profile)
+        expected = final_files(folder / "local")
+        print_queue()
         for profile in args.profile:
-            cluster = write_inputs(folder / profile)
-            # A node of two cores cannot run a job of eight threads; and threads must be those of the local run.
-            snakemake(cluster, *FORMS[profile], "--max-threads", "2")
             print(f"\nThrough the profile {profile}:")
-            print_jobs(cluster)
-            differences += compare(expected, final_files(cluster))
+            print_jobs(folder / profile)
+            differences += compare(expected, final_files(folder / profile))
     except subprocess.CalledProcessError as error:
+        print(error.output, file=sys.stderr)
         print(f"error: {' '.join(map(str, error.cmd))[:300]} ended with {error.returncode}", file=sys.stderr)
         return 1
     finally:

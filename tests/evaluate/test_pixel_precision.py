@@ -9,7 +9,14 @@ import torch
 
 from stages.errors import DataError
 from stages.evaluate import score_localization
-from stages.evaluate.pixel_precision import count_pixels, iou_at, normalise, peak_iou, pixel_average_precision
+from stages.evaluate.pixel_precision import (
+    count_pixels,
+    iou_at,
+    last_threshold,
+    normalise,
+    peak_iou,
+    pixel_average_precision,
+)
 from stages.images import write_mask
 from stages.index import Record, write_index
 from stages.shards import ImageMaps, write_shard
@@ -133,3 +140,12 @@ def test_images_of_several_tags_are_refused(folder: Path) -> None:
     write_shard(folder / "val.safetensors", [ImageMaps("val0", maps, np.array([0, 1]), (32, 32))])
     with pytest.raises(DataError, match="val0: has 2 tags, but PxAP needs images with one"):
         score(folder, "val")
+
+
+def test_scores_are_counted_as_by_numpys_histogram() -> None:
+    """Also next to the thresholds, where a product with 1000 is rounded to the wrong side."""
+    edges = np.arange(1001) / 1000
+    near = np.concatenate([edges, np.nextafter(edges, 0), np.nextafter(edges, 2)]).astype(np.float32)
+    scores = np.concatenate([near, np.random.default_rng(0).random(5000, dtype=np.float32)]).clip(0, 1)
+    expected = np.histogram(scores.astype(np.float64), bins=np.append(edges, np.inf))[0]
+    assert np.bincount(last_threshold(scores), minlength=1001).tolist() == expected.tolist()

@@ -65,6 +65,28 @@ def test_maps_and_scores(make_localizer, images: torch.Tensor, method: str, kind
     assert torch.isfinite(located.scores).all()
 
 
+# Landscape, portrait and a square; the first two have as many patches.
+SIZES = ((64, 96), (96, 64), (80, 80), (48, 144))
+EVERY_ATTENTION = MapSettings(class_attention=True, patch_affinity=True, affinity_blocks=1)
+
+
+@pytest.mark.parametrize("settings", [MapSettings(), EVERY_ATTENTION], ids=["plain", "attention"])
+@pytest.mark.parametrize(("method", "kind"), PAIRS)
+def test_images_of_several_sizes_at_once_give_what_each_gives_alone(
+    make_localizer, method: str, kind: str, settings: MapSettings
+) -> None:
+    localizer: Localizer = make_localizer(kind, method=method)
+    images = [torch.randn(number % 2 + 1, 3, *size) for number, size in enumerate(SIZES)]
+    with torch.inference_mode():
+        together = localizer.locate_each(images, settings)
+        for own, located in zip(images, together, strict=True):
+            alone = localizer.locate(own, settings)
+            torch.testing.assert_close(located.maps, alone.maps, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(located.scores, alone.scores, atol=1e-5, rtol=1e-5)
+            for name, kind_of_maps in located.kinds.items():
+                torch.testing.assert_close(kind_of_maps, alone.kinds[name], atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(("method", "kind"), PAIRS)
 def test_gradients(make_localizer, images: torch.Tensor, method: str, kind: str) -> None:
     """Several GPUs need a gradient of each parameter that is learned; nothing else may have one."""

@@ -9,14 +9,9 @@ from PIL import Image
 
 from stages.errors import DataError
 from stages.index import Record
+from stages.localize.batches import Grouping, group_by_area, group_by_size, resize_to_grid, size_on_grid, sizes_on_grid
 from stages.localize.freeze_map_features import write_map_features
-from stages.localize.inference import (
-    group_by_size,
-    make_maps,
-    resize_to_grid,
-    scale_to_one,
-    size_on_grid,
-)
+from stages.localize.inference import faster_grouping, make_maps, scale_to_one
 from stages.localize.localizer import Localizer
 from stages.localize.map_features import MapFeatures
 from stages.settings import LocalizeSettings, MapSettings
@@ -39,9 +34,13 @@ def records_of(*tags: tuple[str, ...]) -> list[Record]:
     return [Record(f"im{number}", f"{number}.png", "", own, "val") for number, own in enumerate(tags)]
 
 
-def maps_of(localizer: Localizer, records: list[Record], root: Path, **settings) -> dict[str, ImageMaps]:
+def maps_of(
+    localizer: Localizer, records: list[Record], root: Path, grouping: Grouping | None = None, **settings
+) -> dict[str, ImageMaps]:
     whole = LocalizeSettings.model_validate({"backbone": {"kind": "vit"}, **settings})
-    found = make_maps(records, root, localizer=localizer, classes=CLASSES, settings=whole, device=CPU)
+    found = make_maps(
+        records, root, localizer=localizer, classes=CLASSES, settings=whole, device=CPU, grouping=grouping
+    )
     return {image.id: image for image in found}
 
 
@@ -58,8 +57,23 @@ def test_resize_keeps_the_shape_on_the_grid() -> None:
 
 
 def test_images_run_with_those_of_their_size(photos: Path) -> None:
-    settings = MapSettings(size=64, batch_size=2)
-    assert group_by_size(records_of(*[()] * 5), photos, 16, settings) == [[0, 1], [3], [2, 4]]
+    grids = sizes_on_grid(records_of(*[()] * 5), photos, 16, MapSettings(size=64, scales=(1.0, 1.5)))
+    assert grids[0] == ((64, 96), (96, 144))
+    assert group_by_size(grids, 2) == [[[0, 1]], [[3]], [[2, 4]]]
+    # Both sizes have 24 patches.
+    assert group_by_area(grids, 3) == [[[0, 1, 3]], [[2, 4]]]
+    assert group_by_area(grids, 4) == [[[0, 1, 3], [2]], [[4]]]
+
+
+def test_images_far_larger_than_the_smallest_run_in_a_batch_of_their_own() -> None:
+    grids = [((16, 16 * columns),) for columns in (10, 13, 12, 11, 20)]
+    assert group_by_area(grids, 8) == [[[0], [3], [2]], [[1]], [[4]]]
+
+
+def test_sizes_are_mixed_on_gpus_by_localizers_that_can(make_localizer) -> None:
+    assert faster_grouping(make_localizer("vit"), torch.device("cuda")) is group_by_area
+    assert faster_grouping(make_localizer("vit"), CPU) is group_by_size
+    assert faster_grouping(make_localizer("cnn", method="cam"), torch.device("cuda")) is group_by_size
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (1.0, 1.5)])
@@ -71,6 +85,20 @@ def test_a_batch_gives_what_each_image_gives_alone(make_localizer, photos: Path,
     for name, image in alone.items():
         np.testing.assert_allclose(together[name].maps, image.maps, atol=1e-3)
         np.testing.assert_allclose(together[name].probabilities, image.probabilities, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["vit", "hybrid"])
+def test_a_batch_of_several_sizes_gives_what_each_image_gives_alone(make_localizer, photos: Path, kind: str) -> None:
+    localizer, records = make_localizer(kind), records_of(*[CLASSES] * 5)
+    for number, size in enumerate([(64, 96), (70, 107), (96, 72), (64, 96), (80, 80)]):
+        Image.effect_noise(size[::-1], 80).convert("RGB").save(photos / f"{number}.png")
+    maps = {"size": 64, "scales": (1.0, 1.5), "class_attention": True, "patch_affinity": True}
+    alone = maps_of(localizer, records, photos, group_by_size, maps=maps | {"batch_size": 1})
+    together = maps_of(localizer, records, photos, group_by_area, maps=maps)
+    assert set(alone) == set(together) == {record.id for record in records}
+    for name, image in alone.items():
+        np.testing.assert_allclose(together[name].maps, image.maps, atol=1e-4)  # scaled to [0, 1]
+        np.testing.assert_allclose(together[name].probabilities, image.probabilities, atol=1e-5)
 
 
 def test_flip_makes_maps_of_a_mirrored_image_mirrored(make_localizer, photos: Path) -> None:
@@ -139,16 +167,25 @@ def test_maps_of_frozen_features_are_those_of_the_images(make_localizer, photos:
         np.testing.assert_allclose(ways[1][name].probabilities, image.probabilities, atol=2e-3)
 
 
+def test_map_features_come_back_for_any_images_of_a_size(tmp_path: Path) -> None:
+    features = MapFeatures(tmp_path)
+    written = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 2, 2)  # two images, then their mirrored copies
+    features.write([5, 7], 0, [written])
+    (read,) = features.read([5, 7], 0, mirrored=True)
+    torch.testing.assert_close(read.float(), written)
+    (read,) = features.read([7], 0, mirrored=True)
+    torch.testing.assert_close(read.float(), written[1::2])
+
+
 def test_map_features_of_other_images_are_refused(tmp_path: Path) -> None:
     features = MapFeatures(tmp_path)
-    features.write(0, [[torch.zeros(4, 3, 2, 2)]])
-    assert features.read(0, images=4, scales=1)[0][0].shape == (4, 3, 2, 2)
-    with pytest.raises(DataError, match="not the features of 2 images"):
-        features.read(0, images=2, scales=1)
-    with pytest.raises(DataError, match="no features of batch 1"):
-        features.read(1, images=4, scales=1)
-    with pytest.raises(DataError, match="no features of batch 0 at scale 1"):
-        features.read(0, images=4, scales=2)
+    features.write([0, 1], 0, [torch.zeros(4, 3, 2, 2)])
+    with pytest.raises(DataError, match="2 copies of the image, not 1"):
+        features.read([0], 0, mirrored=False)
+    with pytest.raises(DataError, match="no features of image 2"):
+        features.read([0, 2], 0, mirrored=True)
+    with pytest.raises(DataError, match="no features of image 0 at scale 1"):
+        features.read([0], 1, mirrored=True)
     (tmp_path / "00000-0-0.npy").write_bytes(b"cut")
     with pytest.raises(DataError, match="no whole features"):
-        features.read(0, images=4, scales=1)
+        features.read([0], 0, mirrored=True)

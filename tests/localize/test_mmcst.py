@@ -50,7 +50,7 @@ def test_maps_are_scaled_products_of_the_tokens_that_are_given(make_localizer, i
     localizer = make_localizer()
     localizer.text_correlation.scale.data.fill_(5.0)
     patches, _ = localizer.encoder.patches(images)
-    attended = run_blocks(localizer.encoder.blocks, localizer.encoder.norm, localizer.class_tokens(), patches)
+    attended = run_blocks(localizer.encoder.blocks, localizer.encoder.norm, localizer.tokens_at_input(), patches)
     output = localizer(images)
     expected = 5 * output.text.tokens @ attended.patches.mT / attended.patches.shape[-1] ** 0.5
     torch.testing.assert_close(output.text.maps, expected)
@@ -60,7 +60,7 @@ def test_the_context_is_what_the_equations_say(make_localizer, images: torch.Ten
     """T + lambda TL of one image and class, patch by patch in NumPy."""
     localizer = make_localizer(text_context_weight=0.5, context={"power": 3.0})
     patches, _ = localizer.encoder.patches(images)
-    attended = run_blocks(localizer.encoder.blocks, localizer.encoder.norm, localizer.class_tokens(), patches)
+    attended = run_blocks(localizer.encoder.blocks, localizer.encoder.norm, localizer.tokens_at_input(), patches)
     token, own = attended.class_tokens[1, 3 + 2].detach().numpy(), attended.patches[1].detach().numpy()
     seen = own @ token
     weights = ((seen - seen.min()) / (seen.max() - seen.min())) ** 3

@@ -129,7 +129,7 @@ def test_views_hold_image_and_regions_together(tmp_path) -> None:
         example = views[0]
         inside = example["regions"] != 255
         assert 0 < inside.sum() < inside.numel()  # the crop is larger than the picture
-        pixels = at_nodes(example["inputs"][0], 8).flatten()
+        pixels = at_nodes(example["inputs"][0], 8)
         torch.testing.assert_close(pixels[inside] * 255 / 50, example["regions"][inside].float())
 
 
@@ -142,11 +142,11 @@ def test_training_learns_the_border_and_the_walk_follows_it(dataset) -> None:
     image = torch.from_numpy(np.asarray(Image.open(dataset / "1.png")).copy()).permute(2, 0, 1).float() / 255
     mean, deviation = (torch.tensor(values)[:, None, None] for values in net.statistics)
     with torch.inference_mode():
-        features = net(((image - mean) / deviation)[None]).flatten(2)
+        features = net(((image - mean) / deviation)[None])
     pairs = node_pairs(8, 8, 2)
     left = torch.arange(64) % 8 < 4  # the border at column 30 lies in the fourth node
     across = left[pairs[0]] != left[pairs[1]]
-    affinities = pair_affinities(features, pairs)[0]
+    affinities = pair_affinities(features, 2)[0]
     assert affinities[across].mean() < affinities[~across].mean() - 0.1
 
     make_masks.run(

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 
 from stages.refine.affinity_pairs import affinity_loss, half_disc, node_pairs, pair_affinities, pair_labels
@@ -38,16 +39,37 @@ def test_a_grid_smaller_than_the_radius_has_its_own_pairs() -> None:
 
 
 def test_affinities_are_of_the_mean_distance() -> None:
-    features = torch.tensor([[[0.0, 1.0, 5.0], [2.0, 2.0, 0.0]]])  # two features of three nodes
-    pairs = torch.tensor([[0, 0], [1, 2]])
-    expected = [math.exp(-(1 + 0) / 2), math.exp(-(5 + 2) / 2)]
-    np.testing.assert_allclose(pair_affinities(features, pairs)[0], expected, rtol=1e-6)
+    features = torch.tensor([[[[0.0, 1.0, 5.0]], [[2.0, 2.0, 0.0]]]])  # two features of three nodes in a row
+    expected = [math.exp(-(1 + 0) / 2), math.exp(-(4 + 2) / 2), math.exp(-(5 + 2) / 2)]
+    np.testing.assert_allclose(pair_affinities(features, 3)[0], expected, rtol=1e-6)
+    assert pair_affinities(features[..., :1], 3).shape == (1, 0)
+
+
+def gathered(features: torch.Tensor, radius: int) -> torch.Tensor:
+    """Affinities as in the equation: both nodes of each pair, gathered."""
+    first, second = node_pairs(*features.shape[-2:], radius)
+    nodes = features.flatten(2)
+    return torch.exp(-(nodes[..., first] - nodes[..., second]).abs().mean(dim=1))
+
+
+@pytest.mark.parametrize("grid", [(6, 7), (2, 9), (3, 1)])
+def test_affinities_and_their_gradients_equal_those_of_gathered_pairs(grid: tuple[int, int]) -> None:
+    features = torch.tensor(np.random.default_rng(2).normal(size=(2, 5, *grid)), requires_grad=True)
+    regions = torch.tensor(np.random.default_rng(3).choice([0, 1, 2, 255], (2, *grid)))
+    losses, gradients = [], []
+    for affinities in (pair_affinities(features, 4), gathered(features, 4)):
+        loss = affinity_loss(affinities, pair_labels(regions, 4))
+        losses.append(loss.item())
+        gradients.append(torch.autograd.grad(loss, features)[0])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-12)
+    assert gradients[0].abs().max() > 1e-3
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
 
 
 def test_labels_equal_brute_force() -> None:
     regions = torch.tensor(np.random.default_rng(0).choice([0, 0, 1, 2, 255], ROWS * COLUMNS))
     pairs = node_pairs(ROWS, COLUMNS, RADIUS)
-    labels = pair_labels(regions, pairs)
+    labels = pair_labels(regions.reshape(ROWS, COLUMNS), RADIUS)
     for place, (one, other) in enumerate(pairs.T.tolist()):
         first, second = int(regions[one]), int(regions[other])
         sure = first != 255 and second != 255
@@ -72,14 +94,14 @@ def test_the_loss_equals_brute_force() -> None:
             else:
                 terms["foreground" if first else "background"].append(-math.log(value))
     means = {name: sum(values) / len(values) for name, values in terms.items()}
+    labels = pair_labels(regions.reshape(2, ROWS, COLUMNS), RADIUS)
     expected = means["background"] / 4 + means["foreground"] / 4 + means["unlike"] / 2
     # The program's 1e-5 in logarithms and counts is all that differs.
-    np.testing.assert_allclose(float(affinity_loss(affinities, pair_labels(regions, pairs))), expected, rtol=1e-3)
+    np.testing.assert_allclose(float(affinity_loss(affinities, labels)), expected, rtol=1e-3)
 
 
 def test_a_kind_of_pair_that_is_missing_costs_nothing() -> None:
-    pairs = node_pairs(1, 3, 2)
-    labels = pair_labels(torch.tensor([[1, 1, 255]]), pairs)
+    labels = pair_labels(torch.tensor([[1, 1, 255]]), 2)
     loss = affinity_loss(torch.tensor([[0.5, 0.9]]), labels)
     np.testing.assert_allclose(float(loss), math.log(2) / 4, rtol=1e-3)
 

@@ -1,22 +1,20 @@
-"""Maps to pseudo masks: against plain pydensecrf calls, numbers worked by hand, and a picture with a clean edge."""
+"""Maps to pseudo masks: numbers worked by hand, and a picture with a clean edge."""
 
 import json
 
 import numpy as np
-import pydensecrf.densecrf as reference
 import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from stages.dense_crf import ImageCrf, dense_crf
 from stages.errors import DataError, SettingsError
 from stages.images import read_mask
 from stages.index import Record, write_index
 from stages.labelling import enlarge_maps
 from stages.refine.background import add_threshold
 from stages.refine.make_masks import run
-from stages.refine.pseudo_masks import agreed, label_image, label_probabilities
-from stages.settings import CRF_SETS, CrfSettings, RefineSettings
+from stages.refine.pseudo_masks import Labeller, agreed, label_image
+from stages.settings import CrfSettings, RefineSettings
 from stages.shards import ImageMaps, read_shard, write_shard
 
 THRESHOLD_ONLY = RefineSettings(background_threshold=0.4, crf=CrfSettings(iterations=0))
@@ -43,46 +41,6 @@ def iou(mask, truth):
     return (mask & truth).sum() / (mask | truth).sum()
 
 
-def test_a_crf_that_is_used_again_gives_what_a_new_one_gives():
-    random = np.random.default_rng(5)
-    image = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    crf = ImageCrf(image, 3, CRF_SETS["irn"])
-    for _ in range(3):
-        scores = random.random((3, 20, 30), dtype=np.float32)
-        probabilities = scores / scores.sum(axis=0)
-        assert np.array_equal(crf(probabilities), dense_crf(image, probabilities, CRF_SETS["irn"]))
-
-
-def test_crf_equals_plain_pydensecrf_calls():
-    random = np.random.default_rng(1)
-    image = random.integers(0, 256, (24, 30, 3), dtype=np.uint8)
-    probabilities = random.dirichlet([1, 1, 1], (24, 30)).transpose(2, 0, 1).astype(np.float32)
-    settings = CrfSettings(
-        iterations=3,
-        bilateral_position=20,
-        bilateral_colour=7,
-        bilateral_weight=4,
-        gaussian_position=2,
-        gaussian_weight=5,
-    )
-    crf = reference.DenseCRF2D(30, 24, 3)
-    crf.setUnaryEnergy(np.ascontiguousarray(-np.log(np.maximum(probabilities, 1e-5)).reshape(3, -1)))
-    crf.addPairwiseGaussian(sxy=(2, 2), compat=5)
-    crf.addPairwiseBilateral(sxy=(20, 20), srgb=(7, 7, 7), rgbim=image, compat=4)
-    expected = np.array(crf.inference(3)).reshape(3, 24, 30)
-    np.testing.assert_allclose(dense_crf(image, probabilities, settings), expected, atol=1e-6)
-
-
-def test_dividing_by_the_sum_leaves_the_crf_as_it_is(disc):
-    image, _, sloppy = disc
-    maps = np.maximum(sloppy, 0.01)
-    plain = np.concatenate([np.full_like(maps, 0.4), maps])
-    settings = CrfSettings(iterations=5)
-    np.testing.assert_allclose(
-        dense_crf(image, label_probabilities(plain), settings), dense_crf(image, plain, settings), atol=1e-4
-    )
-
-
 def test_without_iterations_the_maps_are_thresholded():
     maps = np.array([[[0.9, 0.39, 0.5]], [[0.1, 0.2, 0.6]]], dtype=np.float32)
     image = np.zeros((1, 3, 3), dtype=np.uint8)
@@ -99,6 +57,17 @@ def test_only_tagged_classes_appear_and_their_order_does_not_matter(disc):
     assert iou(mask[:, :100] == 8, truth) > 0.9
     assert iou(mask[:, 100:] == 4, truth) > 0.9
     np.testing.assert_array_equal(mask, refine_image(image, maps[::-1], [3, 7], RefineSettings()))
+
+
+def test_several_scores_of_an_image_give_the_masks_of_each(disc):
+    image, _, sloppy = disc
+    crf = CrfSettings(iterations=1, bilateral_weight=1)
+    scores = [add_threshold(sloppy, step / 10) for step in range(1, 10)]
+    masks = list(Labeller(image, [6], crf)(scores))
+    assert len(masks) == 9
+    for own, mask in zip(scores, masks, strict=True):
+        np.testing.assert_array_equal(mask, label_image(image, own, [6], crf))
+    assert len({int((mask == 7).sum()) for mask in masks}) > 5  # thresholds matter
 
 
 def test_a_score_that_equals_the_threshold_is_the_class():

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +57,15 @@ class Measured:
 def browse(page: Path, address: str = "", *options: str) -> str:
     """The page as a browser has it after its scripts ran."""
     command = [str(CHROMIUM), *COMMAND, *options, "--virtual-time-budget=5000", "--dump-dom"]
-    done = subprocess.run(
-        [*command, f"{page.as_uri()}{address}"], capture_output=True, text=True, timeout=120, check=True
-    )
+    # A profile of its own: two browsers with one profile would be one.
+    with tempfile.TemporaryDirectory() as profile:
+        done = subprocess.run(
+            [*command, f"--user-data-dir={profile}", f"{page.as_uri()}{address}"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=True,
+        )
     return done.stdout
 
 

@@ -88,6 +88,33 @@ def test_broken_training_resumes_and_other_settings_start_afresh(
     assert watched(tiny_set.options(other, lite0_weights, work)) == [0, 1]
 
 
+def test_moving_average_of_the_weights(
+    tiny_set, make_settings, lite0_weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[torch.Tensor] = []
+    name = "decode_head.conv_seg.weight"
+
+    class Record(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+            weights.append(runner.model.state_dict()[name].clone())
+
+    build = Runner.from_cfg
+
+    def recorded(config: Config) -> Runner:
+        runner = build(config)
+        runner.register_hook(Record())
+        return runner
+
+    monkeypatch.setattr(Runner, "from_cfg", recorded)
+    work = tmp_path / "out" / "work"
+    train.run(tiny_set.options(make_settings(iterations=3, ema_decay=0.75), lite0_weights, work))
+    saved = load_segmenter(work.parent / "segmenter.safetensors").model.state_dict()[name]
+    first, second, third = weights
+    assert not torch.equal(first, third)
+    # It starts at the weights after the first step: a quarter of each later step, the rest of what was before.
+    torch.testing.assert_close(saved, 0.5625 * first + 0.1875 * second + 0.25 * third)
+
+
 def test_missing_pseudo_mask_stops_before_training(tiny_set, make_settings, lite0_weights, tmp_path: Path) -> None:
     empty = tmp_path / "masks"
     empty.mkdir()

@@ -166,11 +166,14 @@ def write_folder(root: Path) -> None:
 WRITERS = {"voc": write_voc, "coco": write_coco, "openimages": write_openimages, "folder": write_folder}
 
 
-def write_miniatures(folder: Path, names: Sequence[str] = ()) -> None:
-    """The named miniatures, or all, and the weights, below folder/miniatures."""
+def write_miniatures(folder: Path, names: Sequence[str] = (), weights: Path | None = None) -> None:
+    """The named miniatures, or all, and the weights (linked if a folder of them is given), below folder/miniatures."""
     for name in names or WRITERS:
         WRITERS[name](folder / "miniatures" / name)
-    write_weights(folder / "miniatures/weights")
+    if weights:
+        (folder / "miniatures/weights").symlink_to(weights)
+    else:
+        write_weights(folder / "miniatures/weights")
 
 
 def _save(image: Image.Image, path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from stages.images import read_mask
-from tests.workflow.tiny import SIZES, TINY, environment, jobs_of
+from tests.workflow.tiny import SIZES, TINY, copy_run, environment, jobs_of
 
-pytestmark = pytest.mark.workflow
+# One after another: each command finds the clone as the one before left it.
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("command line")]
 
 
 def tagmask(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -30,7 +31,7 @@ def succeeds(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[st
 @pytest.fixture(scope="module")
 def clone(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished folder, which is a clone."""
-    return shutil.copytree(finished, tmp_path_factory.mktemp("clone") / "tagmask", symlinks=True)
+    return copy_run(finished, tmp_path_factory.mktemp("clone") / "tagmask")
 
 
 def test_a_dry_run_says_what_would_run_and_why(clone: Path) -> None:

@@ -13,16 +13,16 @@ import yaml
 from stages.images import read_mask
 from stages.index import read_index
 from tests.workflow.conftest import Snakemake
-from tests.workflow.miniatures import write_folder, write_miniatures, write_voc
-from tests.workflow.tiny import REPOSITORY, environment, jobs_of, link_clone, write_weights
+from tests.workflow.miniatures import write_miniatures
+from tests.workflow.tiny import REPOSITORY, environment, jobs_of, link_clone
 
 pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
     made = tmp_path_factory.mktemp("miniatures")
-    write_miniatures(made)
+    write_miniatures(made, weights=weights)
     return made
 
 
@@ -48,18 +48,18 @@ def scores(results: Path) -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text()) for path in (results / "evaluate").glob("*.json")}
 
 
-def test_voc(snakemake: Snakemake, folder: Path) -> None:
+def test_voc(warm_snakemake: Snakemake, folder: Path) -> None:
     """One image that is to be scored is broken. A list that is no list of images is told before anything is trained."""
     (folder / "miniatures/voc/JPEGImages/2007_train01.jpg").write_bytes(b"")
     listed = folder / "miniatures/voc/ImageSets/Segmentation/train.txt"
     scored = folder / "scored, süß.txt"
     config = changed(folder, "voc", {"evaluate": {"train_list": str(scored)}})
     scored.write_text(listed.read_text() + "my zebra\n")
-    refused = snakemake(folder, "all", config=config)
+    refused = warm_snakemake(folder, "all", config=config)
     assert "lists 1 ids that are no training image, first 'my zebra'" in refused.stdout
     assert not (folder / "logs/voc/localize/train.log").exists()
     scored.write_text(listed.read_text())
-    results = run(snakemake, folder, config)
+    results = run(warm_snakemake, folder, config)
     assert len(list((results / "data/masks/train").glob("*.png"))) == 7  # of SBD
     found = scores(results)
     assert found["maps-train"]["images"] == found["pseudo_masks-train"]["images"] == 4  # of VOC's own train
@@ -67,8 +67,8 @@ def test_voc(snakemake: Snakemake, folder: Path) -> None:
     assert len(list((results / "segment/pseudo_masks/predictions/test").glob("*/*.png"))) == 6
 
 
-def test_coco(snakemake: Snakemake, folder: Path) -> None:
-    results = run(snakemake, folder, REPOSITORY / "tests/configs/coco.yaml")
+def test_coco(warm_snakemake: Snakemake, folder: Path) -> None:
+    results = run(warm_snakemake, folder, REPOSITORY / "tests/configs/coco.yaml")
     records = read_index(results / "data/val.csv")
     assert [len(record.labels) for record in records] == [1, 1, 2, 1, 1, 2, 0]
     assert all(record.caption for record in records)
@@ -83,11 +83,11 @@ def test_coco(snakemake: Snakemake, folder: Path) -> None:
     assert truth == {0, 1, 2, 255}
 
 
-def test_openimages_in_a_folder_whose_name_needs_quotes(snakemake: Snakemake, folder: Path) -> None:
+def test_openimages_in_a_folder_whose_name_needs_quotes(warm_snakemake: Snakemake, folder: Path) -> None:
     """Every rule that reads images hands the folder's name to a shell."""
     root = folder / "it's $HOME, süß; (really) & all"
     (folder / "miniatures/openimages").rename(root)
-    results = run(snakemake, folder, changed(folder, "openimages", {"data": {"root": str(root)}}))
+    results = run(warm_snakemake, folder, changed(folder, "openimages", {"data": {"root": str(root)}}))
     found = scores(results)
     val, test = found["localization-val"], found["localization-test"]
     assert 0 < val["pxap"] < 100
@@ -97,29 +97,29 @@ def test_openimages_in_a_folder_whose_name_needs_quotes(snakemake: Snakemake, fo
     assert f"<td>{test['pxap']:.1f}</td>" in page
 
 
-def test_the_folder_of_photos_is_indexed(snakemake: Snakemake, folder: Path) -> None:
+def test_the_folder_of_photos_is_indexed(warm_snakemake: Snakemake, folder: Path) -> None:
     """Its config as it stands; from there on the tutorial's run is the same."""
     indexes = [f"results/folder/data/{split}.csv" for split in ("train", "val")]
-    result = snakemake(folder, *indexes, config=REPOSITORY / "tests/configs/folder.yaml")
+    result = warm_snakemake(folder, *indexes, config=REPOSITORY / "tests/configs/folder.yaml")
     assert result.returncode == 0, result.stdout
     train, val = (read_index(folder / index) for index in indexes)
     assert len(train) + len(val) == 14  # one of fifteen photos is empty
     assert not {record.id for record in train} & {record.id for record in val}
 
 
-def test_another_split_of_a_fetched_dataset_trains_nothing_again(snakemake: Snakemake, folder: Path) -> None:
+def test_another_split_of_a_fetched_dataset_trains_nothing_again(
+    warm_snakemake: Snakemake, folder: Path, weights: Path
+) -> None:
     """The set is in place by other means. What test adds is test's own index."""
-    (folder / "fetched").mkdir()
-    write_voc(folder / "fetched/miniatures/voc")
-    write_weights(folder / "fetched/miniatures/weights")
+    write_miniatures(folder / "fetched", ["voc"], weights)
     without = changed(folder / "fetched", "voc", {"data": {"fetch": True}, "segment": {"predict": ["val"]}})
     targets = [f"results/voc/data/{split}.csv" for split in ("train", "val")]
-    result = snakemake(folder / "fetched", *targets, config=without)
+    result = warm_snakemake(folder / "fetched", *targets, config=without)
     assert result.returncode == 0, result.stdout
     fetched = json.loads((folder / "fetched/results/voc/data/fetched.json").read_text())
     assert list(fetched) == ["VOCtrainval_11-May-2012.tar", "benchmark.tgz"]
     with_test = changed(folder / "fetched", "voc", {"data": {"fetch": True}, "segment": {"predict": ["val", "test"]}})
-    planned = snakemake(folder / "fetched", "-n", *targets, "results/voc/data/test.csv", config=with_test)
+    planned = warm_snakemake(folder / "fetched", "-n", *targets, "results/voc/data/test.csv", config=with_test)
     assert jobs_of(planned.stdout) == {"fetch_test": 1, "make_truth": 1, "make_index": 1}
 
 
@@ -129,10 +129,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_tutorial_of_photos_step_by_step(tmp_path: Path) -> None:
+def test_the_tutorial_of_photos_step_by_step(warm_environment: dict[str, str], weights: Path, tmp_path: Path) -> None:
     """Its table, config and commands as they stand there; small models with random weights for the large ones."""
-    write_folder(tmp_path / "drawn")
-    drawn = sorted(path for path in (tmp_path / "drawn").rglob("*.*g") if path.stat().st_size)
+    write_miniatures(tmp_path, ["folder"], weights)
+    drawn = sorted(path for path in (tmp_path / "miniatures/folder").rglob("*.*g") if path.stat().st_size)
     (table,) = blocks("csv")
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -142,7 +142,6 @@ def test_the_tutorial_of_photos_step_by_step(tmp_path: Path) -> None:
         place.parent.mkdir(exist_ok=True)
         place.write_bytes(source.read_bytes())
     (photos / "acht.jpg").write_bytes(b"")
-    write_weights(tmp_path / "miniatures/weights")
     small = yaml.safe_load((REPOSITORY / "tests/configs/folder.yaml").read_text())
     (changed,) = (yaml.safe_load(block) for block in blocks("yaml"))
     shards = {"shards": small["data"]["shards"]}
@@ -153,9 +152,8 @@ def test_the_tutorial_of_photos_step_by_step(tmp_path: Path) -> None:
     for command in commands:
         if "segment.predict" in command:
             (photos / "acht.jpg").unlink()  # of new photos each must be readable
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
-        )
+        own = warm_environment if command.startswith("snakemake") else environment()
+        done = subprocess.run(command, shell=True, cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "sheets/train.jpg").is_file()
     results = tmp_path / "results/photos"

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import pytest
 from stages.files import read_json
 from stages.images import read_mask
 from tests.workflow.conftest import Snakemake
-from tests.workflow.tiny import SIZES, TINY, jobs_of
+from tests.workflow.tiny import SIZES, TINY, copy_run, jobs_of
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("refiners")]
 
 LEARNED = """
 refine:
@@ -39,7 +38,7 @@ MASKS = [f"results/tiny/refine/banded/{shard}" for shard in (0, 1)]
 @pytest.fixture(scope="module")
 def folder(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished folder, so that the localizer is there."""
-    return shutil.copytree(finished, tmp_path_factory.mktemp("refiners") / "copied", symlinks=True)
+    return copy_run(finished, tmp_path_factory.mktemp("refiners") / "copied")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +50,9 @@ def config(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def refined(snakemake: Snakemake, folder: Path, config: Path) -> subprocess.CompletedProcess[str]:
+def refined(warm_snakemake: Snakemake, folder: Path, config: Path) -> subprocess.CompletedProcess[str]:
     """What Snakemake printed when it made the table and the training masks."""
-    result = snakemake(folder, "compare_refiners", *MASKS, config=config)
+    result = warm_snakemake(folder, "compare_refiners", *MASKS, config=config)
     assert result.returncode == 0, result.stdout
     return result
 
@@ -92,21 +91,21 @@ def test_the_band_is_in_the_training_masks_alone(refined: subprocess.CompletedPr
 
 
 def test_a_training_setting_of_the_affinity_trains_it_again_and_marks_nothing_anew(
-    refined: subprocess.CompletedProcess[str], snakemake: Snakemake, folder: Path, config: Path
+    refined: subprocess.CompletedProcess[str], warm_snakemake: Snakemake, folder: Path, config: Path
 ) -> None:
     changed = folder / "changed_affinity.yaml"
     changed.write_text(config.read_text().replace("epochs: 1, batch_size: 4", "epochs: 2, batch_size: 4"))
-    jobs = jobs_of(snakemake(folder, "--dry-run", *MASKS, config=changed).stdout)
+    jobs = jobs_of(warm_snakemake(folder, "--dry-run", *MASKS, config=changed).stdout)
     assert jobs == {"train_affinity": 1, "make_banded_masks": 2}
 
 
 def test_an_oracle_threshold_is_marked_and_comes_from_the_maps_score(
-    refined: subprocess.CompletedProcess[str], snakemake: Snakemake, folder: Path
+    refined: subprocess.CompletedProcess[str], warm_snakemake: Snakemake, folder: Path
 ) -> None:
     config = folder / "oracle.yaml"
     config.write_text(TINY.read_text().replace("refine:\n", "refine:\n  background_threshold: oracle\n"))
     target = "results/tiny/evaluate/pseudo_masks-val.json"
-    result = snakemake(folder, target, config=config)
+    result = warm_snakemake(folder, target, config=config)
     assert result.returncode == 0, result.stdout
     score = json.loads((folder / target).read_text())
     maps = read_json(folder / "results/tiny/evaluate/maps-train.json")

@@ -1,12 +1,11 @@
 """What reruns after a change: the table in docs/architecture.md, row by row, on a finished run."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.workflow.conftest import Snakemake
-from tests.workflow.tiny import AFTER_MASKS, SHOWN, TINY, jobs_of
+from tests.workflow.tiny import AFTER_MASKS, SHOWN, TINY, copy_run, jobs_of
 
 pytestmark = pytest.mark.workflow
 
@@ -50,11 +49,11 @@ LOCATED = {"make_maps": 4, "score_maps": 2, **REFINED}
     ],
 )
 def test_a_setting_reruns_what_uses_it(
-    snakemake: Snakemake, finished: Path, old: str, new: str, jobs: dict[str, int]
+    snakemake: Snakemake, finished: Path, tmp_path: Path, old: str, new: str, jobs: dict[str, int]
 ) -> None:
     text = TINY.read_text()
     assert text.count(old) == 1
-    config = finished / "changed.yaml"
+    config = tmp_path / "changed.yaml"
     config.write_text(text.replace(old, new))
     assert jobs_of(snakemake(finished, "--dry-run", config=config).stdout) == jobs
 
@@ -62,7 +61,7 @@ def test_a_setting_reruns_what_uses_it(
 def test_a_changed_list_of_the_users_makes_its_index_again(
     snakemake: Snakemake, finished: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(finished, tmp_path / "copied", symlinks=True)
+    folder = copy_run(finished, tmp_path / "copied")
     listed = folder / "set/val.csv"
     listed.write_text((finished / "set/val.csv").read_text() + "\n")
     jobs = jobs_of(snakemake(folder, "--dry-run").stdout)

@@ -1,20 +1,19 @@
 """The state of an experiment after real runs of Snakemake."""
 
 import base64
-import shutil
 from pathlib import Path
 
 import pytest
 
 from stages.cli.status import BEGUN, read_summary
-from tests.workflow.tiny import TINY
+from tests.workflow.tiny import TINY, copy_run
 
 pytestmark = pytest.mark.workflow
 
 
 def test_what_is_stale_and_what_a_kill_left_is_told(finished: Path, tmp_path: Path) -> None:
     """Through real Snakemake: a whole run, a changed setting, and the marker of a job that did not end."""
-    folder = shutil.copytree(finished, tmp_path / "copied", symlinks=True)
+    folder = copy_run(finished, tmp_path / "copied")
     assert not any(own.stale for own in read_summary(folder, TINY))
     changed = folder / "changed.yaml"
     changed.write_text(TINY.read_text().replace("crf:\n    iterations: 2", "crf:\n    iterations: 5"))

@@ -13,21 +13,21 @@ from stages.files import sha256_of
 from tests.workflow.conftest import Snakemake
 from tests.workflow.tiny import TINY, environment, write_inputs
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("sweep")]
 
 SHARED = ("encode/text.log", "encode/image_embeddings.log", "localize/train.log", "localize/maps/val/0.log")
 OWN = ("refine/masks/train/0.log", "segment/pseudo_masks/train.log")
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def swept(tmp_path_factory: pytest.TempPathFactory, weights: Path, warm_environment: dict[str, str]) -> Path:
     """A folder after a sweep over two numbers of CRF iterations."""
-    folder = write_inputs(tmp_path_factory.mktemp("sweep"))
+    folder = write_inputs(tmp_path_factory.mktemp("sweep"), weights)
     (folder / "few.yaml").write_text(TINY.read_text().replace("  shards: 2\n", "  shards: 1\n"))
     grid = {"name": "crf", "config": "few.yaml", "grid": {"refine.crf.iterations": [2, 9]}}
     (folder / "grid.yaml").write_text(yaml.safe_dump(grid))
     command = [sys.executable, "-m", "stages.sweep", "--grid", "grid.yaml", "--cores", "2"]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=warm_environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

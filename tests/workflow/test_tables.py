@@ -2,14 +2,13 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from stages.variants import ABLATIONS
 from tests.workflow.conftest import Snakemake
-from tests.workflow.tiny import SIZES, TINY, jobs_of, write_inputs
+from tests.workflow.tiny import SIZES, TINY, copy_run, jobs_of, write_inputs
 
 pytestmark = pytest.mark.workflow
 
@@ -20,12 +19,12 @@ def rows_of(table: Path) -> list[dict[str, str]]:
 
 
 def test_the_upper_bound_and_seeds_of_the_segmenter_stand_beside_it(
-    snakemake: Snakemake, finished: Path, tmp_path: Path
+    warm_snakemake: Snakemake, finished: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(finished, tmp_path / "copied", symlinks=True)
+    folder = copy_run(finished, tmp_path / "copied")
     config = folder / "seeds.yaml"
     config.write_text(TINY.read_text() + "\ncompare:\n  segmenter_seeds: [4]\n")
-    result = snakemake(folder, "upper_bound", "compare_segmenters", config=config)
+    result = warm_snakemake(folder, "upper_bound", "compare_segmenters", config=config)
     assert result.returncode == 0, result.stdout
     jobs = jobs_of(result.stdout)
     # One on true masks for the bound, and another seed on both kinds.
@@ -43,15 +42,15 @@ def test_the_upper_bound_and_seeds_of_the_segmenter_stand_beside_it(
             assert 0 <= float(row["miou"]) <= 100
 
 
-def test_the_papers_ablations_are_two_tables(snakemake: Snakemake, tmp_path: Path) -> None:
-    folder = write_inputs(tmp_path)
+def test_the_papers_ablations_are_two_tables(warm_snakemake: Snakemake, weights: Path, tmp_path: Path) -> None:
+    folder = write_inputs(tmp_path, weights)
     names = [f"{split}-{number:02d}" for split, count in SIZES.items() for number in range(count)]
     captions = "\n".join(json.dumps({"id": name, "caption": "a disc or a square"}) for name in names)
     (folder / "captions.jsonl").write_text(captions + "\n")
     text = TINY.read_text().replace("  shards: 2\n", "  shards: 1\n  captions: captions.jsonl\n")
     config = folder / "ablations.yaml"
     config.write_text(text + "\ncompare:\n  seeds: [3]\n")
-    result = snakemake(folder, "ablation_tokens", "ablation_context", config=config)
+    result = warm_snakemake(folder, "ablation_tokens", "ablation_context", config=config)
     assert result.returncode == 0, result.stdout
     jobs = jobs_of(result.stdout)
     # Four and five rows; both last ones are the experiment's own, and global multi-modal tokens are in both tables.

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -16,7 +15,18 @@ from stages.shards import read_shard
 from tests.workflow.conftest import Snakemake
 from tests.workflow.final_files import final_files
 from tests.workflow.kills import STAGES, kill_at_random, longest_jobs
-from tests.workflow.tiny import AFTER_MASKS, REPOSITORY, SHOWN, SIZES, TINY, command, environment, jobs_of, write_inputs
+from tests.workflow.tiny import (
+    AFTER_MASKS,
+    REPOSITORY,
+    SHOWN,
+    SIZES,
+    TINY,
+    command,
+    copy_run,
+    environment,
+    jobs_of,
+    write_inputs,
+)
 
 pytestmark = pytest.mark.workflow
 
@@ -24,12 +34,14 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture
 def copied(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished folder, whose files a test may change."""
-    return shutil.copytree(finished, tmp_path / "copied", symlinks=True)
+    return copy_run(finished, tmp_path / "copied")
 
 
-def test_a_run_that_was_killed_in_every_stage_ends_like_an_unbroken_one(finished: Path, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_in_every_stage_ends_like_an_unbroken_one(
+    finished: Path, weights: Path, tmp_path: Path
+) -> None:
     """A kill a stage, of a job here and of Snakemake itself there; `make test-kills` has more of them."""
-    tally = kill_at_random(write_inputs(tmp_path), kills=len(STAGES), seed=1, longest=longest_jobs(finished))
+    tally = kill_at_random(write_inputs(tmp_path, weights), kills=len(STAGES), seed=1, longest=longest_jobs(finished))
     assert tally.kills == len(STAGES)
     assert final_files(tmp_path) == final_files(finished)
 
@@ -70,9 +82,11 @@ def test_the_second_run_has_nothing_to_do(snakemake: Snakemake, finished: Path) 
     assert jobs_of(result.stdout) == {}
 
 
-def test_another_segmenter_hides_no_change_of_the_localizer(snakemake: Snakemake, finished: Path) -> None:
+def test_another_segmenter_hides_no_change_of_the_localizer(
+    snakemake: Snakemake, finished: Path, tmp_path: Path
+) -> None:
     text = TINY.read_text().replace("decoder_channels: 8", "decoder_channels: 16").replace("epochs: 1\n", "epochs: 2\n")
-    config = finished / "changed.yaml"
+    config = tmp_path / "changed.yaml"
     config.write_text(text)
     jobs = jobs_of(snakemake(finished, "--dry-run", config=config).stdout)
     assert jobs == {
@@ -85,7 +99,7 @@ def test_another_segmenter_hides_no_change_of_the_localizer(snakemake: Snakemake
 def test_an_overlay_that_does_not_fit_is_told_before_anything_is_trained(
     snakemake: Snakemake, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(tiny_folder, tmp_path / "copied", symlinks=True)
+    folder = copy_run(tiny_folder, tmp_path / "copied")
     overlay = (REPOSITORY / "configs/segment/deeplabv3plus.py").read_text()
     (folder / "wrong.py").write_text(overlay.replace("DepthwiseSeparableASPPHead", "NoSuchHead"))
     config = folder / "wrong.yaml"
@@ -97,11 +111,11 @@ def test_an_overlay_that_does_not_fit_is_told_before_anything_is_trained(
     assert not (folder / "logs/tiny/localize/train.log").exists()
 
 
-def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakemake, copied: Path) -> None:
+def test_a_deleted_shard_is_made_again_with_what_depends_on_it(warm_snakemake: Snakemake, copied: Path) -> None:
     shard = copied / "results/tiny/localize/maps/val/1.safetensors"
     before = shard.read_bytes()
     shard.unlink()
-    result = snakemake(copied)
+    result = warm_snakemake(copied)
     assert result.returncode == 0, result.stdout
     assert jobs_of(result.stdout) == {
         "make_maps": 1,
@@ -114,19 +128,19 @@ def test_a_deleted_shard_is_made_again_with_what_depends_on_it(snakemake: Snakem
     assert shard.read_bytes() == before
 
 
-def test_a_truncated_shard_is_named_refused_and_made_again(snakemake: Snakemake, copied: Path) -> None:
+def test_a_truncated_shard_is_named_refused_and_made_again(warm_snakemake: Snakemake, copied: Path) -> None:
     """No score of half a shard: every job that reads it fails, and what follows them is not made."""
     unbroken = final_files(copied)
     shard = copied / "results/tiny/localize/maps/val/1.safetensors"
     shard.write_bytes(shard.read_bytes()[:-100])
-    result = snakemake(copied, "--keep-going")
+    result = warm_snakemake(copied, "--keep-going")
     assert result.returncode != 0
     refusals = re.findall(r"error: (\S+): not a whole shard of maps .*; delete it and rerun `localize`", result.stdout)
     assert set(refusals) == {"results/tiny/localize/maps/val/1.safetensors"}
     assert not (copied / "results/tiny/refine/masks/val/1").exists()
     assert not (copied / "results/tiny/evaluate/maps-val.json").exists()
     shard.unlink()
-    assert snakemake(copied).returncode == 0
+    assert warm_snakemake(copied).returncode == 0
     assert final_files(copied) == unbroken
 
 
@@ -141,14 +155,13 @@ def test_snakemakes_own_report_is_written(snakemake: Snakemake, copied: Path) ->
 def test_an_image_that_cannot_be_read_is_told_before_training(
     snakemake: Snakemake, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(tiny_folder / "set", tmp_path / "set")
-    (tmp_path / "weights").symlink_to(tiny_folder / "weights")
-    image = tmp_path / "set/images/test-03.jpg"
+    folder = copy_run(tiny_folder, tmp_path / "copied")
+    image = folder / "set/images/test-03.jpg"
     image.write_bytes(image.read_bytes()[:500])
-    result = snakemake(tmp_path, "results/tiny/localize/localizer.safetensors")
+    result = snakemake(folder, "results/tiny/localize/localizer.safetensors")
     assert result.returncode != 0
     assert "set/images/test-03.jpg: cannot be read as an image" in result.stdout
-    assert not (tmp_path / "logs/tiny/localize/train.log").exists()
+    assert not (folder / "logs/tiny/localize/train.log").exists()
 
 
 COMPARED = """

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -91,10 +92,25 @@ def link_clone(folder: Path) -> Path:
     return folder
 
 
-def write_inputs(folder: Path) -> Path:
-    """Makes a clone of `folder`, with the tiny dataset and weights in it. Returns it."""
+def write_inputs(folder: Path, weights: Path | None = None) -> Path:
+    """Makes a clone of `folder`, with the tiny dataset and weights in it: linked if a folder of them is given, else
+    written. Returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     link_clone(folder)
     write_dataset(folder / "set")
-    write_weights(folder / "weights")
+    if weights:
+        (folder / "weights").symlink_to(weights)
+    else:
+        write_weights(folder / "weights")
     return folder
+
+
+def copy_run(source: Path, target: Path) -> Path:
+    """Copies a folder with the tiny experiment, so that a test may change its files. Returns the copy.
+
+    Snakemake's own logs stay behind: another process may be planning in `source`.
+    """
+    logs = str(source / ".snakemake")
+    return Path(
+        shutil.copytree(source, target, symlinks=True, ignore=lambda folder, _: {"log"} if folder == logs else set())
+    )

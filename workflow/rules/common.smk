@@ -73,9 +73,14 @@ def settings(section, only=(), without=()):
 
 
 @functools.cache
-def code_of(command):
-    """Hash of a command's source code, so that outputs are made again when it changes."""
+def code_hash(command):
     return hash_of_command(command, Path(workflow.basedir))
+
+
+def code_of(command):
+    """A params function: the hash of a command's source code, so that outputs are made again when it changes. A function,
+    so that a job on a cluster, which reads the workflow anew, reads its own command's sources alone."""
+    return lambda wildcards: code_hash(command)
 
 
 def given(*names):

@@ -1,0 +1,43 @@
+"""Fast depthwise convolutions equal torch's own, forward and backward."""
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from stages.networks.depthwise import DepthwiseConv2d, with_fast_depthwise
+
+
+@pytest.mark.parametrize("size", [(10, 10), (7, 11)])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_equal_to_torchs_with_gradients(dilation: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(6, 6, 5, padding=2 * dilation, dilation=dilation, groups=6)
+    (fast,) = with_fast_depthwise(nn.Sequential(plain))
+    assert isinstance(fast, DepthwiseConv2d)
+    inputs, upstream = torch.randn(2, 2, 6, *size).unbind()
+    results = []
+    for layer in (plain, fast):
+        given = inputs.clone().requires_grad_()
+        outputs = layer(given)
+        outputs.backward(upstream)
+        results.append((outputs.detach(), given.grad, layer.weight.grad, layer.bias.grad))
+        layer.zero_grad()
+    for ours, torchs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, torchs, rtol=1e-4, atol=1e-5)
+
+
+def test_only_large_ones_that_learn_are_replaced_and_names_stay() -> None:
+    network = timm.create_model("tf_efficientnet_lite0", features_only=True, output_stride=16)
+    names = list(network.state_dict())
+    network.blocks[:5].requires_grad_(False)
+    with_fast_depthwise(network)
+    replaced = [name for name, module in network.named_modules() if isinstance(module, DepthwiseConv2d)]
+    assert replaced == [f"blocks.5.{number}.conv_dw" for number in range(4)]
+    assert list(network.state_dict()) == names
+
+
+def test_bfloat16_does_not_reach_it_on_a_cpu() -> None:
+    (layer,) = with_fast_depthwise(nn.Sequential(nn.Conv2d(4, 4, 5, padding=2, groups=4)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(torch.randn(1, 4, 8, 8)).dtype == torch.float32
