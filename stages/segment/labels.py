@@ -12,24 +12,38 @@ from stages.dense_crf import ImageCrf
 from stages.images import write_mask
 from stages.settings import CrfSettings
 
+Labels = NDArray[np.uint8]
+Probabilities = NDArray[np.float32]
 
-def mask_of(image: NDArray[np.uint8], probabilities: NDArray[np.float32], crf: CrfSettings | None) -> NDArray[np.uint8]:
+
+def mask_of(image: NDArray[np.uint8], probabilities: Probabilities, crf: CrfSettings | None) -> NDArray[np.uint8]:
     """Each pixel's best label [rows, columns] uint8 of probabilities [labels, rows, columns], after the CRF if any.
 
     image: [rows, columns, 3] uint8. The CRF is over the labels that are best at some pixel: the others, most of 21 or
     81 classes, cost time and hardly ever win a pixel.
     """
-    best = probabilities.argmax(axis=0).astype(np.uint8)
-    labels = np.unique(best)
+    return refined(image, *winners(probabilities), crf)
+
+
+def winners(probabilities: Probabilities) -> tuple[Labels, Probabilities]:
+    """The K labels that are best at some pixel, ascending, and their probabilities [K, rows, columns]: all that
+    `refined` needs, and usually a small part of all labels."""
+    labels = np.unique(probabilities.argmax(axis=0)).astype(np.uint8)
+    return labels, probabilities[labels]
+
+
+def refined(
+    image: NDArray[np.uint8], labels: Labels, probabilities: Probabilities, crf: CrfSettings | None
+) -> NDArray[np.uint8]:
+    """Each pixel's label [rows, columns] uint8, one of `labels` [K] with probabilities [K, rows, columns]."""
     if crf is None or len(labels) < 2:
-        return best
-    chosen = probabilities[labels]
-    (mask,) = ImageCrf(image, crf).labels([chosen / chosen.sum(axis=0)])
+        return labels[probabilities.argmax(axis=0)]
+    (mask,) = ImageCrf(image, crf).labels([probabilities / probabilities.sum(axis=0)])
     return labels[mask]
 
 
 def write_labels(
-    image: NDArray[np.uint8], probabilities: NDArray[np.float32], crf: CrfSettings | None, path: Path
+    image: NDArray[np.uint8], labels: Labels, probabilities: Probabilities, crf: CrfSettings | None, path: Path
 ) -> None:
     """Writes the mask of one image."""
-    write_mask(path, mask_of(image, probabilities, crf))
+    write_mask(path, refined(image, labels, probabilities, crf))

@@ -12,14 +12,14 @@ from stages.files import atomic_folder
 from stages.index import read_classes, read_index, shard_of
 from stages.pool import over_processes
 from stages.runtime.command import main, parse_settings, parser
-from stages.segment.labels import write_labels
+from stages.segment.labels import Labels, Probabilities, winners, write_labels
 from stages.settings import CrfSettings, SegmentSettings
 
-Job = tuple[NDArray[np.uint8], NDArray[np.float32], CrfSettings | None, Path]
+Job = tuple[NDArray[np.uint8], Labels, Probabilities, CrfSettings | None, Path]
 
 
 def write_masks(
-    predicted: Iterable[tuple[str, NDArray[np.uint8], NDArray[np.float32]]],
+    predicted: Iterable[tuple[str, NDArray[np.uint8], Probabilities]],
     folder: Path,
     crf: CrfSettings | None,
     *,
@@ -27,7 +27,10 @@ def write_masks(
     processes: int,
 ) -> None:
     """Writes `<id>.png` for each image; a CRF runs in several processes while the next image is predicted."""
-    jobs: Iterator[Job] = ((image, scores, crf, folder / f"{image_id}.png") for image_id, image, scores in predicted)
+    # Of 81 classes few win a pixel; to hand all to another process would cost more than to find them.
+    jobs: Iterator[Job] = (
+        (image, *winners(scores), crf, folder / f"{image_id}.png") for image_id, image, scores in predicted
+    )
     if crf is None:
         for job in tqdm(jobs, total=images, desc="predict", unit="image"):
             write_labels(*job)

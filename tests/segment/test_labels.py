@@ -3,7 +3,7 @@
 import numpy as np
 
 from stages.dense_crf import dense_crf
-from stages.segment.labels import mask_of
+from stages.segment.labels import mask_of, winners
 from stages.settings import CrfSettings
 
 
@@ -21,6 +21,9 @@ def test_crf_is_over_the_labels_that_win_pixels() -> None:
     np.testing.assert_array_equal(refined, expected)
     assert refined.dtype == np.uint8
     assert set(np.unique(refined)) <= {0, 3}
+    labels, kept = winners(probabilities)
+    assert labels.tolist() == [0, 3]
+    np.testing.assert_array_equal(kept, probabilities[[0, 3]])
     one = np.zeros((4, 20, 30), dtype=np.float32)
     one[2] = 1
     assert (mask_of(image, one, crf) == 2).all()  # alone, it needs no CRF

@@ -8,10 +8,12 @@ import torch
 from PIL import Image
 
 from stages.errors import DataError
-from stages.images import voc_palette
-from stages.index import write_classes
+from stages.images import read_mask, voc_palette
+from stages.index import read_index, write_classes
 from stages.segment import predict_shard
-from stages.segment.inference import class_probabilities
+from stages.segment.inference import class_probabilities, predict_images
+from stages.segment.labels import mask_of
+from stages.segment.model import load_segmenter
 
 
 def options(tiny_set, settings, segmenter: Path, output: Path, shard: int) -> list[str]:
@@ -33,6 +35,23 @@ def test_masks_have_the_size_of_their_images_and_the_palette(tiny_set, make_sett
             assert mask.size == (72, rows)
             assert mask.getpalette()[:9] == voc_palette()[:9]
             assert set(np.unique(np.array(mask))) <= {0, 1, 2}
+
+
+def test_processes_write_the_masks_of_the_crf(tiny_set, make_settings, segmenter_file, tmp_path) -> None:
+    settings = make_settings(inference={"crf": {"iterations": 3}})
+    words = options(tiny_set, settings, segmenter_file, tmp_path / "predictions" / "0", 0)
+    predict_shard.run([*words, "--processes", "2"])
+    segmenter, records = load_segmenter(segmenter_file), read_index(tiny_set.index)
+    expected = {
+        image_id: mask_of(image, probabilities, settings.inference.crf)
+        for image_id, image, probabilities in predict_images(
+            segmenter, records[::2], tiny_set.root, settings.inference, tags=False
+        )
+    }
+    written = {path.stem: read_mask(path) for path in (tmp_path / "predictions" / "0").iterdir()}
+    assert written.keys() == expected.keys()
+    for image_id, mask in written.items():
+        np.testing.assert_array_equal(mask, expected[image_id])
 
 
 def test_scores_are_probabilities_and_flip_averaging_commutes_with_mirroring(make_settings, build) -> None:
