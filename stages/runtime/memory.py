@@ -11,7 +11,7 @@ LARGEST = 32 << 20  # bytes; larger blocks are mapped on their own, which glibc 
 
 def keep_freed_memory() -> None:
     """Makes glibc reuse freed memory instead of returning it to the system, which otherwise has to clear every page of
-    a network's intermediate results anew: a third of the time of a CNN's pass over a batch. Elsewhere, nothing."""
+    a network's intermediate results anew: a quarter of the time of a CNN's pass over a batch. Elsewhere, nothing."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(MMAP_THRESHOLD, LARGEST)
