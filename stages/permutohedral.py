@@ -136,7 +136,7 @@ def _keys(quotients: Floats, ranks: NDArray[np.int8]) -> tuple[Iterator[Keys], l
 
 def _numbered(keys: Keys) -> tuple[Keys, NDArray[np.int64]]:
     """The distinct keys in ascending order, and the place of each of `keys` among them. `np.unique` does the same in
-    four times the time: it sorts indices where this sorts numbers that hold key and index."""
+    2.5 times the time: it sorts indices where this sorts numbers that hold key and index."""
     bits = len(keys).bit_length()
     both = np.sort(keys << bits | np.arange(len(keys)))
     ordered = both >> bits
