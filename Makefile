@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 CORES ?= $(shell nproc)
 COMMA := ,
-# Processes that test side by side. Each takes a core and, with the jobs it starts, about 3 GB.
+# Processes that test side by side. Each takes a core and, with the jobs that it starts, up to 4 GB.
 TESTERS ?= $(shell echo $$(( $(CORES) < 8 ? $(CORES) : 8 )))
 
 BIN := $(abspath $(VENV))/bin

@@ -1,12 +1,12 @@
-"""Snakemake's answers to command lines that start no job, without its start: a process that has imported Snakemake and
-the plan forks for each of them.
+"""Snakemake's answers to command lines that start no job, without its start: a process that has imported Snakemake, and
+nothing of this project, forks for each of them.
 
     python -m tests.workflow.planner        reads requests and answers with exit statuses, a line each
 """
 
+import importlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 REPOSITORY = Path(__file__).parents[2]
-PLANNED = "stages.plan", "stages.plan.checks", "stages.segment.overlay", "snakemake.cli", "snakemake.dag"
+LIBRARIES = ("snakemake.cli", "snakemake.dag", "snakemake.report", "pydantic", "jsonschema", "yte", "pulp")
 
 
 class Planner:
@@ -61,6 +61,7 @@ def answer(words: list[str], folder: str, environment: dict[str, str], output: s
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for stream in (1, 2):
             os.dup2(os.open(output, os.O_WRONLY | os.O_APPEND), stream)
+        sys.path[0] = folder  # the project is that of the folder, if it is a clone
         sys.argv = ["snakemake", *words]
         main()
     except SystemExit as ended:
@@ -74,16 +75,8 @@ def answer(words: list[str], folder: str, environment: dict[str, str], output: s
 
 def serve() -> None:
     """Answers requests until there are no more."""
-    import importlib
-
-    from stages.runtime.source_hash import hash_of_command
-
-    for module in PLANNED:
-        importlib.import_module(module)
-    # The sources, too, are read once; what has changed meanwhile is read again.
-    for rules in (REPOSITORY / "workflow/rules").glob("*.smk"):
-        for name in re.findall(r'code_of\("([\w.]+)"\)', rules.read_text(encoding="utf-8")):
-            hash_of_command(name, REPOSITORY)
+    for library in LIBRARIES:
+        importlib.import_module(library)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -119,6 +119,7 @@ def become(words: list[str], folder: str, environment: dict[str, str]) -> NoRetu
         os.environ.clear()
         os.environ.update(environment)
         torch.set_num_threads(int(environment.get("OMP_NUM_THREADS", "1")))
+        sys.path[0] = folder  # the project is that of the folder, if it is a clone
         sys.argv = words
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
         status = 0
