@@ -65,7 +65,7 @@ full-size: $(READY)
 	$(IN_VENV) python -m benchmarks.full_run.run --work results/full-size --cores $(CORES)
 
 test: $(READY)
-	$(IN_VENV) python -m pytest $(if $(filter 1,$(TESTERS)),,--numprocesses $(TESTERS) --dist loadgroup)
+	$(IN_VENV) python -m pytest $(if $(filter 1,$(TESTERS)),,--numprocesses $(TESTERS))
 
 test-kills: $(READY)
 	$(IN_VENV) sh -c 'folder=$$(mktemp -d) && python -m tests.workflow.kills "$$folder" --kills 28 && rm -r "$$folder"'
