@@ -68,7 +68,7 @@ full-size: $(READY)
 	$(IN_VENV) python -m benchmarks.full_run.run --work results/full-size --cores $(CORES)
 
 test: $(TOOLS)
-	$(IN_VENV) python -m pytest $(if $(filter 1,$(TESTERS)),,--numprocesses $(TESTERS) --dist loadgroup)
+	$(IN_VENV) python -m pytest $(if $(filter 1,$(TESTERS)),,--numprocesses $(TESTERS))
 
 test-kills: $(TOOLS)
 	$(IN_VENV) sh -c 'folder=$$(mktemp -d) && python -m tests.workflow.kills "$$folder" --kills 28 && rm -r "$$folder"'

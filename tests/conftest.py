@@ -2,6 +2,7 @@
 processes that test side by side (pytest-xdist)."""
 
 import os
+from typing import Any
 
 import pytest
 
@@ -20,3 +21,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     processes to the end."""
     if PROCESSES > 1:
         items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+
+
+# Files whose tests look at one run: all in one process. (`--dist loadgroup` of pytest-xdist 3.8 knows no groups under
+# pytest 9.2, whose items have no `_nodeid`.)
+TOGETHER = {f"tests/workflow/test_{name}.py" for name in ("command_line", "refiners", "sweep")}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Every test goes to the process that is free first, but for the files of TOGETHER."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByRun(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file in TOGETHER else nodeid
+
+    return ByRun(config, log)

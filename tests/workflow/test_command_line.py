@@ -14,7 +14,7 @@ from stages.images import read_mask
 from tests.workflow.tiny import SIZES, TINY, copy_run, environment, jobs_of
 
 # One after another: each command finds the clone as the one before left it.
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("command line")]
+pytestmark = pytest.mark.workflow
 
 
 def tagmask(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:

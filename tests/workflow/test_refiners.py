@@ -13,7 +13,7 @@ from stages.images import read_mask
 from tests.workflow.conftest import Snakemake
 from tests.workflow.tiny import SIZES, TINY, copy_run, jobs_of
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("refiners")]
+pytestmark = pytest.mark.workflow
 
 LEARNED = """
 refine:

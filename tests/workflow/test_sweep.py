@@ -13,7 +13,7 @@ from stages.files import sha256_of
 from tests.workflow.conftest import Snakemake
 from tests.workflow.tiny import TINY, environment, write_inputs
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("sweep")]
+pytestmark = pytest.mark.workflow
 
 SHARED = ("encode/text.log", "encode/image_embeddings.log", "localize/train.log", "localize/maps/val/0.log")
 OWN = ("refine/masks/train/0.log", "segment/pseudo_masks/train.log")

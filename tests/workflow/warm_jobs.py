@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -63,12 +64,11 @@ class WarmJobs:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.kill()
         self._process.communicate()
 
 
 def serve(folder: Path) -> None:
-    """Forks for each request until it is killed."""
+    """Forks for each request until its input ends, which it does even where the tester was killed."""
     with contextlib.redirect_stdout(sys.stderr):  # some have something to say
         for library in LIBRARIES:
             importlib.import_module(library)
@@ -80,7 +80,7 @@ def serve(folder: Path) -> None:
     client.chmod(0o755)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that attend to a request
     print("ready", flush=True)
-    while True:
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
