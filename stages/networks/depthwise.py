@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 Network = TypeVar("Network", bound=nn.Module)
 
-# Smaller kernels have no slow gradients.
+# Smaller kernels have no slow gradients, unless they are dilated.
 SLOW_KERNEL = 5
 
 
@@ -33,19 +33,22 @@ def undilated(inputs: Tensor, weight: Tensor, bias: Tensor | None, *, dilation: 
     """The depthwise convolution of [B, C, rows, columns] with an odd kernel [C, 1, k, k], padded with zeros.
 
     Pixels that a dilated kernel connects are `dilation` apart, so each of dilation^2 interleaved grids is convolved on
-    its own, undilated.
+    its own, undilated. Channels-last layout is kept.
     """
+    padding, channels = weight.shape[-1] // 2, len(weight)
+    if dilation == 1:
+        return F.conv2d(inputs, weight, bias, padding=padding, groups=channels)
     rows, columns = inputs.shape[-2:]
-    padded = F.pad(inputs, (0, -columns % dilation, 0, -rows % dilation))
-    grids = rearrange(padded, "b c (h dy) (w dx) -> (b dy dx) c h w", dy=dilation, dx=dilation)
-    convolved = F.conv2d(grids, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
-    whole = rearrange(convolved, "(b dy dx) c h w -> b c (h dy) (w dx)", dy=dilation, dx=dilation)
-    return whole[..., :rows, :columns]
+    padded = F.pad(inputs, (0, -columns % dilation, 0, -rows % dilation)).permute(0, 2, 3, 1)
+    grids = rearrange(padded, "b (h dy) (w dx) c -> (b dy dx) h w c", dy=dilation, dx=dilation).permute(0, 3, 1, 2)
+    convolved = F.conv2d(grids, weight, bias, padding=padding, groups=channels).permute(0, 2, 3, 1)
+    whole = rearrange(convolved, "(b dy dx) h w c -> b (h dy) (w dx) c", dy=dilation, dx=dilation)
+    return whole[:, :rows, :columns].permute(0, 3, 1, 2)
 
 
 def with_fast_depthwise(network: Network) -> Network:
-    """The network with its large depthwise convolutions of stride 1 replaced where they learn; weights are shared.
-    Changed in place."""
+    """The network with its large and its dilated depthwise convolutions of stride 1 replaced where they learn; weights are
+    shared. Changed in place."""
     for name, module in list(network.named_modules()):
         if type(module) is nn.Conv2d and module.weight.requires_grad and _is_slow(module):
             replacement = DepthwiseConv2d(
@@ -56,6 +59,7 @@ def with_fast_depthwise(network: Network) -> Network:
                 dilation=module.dilation,  # type: ignore[arg-type]
                 groups=module.groups,
                 bias=module.bias is not None,
+                device="meta",  # draws no initial weights, or the weights drawn after it would be others
             )
             replacement.weight, replacement.bias = module.weight, module.bias
             network.set_submodule(name, replacement)
@@ -66,7 +70,7 @@ def _is_slow(module: nn.Conv2d) -> bool:
     size, (across, _) = module.kernel_size[0], module.dilation
     return (
         module.groups == module.in_channels == module.out_channels > 1
-        and size >= SLOW_KERNEL
+        and (size >= SLOW_KERNEL or across > 1)
         and size % 2 == 1
         and module.kernel_size == (size, size)
         and module.stride == (1, 1)

@@ -38,7 +38,7 @@ def test_the_own_localizer_refiner_and_segmenter_come_first(demo: Plan) -> None:
     assert next(iter(demo.refiners.by_folder)) == "masks"
     assert list(demo.segmenters.by_folder)[:2] == ["pseudo_masks", "true_masks"]
     assert demo.localizers.own.path == "results/demo/localize/localizer.safetensors"
-    assert demo.refiners.own.masks("val") == ["results/demo/refine/masks/val/0", "results/demo/refine/masks/val/1"]
+    assert demo.refiners.own.masks("val") == ["results/demo/refine/masks/val/0"]
     assert demo.segmenters.own.path == "results/demo/segment/pseudo_masks/segmenter.safetensors"
 
 

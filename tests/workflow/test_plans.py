@@ -72,7 +72,7 @@ def test_tables_train_each_variant_once_and_all_trains_none(snakemake: Snakemake
     # Four and five trained rows of three seeds, the last row's first seed being the experiment's own localizer. The row
     # of local tokens that is read from the full model trains nothing.
     assert planned["ablation_tokens"]["train_localizer"] == 4 * 3
-    assert planned["ablation_tokens"]["make_maps"] == 5 * 3 * 2 + 2  # and of train, where the threshold is chosen
+    assert planned["ablation_tokens"]["make_maps"] == 5 * 3 + 1  # and of train, where the threshold is chosen
     assert planned["ablation_context"]["train_localizer"] == 5 * 3
     assert planned["ablation_tokens"]["freeze_features"] == 1
     # Four rivals of three seeds, the training-free one once, and the own localizer's seeds.
@@ -92,7 +92,7 @@ def test_a_row_that_changes_maps_alone_trains_nothing_and_has_the_curves_of_the_
     assert planned.returncode == 0, planned.stdout
     jobs = jobs_of(planned.stdout)
     assert jobs["train_localizer"] == before["train_localizer"]
-    assert jobs["make_maps"] == before["make_maps"] + 3 * 2  # seeds, shards
+    assert jobs["make_maps"] == before["make_maps"] + 3  # seeds
     assert "variants/large-0/maps" in planned.stdout
     for made_by_training in ("training.csv", "localizer.safetensors", "train.tsv"):
         assert f"variants/large-0/{made_by_training}" not in planned.stdout
@@ -295,7 +295,7 @@ def test_seeds_of_the_segmenter_are_planned_beside_the_experiments_own(snakemake
     jobs = jobs_of(snakemake(tmp_path, "--dry-run", "compare_segmenters", config=DEMO).stdout)
     assert jobs["train_segmenter"] == 3 * 2  # on both kinds of masks; seed 0 is the experiment's own
     # Two shards each: val and test of six segmenters, and train, told the tags, of the three on pseudo masks.
-    assert jobs["predict"] == 2 * (6 * 2 + 3)
+    assert jobs["predict"] == 6 * 2 + 3
     assert jobs["score_masks"] == 6 * 2 + 3 + 1
 
 
@@ -305,6 +305,6 @@ def test_seeds_of_refiners_have_their_own_localizers_networks_and_thresholds(
     config = changed(DEMO, tmp_path, "refiner_seeds: [0, 1, 2]", "refiner_seeds: [0, 4]")
     jobs = jobs_of(snakemake(tmp_path, "--dry-run", "compare_refiners", config=config).stdout)
     assert (jobs["train_localizer"], jobs["train_affinity"], jobs["choose_threshold"]) == (2, 2, 2)
-    assert jobs["make_sure_regions"] == 2 * 2  # shards of train
-    assert jobs["make_masks"] == 2 * 2 * 6
+    assert jobs["make_sure_regions"] == 2
+    assert jobs["make_masks"] == 2 * 6
     assert jobs["score_masks"] == 2 * 6
