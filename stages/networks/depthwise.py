@@ -47,7 +47,7 @@ def undilated(inputs: Tensor, weight: Tensor, bias: Tensor | None, *, dilation: 
 
 
 def with_fast_depthwise(network: Network) -> Network:
-    """The network with its large and its dilated depthwise convolutions of stride 1 replaced where they learn; weights are
+    """The network with its large or dilated depthwise convolutions of stride 1 replaced where they learn; weights are
     shared. Changed in place."""
     for name, module in list(network.named_modules()):
         if type(module) is nn.Conv2d and module.weight.requires_grad and _is_slow(module):
