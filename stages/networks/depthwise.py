@@ -1,8 +1,8 @@
 """Depthwise convolutions whose gradients are fast on CPUs.
 
 oneDNN computes the weight gradient of a depthwise 5 x 5 convolution slowly in bfloat16, and both gradients slowly if
-it is dilated. In float32, and with a dilated convolution as undilated ones over interleaved grids, they take half to a
-fifth of the time (`python -m benchmarks.segment`, row step_depthwise).
+it is dilated. In float32, and with a dilated convolution as undilated ones over interleaved grids, they are faster: a
+training step of the demo's segmenter takes three quarters of the time (`python -m benchmarks.segment`, step_depthwise).
 """
 
 from typing import TypeVar
@@ -19,14 +19,16 @@ SLOW_KERNEL = 5
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution of stride 1 that keeps its input's size: on a CPU in float32 and without dilation."""
+    """A depthwise convolution of stride 1 that keeps its input's size: in training on a CPU in the dtype of its weights
+    and without dilation. Predictions and exports are torch's own: without gradients nothing is slow, and in ONNX the
+    number of filled pixels would be that of the traced size."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """[B, C, rows, columns] -> the same shape and, outside a CPU's autocast, dtype."""
-        if inputs.device.type != "cpu":
+        """[B, C, rows, columns] -> the same shape."""
+        if inputs.device.type != "cpu" or not self.training:
             return super().forward(inputs)
         with torch.autocast("cpu", enabled=False):
-            return undilated(inputs.float(), self.weight, self.bias, dilation=self.dilation[0])
+            return undilated(inputs.to(self.weight.dtype), self.weight, self.bias, dilation=self.dilation[0])
 
 
 def undilated(inputs: Tensor, weight: Tensor, bias: Tensor | None, *, dilation: int) -> Tensor:

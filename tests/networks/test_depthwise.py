@@ -46,7 +46,8 @@ def test_replacing_draws_no_random_numbers() -> None:
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
 
 
-def test_bfloat16_does_not_reach_it_on_a_cpu() -> None:
+def test_bfloat16_does_not_reach_its_training_on_a_cpu() -> None:
     (layer,) = with_fast_depthwise(nn.Sequential(nn.Conv2d(4, 4, 5, padding=2, groups=4)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert layer(torch.randn(1, 4, 8, 8)).dtype == torch.float32
+        assert layer.eval()(torch.randn(1, 4, 8, 8)).dtype == torch.bfloat16  # predictions are torch's own
