@@ -89,7 +89,9 @@ def test_true_masks_train_as_in_plain_mmsegmentation(png_set, make_settings, lit
     moved = 0
     for name, value in ours.items():
         # Features are chosen by position here and by timm there; all else has one name.
-        torch.testing.assert_close(value, plain[name], rtol=1e-3, atol=1e-5, msg=name)
+        # Channel means near 0 are sums that cancel; other numbers of threads add them up in another order.
+        atol = 1e-4 if name.endswith("running_mean") else 1e-5
+        torch.testing.assert_close(value, plain[name], rtol=1e-3, atol=atol, msg=lambda text, n=name: f"{n}: {text}")
         moved += not torch.equal(value, start[name])
     assert moved > 100
 
