@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from stages.class_names import background_fault
 from stages.errors import DataError
 from stages.files import write_csv, write_text
 
@@ -134,11 +135,15 @@ def write_classes(path: Path, classes: Sequence[str]) -> None:
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Reads the class names that `write_classes` wrote."""
+    """Reads the class names that `write_classes` wrote. Raises DataError if they name the background, whose value is 0
+    in every mask: each class would be scored under its neighbour's name."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such class list; the stage `data` writes it")
-    return tuple(path.read_text(encoding="utf-8").splitlines())
+    classes = tuple(read_utf8(path).splitlines())
+    if fault := background_fault(classes):
+        raise DataError(f"{path}: {fault}")
+    return classes
 
 
 def evenly_spaced(items: Sequence[Value], count: int) -> list[Value]:

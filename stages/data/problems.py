@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 from tqdm import tqdm
 
+from stages.class_names import is_background
 from stages.errors import DataError
 from stages.images import IGNORE, check_image, is_turned, read_mask
 from stages.index import LABEL_SEPARATOR, Record
@@ -103,7 +104,9 @@ def find_problems(
     if not (record.labels or record.fault or record.split in (*TESTED, *untagged)):
         yield f"{record.id}: no tags, but training learns from tags alone; tag the image or remove it from the split"
     for label in record.labels:
-        if label not in classes:
+        if is_background(label):
+            yield f"{record.id}: tag {label!r} must not be given: background is what has no tag; remove it"
+        elif label not in classes:
             yield (
                 f"{record.id}: tag {label!r} is not in data.classes; correct the tag (several are separated by "
                 f"`{LABEL_SEPARATOR}`) or add the class"
