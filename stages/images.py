@@ -117,11 +117,18 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
     Raises DataError if it is missing, cannot be decoded, or is neither indexed nor grey.
     """
+    return read_mask_and_palette(path)[0]
+
+
+def read_mask_and_palette(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """`read_mask`, and the mask's palette as [colours, 3] uint8, None if it is grey."""
     missing = "correct its path, or leave it empty if there is none"
     with opened(path, kind="mask", missing=missing, broken="export it again") as image:
         if image.mode not in ("P", "L"):
             raise DataError(f"{path}: mask mode is {image.mode}, must be P (indexed) or L; export class indices")
-        return np.array(image, dtype=np.uint8)
+        palette = image.getpalette() if image.mode == "P" else None
+        colours = None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
+        return np.array(image, dtype=np.uint8), colours
 
 
 def write_mask(path: Path, mask: NDArray[np.uint8]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stages.data.problems import find_problems
+from stages.data.problems import find_record_problems
 from stages.errors import DataError
 from stages.index import Record, read_classes
 from stages.settings import DataSettings
@@ -39,9 +39,9 @@ def test_too_few_classes_are_told_why(classes: list[str], message: str) -> None:
         DataSettings(format="csv", root=Path("anywhere"), classes=classes)
 
 
-def test_a_tag_that_is_the_background_is_to_be_removed_not_listed(tmp_path: Path) -> None:
+def test_a_tag_that_is_the_background_is_to_be_removed_not_listed() -> None:
     record = Record("one", "one.jpg", "", ("cat", "Background"), "val")
-    first, *_ = find_problems(record, tmp_path, ("cat", "dog"))
+    first, *_ = find_record_problems(record, ("cat", "dog"))
     assert first == "one: tag 'Background' must not be given: background is what has no tag; remove it"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.data.problems import find_all, refuse_problems
+from stages.data.problems import examine_all, refuse_problems
 from stages.errors import DataError
 from stages.images import write_mask
 from stages.index import Record
@@ -19,7 +19,8 @@ Make = Callable[..., Record]
 
 def check(root: Path, *records: Record) -> None:
     source = Path("train.txt")
-    refuse_problems(find_all(records, root, ("cat", "dog"), source=source), len(records), source=source)
+    found = examine_all(records, root, ("cat", "dog"), source=source)
+    refuse_problems(found.problems, len(records), source=source)
 
 
 def test_sound_images_pass(make_record: Make, tmp_path: Path) -> None:
