@@ -53,6 +53,11 @@ def read_index(path: Path) -> list[Record]:
 
 def read_rows(path: Path) -> list[Record]:
     """`read_index` without the check for duplicate ids."""
+    return [record for _, record in numbered_rows(path)]
+
+
+def numbered_rows(path: Path) -> list[tuple[int, Record]]:
+    """`read_rows`, with the line of each row."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such index; the stage `data` writes it")
@@ -114,7 +119,7 @@ def _from_file(mask: str, folder: Path) -> str:
     return str(folder.absolute() / mask.removeprefix(BESIDE)) if mask.startswith(BESIDE) else mask
 
 
-def _parse_rows(path: Path) -> Iterator[Record]:
+def _parse_rows(path: Path) -> Iterator[tuple[int, Record]]:
     rows = Table(path)
     if tuple(rows.fieldnames or ()) != COLUMNS:
         raise DataError(f"{path}: columns are {rows.fieldnames}, must be {list(COLUMNS)}; rerun the stage `data`")
@@ -126,7 +131,7 @@ def _parse_rows(path: Path) -> Iterator[Record]:
             )
         labels = tuple(filter(None, row["labels"].split(LABEL_SEPARATOR)))
         mask = _from_file(row["mask"], path.parent)
-        yield Record(row["id"], row["image"], mask, labels, row["split"], row["caption"])
+        yield rows.line_num, Record(row["id"], row["image"], mask, labels, row["split"], row["caption"])
 
 
 def write_classes(path: Path, classes: Sequence[str]) -> None:

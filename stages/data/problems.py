@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages.class_names import is_background
+from stages.data.ids import id_fault
 from stages.data.mask_sights import MaskSight, sight_of
 from stages.errors import DataError
 from stages.images import IGNORE, check_image, is_turned, read_mask_and_palette
@@ -67,7 +68,7 @@ def examine_all(
     untagged: Collection[str] = (),
 ) -> FoundInAll:
     """Every problem: what the reader found, a file that is missing or cannot be decoded, a training image without tags,
-    an unknown tag, an id that is duplicated or contains a `/`, a mask of the wrong size or with values that are not
+    an unknown tag, an id that is duplicated or cannot name a file, a mask of the wrong size or with values that are not
     classes. Decodes every image and mask in full, once.
 
     source: the file that lists the split, for messages.  untagged: splits that may contain images without tags, besides
@@ -137,8 +138,8 @@ def find_record_problems(record: Record, classes: Sequence[str], *, untagged: Co
     """Problems of one image's entry in its list, each with its cure."""
     if record.fault:
         yield record.fault
-    if not record.id or "/" in record.id:
-        yield f"{record.id!r}: an id names files, so it must not be empty or contain `/`; rename it"
+    if fault := id_fault(record.id):
+        yield fault
     if not (record.labels or record.fault or record.split in (*TESTED, *untagged)):
         yield f"{record.id}: no tags, but training learns from tags alone; tag the image or remove it from the split"
     for label in record.labels:
