@@ -16,6 +16,7 @@ from stages.images import image_size
 from stages.index import Record
 
 SHOWN = 10  # groups of duplicates that are spelled out; the rest are counted
+NAMED = 5  # images of a group that are named; the rest are counted
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def double_lines(doubles: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "no two images have the same content"
         return
     yield f"{len(doubles)} images occur more than once:"
-    yield from (f"  {' = '.join(names)}" for names in doubles[:SHOWN])
+    for names in doubles[:SHOWN]:
+        more = f" = ... and {len(names) - NAMED} more, {len(names)} images" if len(names) > NAMED else ""
+        yield f"  {' = '.join(names[:NAMED])}{more}"
     if len(doubles) > SHOWN:
         yield f"  ... and {len(doubles) - SHOWN} more"

@@ -5,6 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from stages.data.id_lists import read_stems
+from stages.data.voc_folders import require_voc_folders
 from stages.errors import DataError
 from stages.index import Record
 from stages.settings import DataSettings
@@ -23,9 +24,17 @@ def read_voc_split(root: Path, split: str, settings: DataSettings) -> tuple[list
     Every `object/name` in an image's annotation is a tag; `data.voc.difficult` decides about difficult objects. Images
     of the test split may lack annotation and mask. With `data.voc.sbd`, the mask of an image that has none in VOC is
     empty: `make_truth` makes it. A missing or broken annotation or mask is stored as a fault of its record. Raises
-    DataError if a list is missing.
+    DataError if a list or the folder of masks is missing.
     """
+    require_voc_folders(root, settings)
     ids, source = read_split_ids(root, split, settings)
+    masks = root / settings.voc.masks
+    if split != "test" and settings.voc.sbd is None and not masks.is_dir():
+        there = ", ".join(sorted(place.name for place in root.glob("Segmentation*"))) or "none"
+        raise DataError(
+            f"data.voc.masks: no folder {masks} (there: {there}); put the masks there, or name another folder, or SBD's"
+            " in data.voc.sbd"
+        )
     own = voc_ids(root) if settings.voc.sbd else frozenset()
     return [_record(name, root, split, settings, own=name in own) for name in ids], source
 
