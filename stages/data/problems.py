@@ -14,6 +14,7 @@ from stages.class_names import is_background
 from stages.data.ids import id_fault
 from stages.data.mask_sights import MaskSight, sight_of
 from stages.errors import DataError
+from stages.files import in_utf8
 from stages.images import IGNORE, check_image, is_turned, read_mask_and_palette
 from stages.index import LABEL_SEPARATOR, Record
 from stages.pool import over_processes
@@ -131,7 +132,7 @@ def examine_image(record: Record, root: Path, classes: Sequence[str], *, untagge
             sight = sight_of(mask, palette, root / record.mask)
     except DataError as error:
         problems.append(str(error))
-    return Found(tuple(problems), sight)
+    return Found(tuple(map(in_utf8, problems)), sight)
 
 
 def find_record_problems(record: Record, classes: Sequence[str], *, untagged: Collection[str] = ()) -> Iterator[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.data import make_index
-from stages.data.left_out import read_left_out
+from stages.data.left_out import LeftOut, read_left_out, write_left_out
 from stages.errors import DataError
 from stages.index import read_index
 from stages.settings import DataSettings
@@ -77,3 +77,9 @@ def test_a_row_a_tag_is_one_image_with_all_of_them(make_record, tmp_path: Path, 
     (tmp_path / "train.csv").write_text(HEADER + "one,images/one.jpg,a.png,cat,,\none,images/one.jpg,b.png,dog,,\n")
     with pytest.raises(DataError, match=r"train\.csv:3: one has the mask 'b\.png' here, but 'a\.png' in line 2"):
         run(tmp_path, on_error)
+
+
+def test_half_a_character_is_listed_spelled_out(tmp_path: Path) -> None:
+    """JSON can hold it in a file's name, a table in UTF-8 cannot."""
+    write_left_out(tmp_path / "left_out.csv", [LeftOut("a\ud83d", "a\ud83d.jpg", "cannot be read")])
+    assert read_left_out(tmp_path / "left_out.csv") == [LeftOut(r"a\ud83d", r"a\ud83d.jpg", "cannot be read")]
