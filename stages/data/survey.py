@@ -70,7 +70,8 @@ def survey_split(
             continue  # already among the problems
         contents[key] = (*contents.get(key, ()), record.id)
     whole = joined(records, found, known)
-    problems, sights = whole.problems, whole.sights
+    problems = whole.problems
+    contradiction = find_contradiction(records, whole.sights, classes)
     return Survey(
         split=split,
         images=len(records),
@@ -82,8 +83,8 @@ def survey_split(
         problems=tuple(dict.fromkeys(problem.text for problem in problems)) if records else (f"{split}: {EMPTY}",),
         faulty=frozenset(problem.position for problem in problems),
         contents=contents,
-        contradiction=find_contradiction(records, sights, classes),
-        note=untagged_note(records, sights, classes),
+        contradiction=contradiction,
+        note="" if contradiction else untagged_note(records, whole.sights, classes),
     )
 
 
