@@ -71,6 +71,11 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def in_utf8(text: str) -> str:
+    """The text with halves of characters, which JSON can hold and files in UTF-8 cannot, spelled out."""
+    return text.encode("utf-8", errors="backslashreplace").decode()
+
+
 def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
     """Writes rows, the header first, as CSV in UTF-8, atomically."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:

@@ -1,28 +1,22 @@
 """Reading images and masks, and the VOC palette."""
 
 import contextlib
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
 from stages.errors import DataError
 from stages.files import atomic_path
+from stages.near_names import near_file
 
 BACKGROUND = 0
 BACKGROUND_NAME = "background"
 IGNORE = 255
 TURNED = (5, 6, 7, 8)  # EXIF orientations by which rows become columns
 MOST_GREY = 65535  # at 16 bits
-# Pillow reports a broken file in many ways, from its decoders and from reading EXIF.
-UNREADABLE = (
-    *(UnidentifiedImageError, Image.DecompressionBombError, OSError, EOFError, SyntaxError, ValueError, TypeError),
-    *(LookupError, AttributeError, OverflowError, struct.error, zlib.error),
-)
 
 
 def voc_palette() -> list[int]:
@@ -72,8 +66,11 @@ def opened(
         with Image.open(path) as image:
             yield image
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such {kind}; {missing}") from error
-    except UNREADABLE as error:
+        raise DataError(f"{path}: no such {kind}; {near_file(Path(path)) or missing}") from error
+    except (DataError, MemoryError):
+        raise
+    # Pillow and its plugins report a broken file in many ways (AVIF's as RuntimeError), also while reading EXIF.
+    except Exception as error:
         article = "an" if kind == "image" else "a"
         raise DataError(f"{path}: cannot be read as {article} {kind} ({error}); {broken}") from error
 
@@ -117,11 +114,18 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
     Raises DataError if it is missing, cannot be decoded, or is neither indexed nor grey.
     """
+    return read_mask_and_palette(path)[0]
+
+
+def read_mask_and_palette(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """`read_mask`, and the mask's palette as [colours, 3] uint8, None if it is grey."""
     missing = "correct its path, or leave it empty if there is none"
     with opened(path, kind="mask", missing=missing, broken="export it again") as image:
         if image.mode not in ("P", "L"):
             raise DataError(f"{path}: mask mode is {image.mode}, must be P (indexed) or L; export class indices")
-        return np.array(image, dtype=np.uint8)
+        palette = image.getpalette() if image.mode == "P" else None
+        colours = None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
+        return np.array(image, dtype=np.uint8), colours
 
 
 def write_mask(path: Path, mask: NDArray[np.uint8]) -> None:

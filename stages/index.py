@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from stages.class_names import background_fault
 from stages.errors import DataError
 from stages.files import write_csv, write_text
 
@@ -52,6 +53,11 @@ def read_index(path: Path) -> list[Record]:
 
 def read_rows(path: Path) -> list[Record]:
     """`read_index` without the check for duplicate ids."""
+    return [record for _, record in numbered_rows(path)]
+
+
+def numbered_rows(path: Path) -> list[tuple[int, Record]]:
+    """`read_rows`, with the line of each row."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such index; the stage `data` writes it")
@@ -113,7 +119,7 @@ def _from_file(mask: str, folder: Path) -> str:
     return str(folder.absolute() / mask.removeprefix(BESIDE)) if mask.startswith(BESIDE) else mask
 
 
-def _parse_rows(path: Path) -> Iterator[Record]:
+def _parse_rows(path: Path) -> Iterator[tuple[int, Record]]:
     rows = Table(path)
     if tuple(rows.fieldnames or ()) != COLUMNS:
         raise DataError(f"{path}: columns are {rows.fieldnames}, must be {list(COLUMNS)}; rerun the stage `data`")
@@ -125,7 +131,7 @@ def _parse_rows(path: Path) -> Iterator[Record]:
             )
         labels = tuple(filter(None, row["labels"].split(LABEL_SEPARATOR)))
         mask = _from_file(row["mask"], path.parent)
-        yield Record(row["id"], row["image"], mask, labels, row["split"], row["caption"])
+        yield rows.line_num, Record(row["id"], row["image"], mask, labels, row["split"], row["caption"])
 
 
 def write_classes(path: Path, classes: Sequence[str]) -> None:
@@ -134,11 +140,15 @@ def write_classes(path: Path, classes: Sequence[str]) -> None:
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Reads the class names that `write_classes` wrote."""
+    """Reads the class names that `write_classes` wrote. Raises DataError if they name the background, whose value is 0
+    in every mask: each class would be scored under its neighbour's name."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such class list; the stage `data` writes it")
-    return tuple(path.read_text(encoding="utf-8").splitlines())
+    classes = tuple(read_utf8(path).splitlines())
+    if fault := background_fault(classes):
+        raise DataError(f"{path}: {fault}")
+    return classes
 
 
 def evenly_spaced(items: Sequence[Value], count: int) -> list[Value]:

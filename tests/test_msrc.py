@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import yaml
 
+from stages.data.contradictions import find_contradiction
 from stages.data.folder_reader import read_folder_split
-from stages.data.problems import find_all
+from stages.data.problems import examine_all
 from stages.images import read_mask
 from stages.settings import DataSettings
 
@@ -30,7 +31,9 @@ def settings() -> DataSettings:
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_every_photograph_can_be_used_and_shows_its_tags(settings: DataSettings, split: str) -> None:
     records, source = read_folder_split(PHOTOGRAPHS, split, settings)
-    assert find_all(records, PHOTOGRAPHS, settings.classes, source=source, processes=1, untagged=()) == []
+    found = examine_all(records, PHOTOGRAPHS, settings.classes, source=source, processes=1, untagged=())
+    assert found.problems == []
+    assert find_contradiction(records, found.sights, settings.classes) == ""
     for record in records:
         shown = set(np.unique(read_mask(PHOTOGRAPHS / record.mask)).tolist()) - {0, 255}
         assert shown == {settings.classes.index(tag) + 1 for tag in record.labels}, record.id

@@ -14,7 +14,7 @@ RULES = Path(__file__).parents[1] / "workflow/rules"
 # Each command with a pool, and what runs in the pool's processes.
 WORKERS = {
     "stages.data.demo.compose": "stages.data.demo.material:compose_pictures",
-    "stages.data.make_index": "stages.data.problems:find_problems",
+    "stages.data.make_index": "stages.data.problems:examine_image",
     "stages.data.make_truth": "stages.data.make_truth:write_true_mask",
     "stages.refine.choose_threshold": "stages.refine.agreement:agreement_counts",
     "stages.refine.make_masks": "stages.refine.pseudo_masks:write_pseudo_mask",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import DataError
+from stages.files import in_utf8
 from stages.index import Record, read_utf8
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ def _parse(line: str, place: str) -> tuple[str, str]:
     """Id and caption of a line. place: file and line, for errors."""
     try:
         entry: Any = json.loads(line)
-    except json.JSONDecodeError as error:
+    # Besides its own error, the parser raises others, for deep nesting and for numbers of thousands of digits.
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: not JSON ({error}); write one object per line, such as {EXAMPLE}") from error
     if not isinstance(entry, dict):
         raise DataError(f"{place}: {line.strip()[:60]!r} is not an object; write one per line, such as {EXAMPLE}")
@@ -70,4 +72,6 @@ def _parse(line: str, place: str) -> tuple[str, str]:
         value = entry.get(key)
         if not isinstance(value, str) or not value.strip():
             raise DataError(f"{place}: {key} is {value!r}; it must be text, as in {EXAMPLE}")
+        if in_utf8(value) != value:
+            raise DataError(f"{place}: {key} is {value!r}, which has half a character; write the line in UTF-8")
     return entry["id"], entry["caption"].strip()

@@ -50,7 +50,14 @@ def check_split(
 
 
 def refuse(surveys: Sequence[Survey], config: Path, data: DataSettings) -> None:
-    """Raises DataError if a run would stop; with `data.on_error: skip`, if a split has no valid image."""
+    """Raises DataError if a run would stop; with `data.on_error: skip`, if a split has no valid image, or if most of
+    its masks contradict its tags."""
+    against = [survey.split for survey in surveys if survey.contradiction]
+    if against:
+        raise DataError(
+            f"{config}: most masks of {', '.join(against)} contradict their tags or palettes, as said above; a run"
+            f" would stop there{', whatever data.on_error says' if data.on_error == 'skip' else ''}"
+        )
     wrong = sum(len(survey.problems) for survey in surveys)
     nothing = [survey.split for survey in surveys if len(survey.faulty) == survey.images]
     if wrong and data.on_error == "skip" and not nothing:

@@ -2,9 +2,10 @@
 
 import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from stages.data.ids import id_of
 from stages.errors import DataError
 from stages.index import LABEL_SEPARATOR, Record, Table
 from stages.settings import DataSettings
@@ -19,30 +20,24 @@ EXAMPLE = "image,tags\nbeach/01.jpg,umbrella;person"
 def read_folder_split(root: Path, split: str, settings: DataSettings) -> tuple[list[Record], Path]:
     """The records of a split and the table. The id is the image's path without its extension, with `/` written as `_`.
 
-    Rows without a split are divided according to `data.folder.val` and `test`. Raises DataError if the table is
-    missing, is not UTF-8, has other columns, or has a row with the wrong number of fields, an unknown split or no
-    image.
+    The tags of several rows of one image are joined. Images without a split are divided according to `data.folder.val`
+    and `test`. Raises DataError if the table is missing, is not UTF-8, has other columns, has a row with the wrong
+    number of fields, an unknown split or no image, or rows of one image that contradict each other.
     """
     source = root / settings.folder.table
-    rows = read_rows(source)
+    rows = join_rows(read_rows(source), source)
     splits = share_out(rows, settings.folder)
     records = []
     for row in rows:
         if splits[row["image"]] != split:
             continue
         labels = tuple(dict.fromkeys(filter(None, (tag.strip() for tag in row["tags"].split(LABEL_SEPARATOR)))))
-        mask, caption = row.get("mask", "").strip(), row.get("caption", "").strip()
-        records.append(Record(id_of(row["image"]), row["image"], mask, labels, split, caption))
+        records.append(Record(id_of(row["image"]), row["image"], row["mask"], labels, split, row["caption"]))
     return records, source
 
 
-def id_of(image: str) -> str:
-    """The id of the image at a path below the root: `beach/01.jpg` is `beach_01`."""
-    return PurePosixPath(image).with_suffix("").as_posix().replace("/", "_")
-
-
-def read_rows(source: Path) -> list[dict[str, str]]:
-    """The rows of the table, with surrounding spaces removed from the images."""
+def read_rows(source: Path) -> list[tuple[int, dict[str, str]]]:
+    """The rows of the table with their lines; surrounding spaces are removed, and columns that it lacks are empty."""
     if not source.is_file():
         raise DataError(f"{source}: no such table of tags; write one in UTF-8, such as\n{EXAMPLE}")
     table = Table(source)
@@ -56,11 +51,33 @@ def read_rows(source: Path) -> list[dict[str, str]]:
             )
         if not PurePosixPath(row["image"].strip()).name:
             raise DataError(f"{source}:{table.line_num}: names no image; write the photo's path, or remove the row")
-        own = (row.get("split") or "").strip()
+        row = {**dict.fromkeys(OPTIONAL, ""), **{name: value.strip() for name, value in row.items()}}
+        own = row["split"]
         if own and own not in SPLITS:
             raise DataError(f"{source}:{table.line_num}: split {own!r} must be train, val, test or empty")
-        rows.append({**row, "image": row["image"].strip(), "split": own})
+        rows.append((table.line_num, {**row, "image": PurePosixPath(row["image"]).as_posix()}))
     return rows
+
+
+def join_rows(rows: Iterable[tuple[int, Mapping[str, str]]], source: Path) -> list[dict[str, str]]:
+    """One row an image: tables with a row a tag repeat it. Raises DataError, with file and line, if rows of one image
+    name two splits, masks or captions."""
+    joined: dict[str, dict[str, str]] = {}
+    first: dict[str, int] = {}
+    for line, row in rows:
+        image = row["image"]
+        known = joined.setdefault(image, dict(row))
+        if first.setdefault(image, line) == line:
+            continue
+        for name in OPTIONAL:
+            if known[name] and row[name] and known[name] != row[name]:
+                raise DataError(
+                    f"{source}:{line}: {image} has the {name} {row[name]!r} here, but {known[name]!r} in line"
+                    f" {first[image]}; rows of one image add tags, and must agree in all else"
+                )
+            known[name] = known[name] or row[name]
+        known["tags"] = f"{known['tags']}{LABEL_SEPARATOR}{row['tags']}"
+    return list(joined.values())
 
 
 def share_out(rows: Sequence[Mapping[str, str]], settings: FolderSettings) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.data.problems import Problem
 from stages.errors import DataError
-from stages.files import write_csv
+from stages.files import in_utf8, write_csv
 from stages.index import Record, Table
 
 COLUMNS = ("id", "image", "problem")
@@ -36,7 +36,7 @@ def leave_out(
 
 def write_left_out(path: Path, rows: Sequence[LeftOut]) -> None:
     """Writes the table, atomically; only a header if nothing was left out."""
-    write_csv(path, [COLUMNS, *((row.id, row.image, row.problem) for row in rows)])
+    write_csv(path, [COLUMNS, *(map(in_utf8, (row.id, row.image, row.problem)) for row in rows)])
 
 
 def read_left_out(path: Path) -> list[LeftOut]:

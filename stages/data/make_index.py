@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stages.data.captions import with_captions
+from stages.data.contradictions import find_contradiction, refuse_contradiction, untagged_note
 from stages.data.left_out import leave_out, write_left_out
 from stages.data.make_truth import read_faults
-from stages.data.problems import Problem, find_all, refuse_problems
+from stages.data.problems import Problem, examine_all, refuse_problems
 from stages.data.readers import read_split
 from stages.index import Record, write_index
 from stages.runtime.command import main, output_path, parse_settings, parser
@@ -46,7 +47,7 @@ def run(arguments: list[str] | None = None) -> None:
         records = with_made_masks(records, args.masks)
     if settings.captions is not None:
         records = with_captions(records, settings.captions, split=args.split)
-    problems = find_all(
+    found = examine_all(
         records,
         args.root,
         settings.classes,
@@ -54,8 +55,12 @@ def run(arguments: list[str] | None = None) -> None:
         processes=args.processes,
         untagged=settings.untagged,
     )
-    if args.masks:
-        problems += without_truth(records, read_faults(args.masks))
+    # Before single images: a fault of the split explains theirs.
+    contradiction = find_contradiction(records, found.sights, settings.classes)
+    refuse_contradiction(contradiction, source=source)
+    if note := untagged_note(records, found.sights, settings.classes):
+        log.warning("%s: %s", source, note)
+    problems = found.problems + (without_truth(records, read_faults(args.masks)) if args.masks else [])
     if settings.on_error == "stop":
         refuse_problems(problems, len(records), source=source)
     kept, out = leave_out(records, problems, source=source)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.data.coco_masks import coco_masks
+from stages.data.ids import id_fault
 from stages.data.openimages_reader import openimages_masks
 from stages.data.sbd_masks import sbd_masks
 from stages.errors import DataError
@@ -44,6 +45,8 @@ FAULTS = "faults.json"  # next to the masks: image id -> why it has none
 
 def write_true_mask(mask: TrueMask, folder: Path) -> tuple[str, str]:
     """Draws a mask and writes it as `<id>.png`. Returns the id and the fault, empty if there is none."""
+    if fault := id_fault(mask.id):
+        return mask.id, fault
     try:
         write_mask(folder / f"{mask.id}.png", mask.draw())
     except DataError as error:

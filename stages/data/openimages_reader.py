@@ -15,6 +15,7 @@ from stages.images import BACKGROUND, IGNORE, image_size, opened
 from stages.index import Record, read_utf8
 from stages.settings import DataSettings
 
+MOST_DIGITS = 4  # of a class's number
 CURE = (
     "unpack OpenImages_images.zip and OpenImages_annotations.zip of github.com/clovaai/wsolevaluation into data.root,"
     " and put its metadata/OpenImages there as metadata (data.openimages.metadata)"
@@ -28,8 +29,15 @@ def read_openimages_split(root: Path, split: str, settings: DataSettings) -> tup
     """
     source = root / settings.openimages.metadata / split / "class_labels.txt"
     records = []
+    first: dict[str, tuple[int, str]] = {}
     for number, (image, label) in _rows(source, 2):
-        if not label.isdigit() or int(label) >= len(settings.classes):
+        line, other = first.setdefault(image, (number, label))
+        if label != other:  # one row twice is a duplicate, which `problems` names
+            raise DataError(
+                f"{source}:{number}: {image} has class {label} here, but {other} in line {line}; the benchmark has one"
+                " class an image: use the published list, or data.format csv for several tags"
+            )
+        if not label.isdecimal() or len(label) > MOST_DIGITS or int(label) >= len(settings.classes):
             raise DataError(
                 f"{source}:{number}: class {label!r} must be a number from 0 to {len(settings.classes) - 1}, a"
                 " position in data.classes"

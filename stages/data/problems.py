@@ -1,16 +1,21 @@
 """Checks every image, mask and tag of a split before anything trains on it."""
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from stages.class_names import is_background
+from stages.data.ids import id_fault
+from stages.data.mask_sights import MaskSight, sight_of
 from stages.errors import DataError
-from stages.images import IGNORE, check_image, is_turned, read_mask
+from stages.files import in_utf8
+from stages.images import IGNORE, check_image, is_turned, read_mask_and_palette
 from stages.index import LABEL_SEPARATOR, Record
 from stages.pool import over_processes
 
@@ -29,6 +34,22 @@ class Problem:
     text: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """What was found in one image: its problems, each with its cure, and its mask at a glance, if it can be read."""
+
+    problems: tuple[str, ...]
+    sight: MaskSight | None
+
+
+@dataclass(frozen=True)
+class FoundInAll:
+    """What was found in a split: every problem, in the order of the records, and the masks by their position."""
+
+    problems: list[Problem]
+    sights: dict[int, MaskSight]
+
+
 def refuse_problems(problems: Sequence[Problem], images: int, *, source: Path) -> None:
     """Raises DataError if there is a problem."""
     if problems:
@@ -38,7 +59,7 @@ def refuse_problems(problems: Sequence[Problem], images: int, *, source: Path) -
         raise DataError("\n".join([f"{source}: {count} in {images} images", *shown, *more]))
 
 
-def find_all(
+def examine_all(
     records: Sequence[Record],
     root: Path,
     classes: Sequence[str],
@@ -46,10 +67,10 @@ def find_all(
     source: Path,
     processes: int = 1,
     untagged: Collection[str] = (),
-) -> list[Problem]:
-    """Every problem, in the order of the records: what the reader found, a file that is missing or cannot be decoded, a
-    training image without tags, an unknown tag, an id that is duplicated or contains a `/`, a mask of the wrong size or
-    with values that are not classes. Decodes every image and mask in full.
+) -> FoundInAll:
+    """Every problem: what the reader found, a file that is missing or cannot be decoded, a training image without tags,
+    an unknown tag, an id that is duplicated or cannot name a file, a mask of the wrong size or with values that are not
+    classes. Decodes every image and mask in full, once.
 
     source: the file that lists the split, for messages.  untagged: splits that may contain images without tags, besides
     val and test. Raises DataError if there are no records.
@@ -57,18 +78,25 @@ def find_all(
     if not records:
         raise DataError(f"{source}: {EMPTY}")
     started = perf_counter()
-    problems = list(find_twins(records))
     title = f"check {records[0].split}"
+    jobs = ((position, record, root, tuple(classes), tuple(untagged)) for position, record in enumerate(records))
     if processes == 1:
-        for position, record in enumerate(tqdm(records, desc=title, unit="image", mininterval=1)):
-            problems += _numbered(position, record, root, classes, untagged)
+        shown = tqdm(jobs, total=len(records), desc=title, unit="image", mininterval=1)
+        results: Iterator[tuple[int, Found]] = (_numbered(*job) for job in shown)
     else:
-        jobs = ((position, record, root, tuple(classes), tuple(untagged)) for position, record in enumerate(records))
-        for found in over_processes(_numbered, jobs, processes, title=title):
-            problems += found
+        results = over_processes(_numbered, jobs, processes, title=title)
+    found = joined(records, dict(results))
     seconds = perf_counter() - started
-    log.info("%d images checked, %.1f images/s, %d problems", len(records), len(records) / seconds, len(problems))
-    return sorted(problems, key=lambda problem: problem.position)
+    log.info("%d images checked, %.1f images/s, %d problems", len(records), len(records) / seconds, len(found.problems))
+    return found
+
+
+def joined(records: Sequence[Record], found: Mapping[int, Found], known: Sequence[Problem] = ()) -> FoundInAll:
+    """What was found in each of the records, by its position. known: problems found before."""
+    problems = [*find_twins(records), *known]
+    problems += [Problem(position, text) for position, one in sorted(found.items()) for text in one.problems]
+    sights = {position: one.sight for position, one in sorted(found.items()) if one.sight is not None}
+    return FoundInAll(sorted(problems, key=lambda problem: problem.position), sights)
 
 
 def find_twins(records: Sequence[Record]) -> Iterator[Problem]:
@@ -88,37 +116,47 @@ def find_twins(records: Sequence[Record]) -> Iterator[Problem]:
 
 def _numbered(
     position: int, record: Record, root: Path, classes: Sequence[str], untagged: Collection[str]
-) -> list[Problem]:
-    return [Problem(position, text) for text in find_problems(record, root, classes, untagged=untagged)]
+) -> tuple[int, Found]:
+    return position, examine_image(record, root, classes, untagged=untagged)
 
 
-def find_problems(
-    record: Record, root: Path, classes: Sequence[str], *, untagged: Collection[str] = ()
-) -> Iterator[str]:
-    """Problems of one image, each with its cure."""
+def examine_image(record: Record, root: Path, classes: Sequence[str], *, untagged: Collection[str] = ()) -> Found:
+    """What is wrong with one image, and what its mask shows."""
+    problems = list(find_record_problems(record, classes, untagged=untagged))
+    sight = None
+    try:
+        size = check_image(root / record.image)
+        if record.mask:
+            mask, palette = read_mask_and_palette(root / record.mask)
+            problems += find_mask_problems(root / record.mask, mask, size, classes, image=root / record.image)
+            sight = sight_of(mask, palette, root / record.mask)
+    except DataError as error:
+        problems.append(str(error))
+    return Found(tuple(map(in_utf8, problems)), sight)
+
+
+def find_record_problems(record: Record, classes: Sequence[str], *, untagged: Collection[str] = ()) -> Iterator[str]:
+    """Problems of one image's entry in its list, each with its cure."""
     if record.fault:
         yield record.fault
-    if not record.id or "/" in record.id:
-        yield f"{record.id!r}: an id names files, so it must not be empty or contain `/`; rename it"
+    if fault := id_fault(record.id):
+        yield fault
     if not (record.labels or record.fault or record.split in (*TESTED, *untagged)):
         yield f"{record.id}: no tags, but training learns from tags alone; tag the image or remove it from the split"
     for label in record.labels:
-        if label not in classes:
+        if is_background(label):
+            yield f"{record.id}: tag {label!r} must not be given: background is what has no tag; remove it"
+        elif label not in classes:
             yield (
                 f"{record.id}: tag {label!r} is not in data.classes; correct the tag (several are separated by "
                 f"`{LABEL_SEPARATOR}`) or add the class"
             )
-    try:
-        size = check_image(root / record.image)
-        if record.mask:
-            yield from find_mask_problems(root / record.mask, size, classes, image=root / record.image)
-    except DataError as error:
-        yield str(error)
 
 
-def find_mask_problems(path: Path, size: tuple[int, int], classes: Sequence[str], *, image: Path) -> Iterator[str]:
-    """Problems of a mask that belongs to an image of `size` (rows, columns)."""
-    mask = read_mask(path)
+def find_mask_problems(
+    path: Path, mask: NDArray[np.uint8], size: tuple[int, int], classes: Sequence[str], *, image: Path
+) -> Iterator[str]:
+    """Problems of a mask [rows, columns] uint8 that belongs to an image of `size` (rows, columns)."""
     if mask.shape != size:
         found, wanted = (f"{columns}x{rows}" for rows, columns in (mask.shape, size))
         cure = "export the mask at the image's size"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
+from stages.data.voc_folders import require_voc_folders
 from stages.data.voc_reader import read_voc_split
 from stages.errors import DataError
 from stages.settings import DataSettings
@@ -42,6 +43,7 @@ def sbd_masks(root: Path, split: str, settings: DataSettings) -> Iterator[SbdMas
     folder is missing; a fault of an image is stored in its record."""
     if settings.voc.sbd is None:
         return
+    require_voc_folders(root, settings)
     folder = root / settings.voc.sbd / "cls"
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; unpack SBD's benchmark.tgz so that data.voc.sbd holds cls/*.mat")

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.data.problems import EMPTY, Problem, find_problems, find_twins
+from stages.data.contradictions import find_contradiction, untagged_note
+from stages.data.problems import EMPTY, Found, Problem, examine_image, joined
 from stages.errors import DataError
 from stages.files import sha256_of
 from stages.images import image_size
 from stages.index import Record
 
 SHOWN = 10  # groups of duplicates that are spelled out; the rest are counted
+NAMED = 5  # images of a group that are named; the rest are counted
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Survey:
     tags: images by class, 0 for a class of the config that no image has.  sizes: (rows, columns) of readable images.
     faulty: positions of the records with a problem.  untagged, unmasked: number of images without tags, without masks.
     contents: SHA-256 of an image file -> ids of the images with it.
+    contradiction: what most masks contradict.  note: what a run would only log.
     """
 
     split: str
@@ -35,6 +38,8 @@ class Survey:
     problems: tuple[str, ...]
     faulty: frozenset[int]
     contents: Mapping[str, tuple[str, ...]]
+    contradiction: str = ""
+    note: str = ""
 
 
 def survey_split(
@@ -53,10 +58,10 @@ def survey_split(
     tags = Counter(dict.fromkeys(classes, 0))
     sizes: list[tuple[int, int]] = []
     contents: dict[str, tuple[str, ...]] = {}
-    problems = [*find_twins(records), *known]
+    found: dict[int, Found] = {}
     for position, record in enumerate(tqdm(records, desc=f"check {split}", unit="image")):
         tags.update(record.labels)
-        problems += [Problem(position, text) for text in find_problems(record, root, classes, untagged=untagged)]
+        found[position] = examine_image(record, root, classes, untagged=untagged)
         path = root / record.image
         try:
             sizes.append(image_size(path))
@@ -64,6 +69,9 @@ def survey_split(
         except DataError:
             continue  # already among the problems
         contents[key] = (*contents.get(key, ()), record.id)
+    whole = joined(records, found, known)
+    problems = whole.problems
+    contradiction = find_contradiction(records, whole.sights, classes)
     return Survey(
         split=split,
         images=len(records),
@@ -75,6 +83,8 @@ def survey_split(
         problems=tuple(dict.fromkeys(problem.text for problem in problems)) if records else (f"{split}: {EMPTY}",),
         faulty=frozenset(problem.position for problem in problems),
         contents=contents,
+        contradiction=contradiction,
+        note="" if contradiction else untagged_note(records, whole.sights, classes),
     )
 
 
@@ -95,6 +105,8 @@ def survey_lines(survey: Survey, made: int = 0) -> Iterator[str]:
         for name, sides in zip(("rows", "columns"), zip(*survey.sizes, strict=True), strict=True):
             yield f"  {name}: {min(sides)} to {max(sides)}, median {statistics.median(sides):g}"
     yield "  images by class: " + ", ".join(f"{name} {count}" for name, count in survey.tags.items())
+    yield from (f"  note: {note}" for note in (survey.note,) if note)
+    yield from (f"  problem of the split: {text}" for text in (survey.contradiction,) if text)
     yield from (f"  problem: {problem}" for problem in survey.problems)
 
 
@@ -104,6 +116,8 @@ def double_lines(doubles: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "no two images have the same content"
         return
     yield f"{len(doubles)} images occur more than once:"
-    yield from (f"  {' = '.join(names)}" for names in doubles[:SHOWN])
+    for names in doubles[:SHOWN]:
+        more = f" = ... and {len(names) - NAMED} more, {len(names)} images" if len(names) > NAMED else ""
+        yield f"  {' = '.join(names[:NAMED])}{more}"
     if len(doubles) > SHOWN:
         yield f"  ... and {len(doubles) - SHOWN} more"

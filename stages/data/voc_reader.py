@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 from xml.etree import ElementTree
 
-from stages.data.id_lists import read_ids
+from stages.data.id_lists import read_stems
+from stages.data.voc_folders import require_voc_folders
 from stages.errors import DataError
 from stages.index import Record
 from stages.settings import DataSettings
@@ -23,9 +24,17 @@ def read_voc_split(root: Path, split: str, settings: DataSettings) -> tuple[list
     Every `object/name` in an image's annotation is a tag; `data.voc.difficult` decides about difficult objects. Images
     of the test split may lack annotation and mask. With `data.voc.sbd`, the mask of an image that has none in VOC is
     empty: `make_truth` makes it. A missing or broken annotation or mask is stored as a fault of its record. Raises
-    DataError if a list is missing.
+    DataError if a list or the folder of masks is missing.
     """
+    require_voc_folders(root, settings)
     ids, source = read_split_ids(root, split, settings)
+    masks = root / settings.voc.masks
+    if split != "test" and settings.voc.sbd is None and not masks.is_dir():
+        there = ", ".join(sorted(place.name for place in root.glob("Segmentation*"))) or "none"
+        raise DataError(
+            f"data.voc.masks: no folder {masks} (there: {there}); put the masks there, or name another folder, or SBD's"
+            " in data.voc.sbd"
+        )
     own = voc_ids(root) if settings.voc.sbd else frozenset()
     return [_record(name, root, split, settings, own=name in own) for name in ids], source
 
@@ -66,7 +75,7 @@ def voc_ids(root: Path) -> frozenset[str]:
     """The ids of VOC's own train and val, which use VOC's masks. Raises DataError if a list is missing."""
     lists = root / "ImageSets" / "Segmentation"
     cure = f"unpack {TRAINVAL}: the masks of these images must not be SBD's"
-    return frozenset(name for split in ("train", "val") for name in read_ids(lists / f"{split}.txt", missing=cure))
+    return frozenset(name for split in ("train", "val") for name in read_stems(lists / f"{split}.txt", missing=cure))
 
 
 def read_split_ids(root: Path, split: str, settings: DataSettings) -> tuple[list[str], Path]:
@@ -82,12 +91,12 @@ def read_split_ids(root: Path, split: str, settings: DataSettings) -> tuple[list
     lists = root / "ImageSets" / "Segmentation"
     source = lists / f"{name}.txt"
     if name != AUGMENTED or source.is_file() or settings.voc.sbd is None:
-        return read_ids(source, missing=cure), source
+        return read_stems(source, missing=cure), source
     sbd = root / settings.voc.sbd
     unpack = f"unpack {TRAINVAL} and {SBD}, or correct data.voc.sbd"
     parts = (sbd / "train.txt", sbd / "val.txt", lists / "train.txt")
-    joined = {name for path in parts for name in read_ids(path, missing=unpack)}
-    ids = sorted(joined - set(read_ids(lists / "val.txt", missing=unpack)))
+    joined = {name for path in parts for name in read_stems(path, missing=unpack)}
+    ids = sorted(joined - set(read_stems(lists / "val.txt", missing=unpack)))
     log.info("%s is missing: using %d images of SBD and VOC's train, without VOC's val", source, len(ids))
     return ids, sbd / "train.txt"
 

@@ -1,9 +1,10 @@
 """Lists the training images to score, those in `evaluate.train_list`; checked before anything is trained."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
+from stages.data.id_lists import EXTENSIONS
 from stages.data.left_out import read_left_out
 from stages.errors import DataError
 from stages.evaluate.truth import read_list
@@ -16,12 +17,14 @@ log = logging.getLogger(__name__)
 
 
 def scored_ids(wanted: Sequence[str], there: Sequence[str], left_out: Sequence[str], *, source: Path) -> list[str]:
-    """The listed ids that exist, in the list's order; ids of images that were left out are skipped.
+    """The listed ids that exist, in the list's order; ids of images that were left out are skipped. Where an id is no
+    image's, but is one without its extension, it is a file's name.
 
     Raises DataError for an id that is neither, and if no id remains.
     """
-    known, asked = set(there), dict.fromkeys(wanted)
+    known = set(there)
     expected = known | set(left_out)
+    asked = dict.fromkeys(name if name in expected else stem_in(expected, name) for name in wanted)
     unknown = [name for name in asked if name not in expected]
     if unknown:
         raise DataError(
@@ -35,6 +38,12 @@ def scored_ids(wanted: Sequence[str], there: Sequence[str], left_out: Sequence[s
         count = len(asked) - len(kept)
         log.warning("%s: %d of %d images were left out of train (data.on_error: skip)", source, count, len(asked))
     return kept
+
+
+def stem_in(expected: Set[str], name: str) -> str:
+    """The name of an image's file without its extension, if that is an image; else the name."""
+    stem, _, extension = name.rpartition(".")
+    return stem if stem in expected and f".{extension.lower()}" in EXTENSIONS else name
 
 
 def run(arguments: list[str] | None = None) -> None:

@@ -1,10 +1,11 @@
 """Settings of the stage `data`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from stages.class_names import background_fault
 from stages.settings.base import Count, RulePath, Share, Strict
 from stages.vocabulary import SplitName
 
@@ -101,6 +102,22 @@ class FolderSettings(Strict):
     test: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of them that goes to test")
 
 
+def without_background(classes: Any) -> Any:
+    """Checks the classes of a config before their number: what is left without the background may be one."""
+    if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
+        return classes  # pydantic says what they must be
+    if fault := background_fault(classes):
+        raise ValueError(fault)
+    if not classes:
+        raise ValueError("no class is listed; list every tag, in the order of the mask values")
+    if len(classes) == 1:
+        raise ValueError(
+            f"only {classes[0]!r} is listed, but two classes are the least: a class is learned from images with its"
+            " tag against images without; add what else the images show, or divide the class into two"
+        )
+    return classes
+
+
 class DataSettings(Strict):
     """The images, the classes, and how many jobs the work on images is split into."""
 
@@ -109,8 +126,8 @@ class DataSettings(Strict):
         " their tags | one index CSV per split"
     )
     root: RulePath | None = Field(None, description="dataset folder; paths in the index are relative to it")
-    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=254)] = Field(
-        description="class names in mask order: the first is mask value 1"
+    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=254), BeforeValidator(without_background)] = (
+        Field(description="class names in mask order: the first is mask value 1; background is 0 and not listed")
     )
     captions: RulePath | None = Field(
         None,

@@ -93,3 +93,17 @@ def test_the_index_has_them(tmp_path: Path, file: Path) -> None:
     make_index.run([*arguments, "--split", "train"])
     assert [record.caption for record in read_index(output)] == ["two cats", "its own"]
     assert read_split(tmp_path, "train", settings)[0][0].caption == "its own"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[" * 100_000, "not JSON"),
+        ('{"id": "a", "caption": ' + "9" * 5000 + "}", "not JSON"),
+        ('{"id": "a", "caption": "\\ud83d"}', "caption is '\\ud83d', which has half a character"),
+    ],
+)
+def test_what_no_file_can_hold_is_named(file: Path, line: str, message: str) -> None:
+    file.write_text(f"\n{line}\n")
+    with pytest.raises(DataError, match=f"captions.jsonl:2: {re.escape(message)}"):
+        read_captions(file)

@@ -74,6 +74,9 @@ def test_every_fault_is_named_and_long_lists_of_doubles_are_cut(make_record, tmp
     assert survey.tags == {"cat": 0, "cow": 12}
     assert doubles_of([survey]) == [tuple(f"train/im{number}" for number in range(12))]
     assert list(double_lines([("train/a", "val/a")] * 12))[-1] == "  ... and 2 more"
+    assert list(double_lines(doubles_of([survey])))[1:] == [
+        "  train/im0 = train/im1 = train/im2 = train/im3 = train/im4 = ... and 7 more, 12 images"
+    ]
 
 
 def test_the_demo_has_nothing_to_check() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.data.folder_reader import id_of, read_folder_split, share_out
+from stages.data.folder_reader import read_folder_split, share_out
 from stages.errors import DataError
 from stages.settings import DataSettings, FolderSettings
 
@@ -42,8 +42,26 @@ def test_shares_are_of_the_rows_without_a_split_and_always_the_same() -> None:
     assert sorted(few.values()) == ["train", "val"]  # a share above 0 gives at least one
 
 
-def test_ids_are_unlike_where_names_are_unlike() -> None:
-    assert id_of("a/b.c.jpg") == "a_b.c"
+def test_a_row_a_tag_is_one_image_with_all_of_them(tmp_path: Path) -> None:
+    rows = "2.png,cat,,\n3.png,dog,,\n./2.png,dog,val,\n2.png,cat,,a cat\n"
+    table(tmp_path, f"image,tags,split,caption\n{rows}")
+    (record,), _ = read_folder_split(tmp_path, "val", settings(val=0))
+    assert (record.id, record.image, record.labels, record.caption) == ("2", "2.png", ("cat", "dog"), "a cat")
+    assert [record.id for record in read_folder_split(tmp_path, "train", settings(val=0))[0]] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second"), [("split", "val", "train"), ("mask", "a.png", "b.png"), ("caption", "A cat", "Two")]
+)
+def test_rows_of_one_image_that_contradict_each_other_are_refused(
+    tmp_path: Path, column: str, first: str, second: str
+) -> None:
+    table(tmp_path, f"image,tags,{column}\n2.png,cat,{first}\n3.png,cat,\n2.png,dog,{second}\n")
+    message = (
+        rf"tags\.csv:4: 2\.png has the {column} '{second}' here, but '{first}' in line 2; rows of one image add tags"
+    )
+    with pytest.raises(DataError, match=message):
+        read_folder_split(tmp_path, "train", settings())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.data import make_index
-from stages.data.left_out import read_left_out
+from stages.data.left_out import LeftOut, read_left_out, write_left_out
 from stages.errors import DataError
 from stages.index import read_index
 from stages.settings import DataSettings
@@ -29,6 +29,7 @@ def faulty(make_record, tmp_path: Path) -> Path:
     path.write_bytes(path.read_bytes()[:200])
     rows = ("good,cat", "cut off,cat", "Übung,dog", "good,cat", "tagged,yeti", "bare,")
     lines = [f"{row.split(',')[0]},images/{row.split(',')[0]}.jpg,,{row.split(',')[1]},," for row in rows]
+    lines[3] = "good,images/bare.jpg,,cat,,"
     (tmp_path / "train.csv").write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
     return tmp_path
 
@@ -64,3 +65,21 @@ def test_nothing_left_out_is_a_header_alone(make_record, tmp_path: Path) -> None
     run(tmp_path, "skip")
     assert (tmp_path / "left_out.csv").read_text() == "id,image,problem\n"
     assert read_index(tmp_path / "out/train.csv")[0].mask == "masks/one.png"  # of the dataset, not of the index
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_row_a_tag_is_one_image_with_all_of_them(make_record, tmp_path: Path, on_error: str) -> None:
+    make_record()
+    (tmp_path / "train.csv").write_text(HEADER + "".join(f"one,images/one.jpg,,{tag},,\n" for tag in ("cat", "dog")))
+    run(tmp_path, on_error)
+    (record,) = read_index(tmp_path / "out/train.csv")
+    assert record.labels == ("cat", "dog")
+    (tmp_path / "train.csv").write_text(HEADER + "one,images/one.jpg,a.png,cat,,\none,images/one.jpg,b.png,dog,,\n")
+    with pytest.raises(DataError, match=r"train\.csv:3: one has the mask 'b\.png' here, but 'a\.png' in line 2"):
+        run(tmp_path, on_error)
+
+
+def test_half_a_character_is_listed_spelled_out(tmp_path: Path) -> None:
+    """JSON can hold it in a file's name, a table in UTF-8 cannot."""
+    write_left_out(tmp_path / "left_out.csv", [LeftOut("a\ud83d", "a\ud83d.jpg", "cannot be read")])
+    assert read_left_out(tmp_path / "left_out.csv") == [LeftOut(r"a\ud83d", r"a\ud83d.jpg", "cannot be read")]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.data.problems import find_all, refuse_problems
+from stages.data.problems import examine_all, refuse_problems
 from stages.errors import DataError
 from stages.images import write_mask
 from stages.index import Record
@@ -19,7 +19,8 @@ Make = Callable[..., Record]
 
 def check(root: Path, *records: Record) -> None:
     source = Path("train.txt")
-    refuse_problems(find_all(records, root, ("cat", "dog"), source=source), len(records), source=source)
+    found = examine_all(records, root, ("cat", "dog"), source=source)
+    refuse_problems(found.problems, len(records), source=source)
 
 
 def test_sound_images_pass(make_record: Make, tmp_path: Path) -> None:
@@ -138,3 +139,31 @@ def test_many_faults_are_counted_and_the_first_shown(make_record: Make, tmp_path
     assert lines[0] == "train.txt: 8 problems in 8 images"
     assert [line.split(":")[0] for line in lines[1:6]] == [f"image{number}" for number in range(5)]
     assert lines[6:] == ["... and 3 more"]
+
+
+@pytest.mark.parametrize(
+    ("written", "stored", "cure"),
+    [
+        (r"images\one.jpg", "images/one.jpg", "write `/` for"),
+        ("images/Fru\u0308h.jpg", "images/Früh.jpg", "copy its name from the file: its letters are in another Unicode"),
+        ("images/Früh.jpg", "images/Fru\u0308h.jpg", "copy its name from the file"),
+        (r"images\Fru" + "\u0308h.JPG", "images/Früh.jpg", "write `/` for `\\\\` and "),
+        ("images/one.JPG", "images/one.jpg", "mind case"),
+    ],
+)
+def test_a_path_that_is_written_in_another_way_is_told_where_the_file_is(
+    make_record: Make, tmp_path: Path, written: str, stored: str, cure: str
+) -> None:
+    record = make_record(mask="")
+    (tmp_path / record.image).rename(tmp_path / stored)
+    with pytest.raises(DataError, match=f"no such image; there is .*/{stored}: {cure}"):
+        check(tmp_path, dataclasses.replace(record, image=written))
+
+
+def test_a_broken_avif_is_a_problem_of_its_image(make_record: Make, tmp_path: Path) -> None:
+    record = make_record(image="images/one.avif", mask="")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / record.image)
+    header, mark, data = (tmp_path / record.image).read_bytes().partition(b"mdat")
+    (tmp_path / record.image).write_bytes(header + mark + bytes(len(data)))  # Pillow's plugin raises RuntimeError
+    with pytest.raises(DataError, match=r"1 problem in 1 images\n.*one\.avif: cannot be read as an image"):
+        check(tmp_path, record)

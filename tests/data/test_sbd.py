@@ -105,3 +105,34 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.mat").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.mat: cannot be read as a mask of SBD .*unpack it again"):
         SbdMask("a", tmp_path / "a.mat").draw()
+
+
+@pytest.fixture
+def unpacked(root: Path) -> Path:
+    """The two archives as they unpack, side by side."""
+    (root / "SBD").rename(root.parent / "sbd")
+    (root.parent / "data/benchmark_RELEASE").mkdir(parents=True)
+    (root.parent / "sbd").rename(root.parent / "data/benchmark_RELEASE/dataset")
+    (root.parent / "data/VOCdevkit").mkdir()
+    root.rename(root.parent / "data/VOCdevkit/VOC2012")
+    return root.parent / "data"
+
+
+@pytest.mark.parametrize("below", ["", "VOCdevkit", "VOCdevkit/VOC2012/JPEGImages"])
+def test_folders_as_the_archives_unpack_are_found_and_the_settings_named(unpacked: Path, below: str) -> None:
+    right = unpacked / "VOCdevkit/VOC2012"
+    for read in (read_voc_split, lambda *arguments: list(sbd_masks(*arguments))):
+        with pytest.raises(DataError) as error:
+            read(unpacked / below, "train", SETTINGS)
+        assert f"write data.root: {right} and data.voc.sbd: ../../benchmark_RELEASE/dataset" in str(error.value)
+    with pytest.raises(DataError, match=r"write data\.voc\.sbd: \.\./\.\./benchmark_RELEASE/dataset"):
+        read_voc_split(right, "train", SETTINGS)
+    voc = SETTINGS.voc.model_copy(update={"sbd": Path("../../benchmark_RELEASE/dataset")})
+    records, _ = read_voc_split(right, "train", SETTINGS.model_copy(update={"voc": voc}))
+    assert len(records) == 12
+
+
+def test_a_missing_folder_of_masks_is_one_error(root: Path) -> None:
+    voc = SETTINGS.voc.model_copy(update={"sbd": None, "train": "train", "masks": "SegmentationClassAug"})
+    with pytest.raises(DataError, match=r"data\.voc\.masks: no folder .*Aug \(there: SegmentationClass\)"):
+        read_voc_split(root, "train", SETTINGS.model_copy(update={"voc": voc}))

@@ -181,3 +181,11 @@ def test_listed_images_that_were_left_out_are_passed_over(tmp_path, caplog):
 def test_a_list_of_other_images_is_named(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         listed_ids(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["my image.jpg\na.png\n", "/JPEGImages/my image.jpg /SegmentationClass/my image.png\n/JPEGImages/a.jpg\n"],
+)
+def test_a_list_may_name_the_files_of_the_images(tmp_path, text):
+    assert listed_ids(tmp_path, text) == ["my image", "a"]
