@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stages.data.coco_scored import check_scored
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment
 from stages.plan.language import names_file
@@ -22,6 +23,7 @@ def checked_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
     _check_root(experiment, source)
     _check_weights(experiment, source)
     _check_scored(experiment, source)
+    check_scored(experiment, source)
     return experiment
 
 
