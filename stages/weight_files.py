@@ -170,7 +170,7 @@ def without_prefix(state: Mapping[str, Tensor], reference: Mapping[str, Tensor],
     counts = {prefix: sum(fits(state, name, reference, prefix) for name in reference) for prefix in prefixes}
     most = max(counts.values())
     best = sorted((prefix for prefix, count in counts.items() if count == most), key=len)
-    if most and len(best) > 1:
+    if most and len(best) > 1 and best[0]:
         raise DataError(
             f"{path}: holds the model {len(best)} times, under {', '.join(map(repr, best[:4]))}; save the part that you"
             " mean alone"

@@ -188,6 +188,9 @@ def test_a_model_that_is_there_twice_is_not_guessed(state: dict[str, Tensor]) ->
     both = {**prefixed(state, "encoder_q."), **prefixed(state, "encoder_k.")}
     with pytest.raises(DataError, match=r"a\.pth: holds the model 2 times, under 'encoder_.\.', 'encoder_.\.'; save"):
         without_prefix(both, state, Path("a.pth"))
+    beside = {**state, **prefixed({name: value + 1 for name, value in state.items()}, "ema.")}
+    read = without_prefix(beside, state, Path("a.pth"))
+    assert all(torch.equal(read[name], state[name]) for name in state)
 
 
 def test_values_that_are_no_finite_numbers_are_named(state: dict[str, Tensor]) -> None:

@@ -58,8 +58,9 @@ def tagged_or_kept(coco: COCO, split: str, settings: DataSettings) -> list[int]:
 
 
 def has_outlines(coco: COCO) -> bool:
-    """Whether masks can be drawn: files with boxes alone have tags, but no outline."""
-    return any(item.get("segmentation") for item in coco.dataset["annotations"])
+    """Whether masks can be drawn: files with boxes alone have no outline. Of a file without objects, masks are empty."""
+    annotations = coco.dataset["annotations"]
+    return not annotations or any(item.get("segmentation") for item in annotations)
 
 
 def fault_of(coco: COCO, number: int, values: Mapping[int, int], path: Path, *, drawn: bool) -> str:

@@ -1,6 +1,7 @@
 """Outlines of objects in COCO's three forms (polygons, run lengths, compressed run lengths), checked before pycocotools
 draws them: it trusts what it gets, and draws memory that nobody wrote, or more of it than there is."""
 
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,9 +27,9 @@ def encode_outline(outline: Any, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def shortened(value: Any) -> str:
-    """A value as a message shows it."""
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:36]} ..."
+    """A value of any size as a message shows it."""
+    text = reprlib.repr(value)
+    return text if len(text) <= 60 else f"{text[:56]} ..."
 
 
 def polygons(outline: Sequence[Any], size: tuple[int, int]) -> list[list[float]]:
@@ -75,10 +76,7 @@ def run_lengths(outline: dict[str, Any], size: tuple[int, int]) -> dict[str, Any
     if isinstance(counts, str):
         lengths = decompressed(counts)
     elif isinstance(counts, list):
-        lengths = counts
-        wrong = next((length for length in counts if type(length) is not int or length < 0), None)
-        if wrong is not None:
-            raise DataError(f"has the run length {shortened(wrong)}; they are whole numbers from 0")
+        lengths = [_run_length(length) for length in counts]
     else:
         raise DataError(f"has the counts {shortened(counts)}; they are a list of run lengths, or a text of them")
     if sum(lengths) != size[0] * size[1]:
@@ -86,6 +84,12 @@ def run_lengths(outline: dict[str, Any], size: tuple[int, int]) -> dict[str, Any
     if isinstance(counts, str):
         return {"size": list(size), "counts": counts.encode("ascii")}
     return rle_masks.frPyObjects({"size": list(size), "counts": lengths}, *size)
+
+
+def _run_length(value: Any) -> int:
+    if type(value) not in (int, float) or value < 0 or value != value // 1:
+        raise DataError(f"has the run length {shortened(value)}; they are whole numbers from 0")
+    return int(value)
 
 
 def decompressed(counts: str) -> list[int]:

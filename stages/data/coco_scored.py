@@ -9,6 +9,7 @@ from stages.settings import Experiment, parts_of
 
 # A list that is not empty, or run lengths.
 OUTLINE = re.compile(rb'"segmentation"\s*:\s*(?:\{|\[\s*[^\s\]])')
+OBJECT = b'"category_id"'
 CHUNK = 1 << 20  # bytes read at once
 OVERLAP = 1 << 10  # of them kept, for an outline that begins in one chunk and ends in the next
 
@@ -35,11 +36,14 @@ def _scored(experiment: Experiment) -> Mapping[str, tuple[str, ...]]:
 
 
 def has_outline(path: Path) -> bool:
-    """Whether a JSON file has the outline of any object. COCO's own have one early, so little of them is read."""
-    kept = b""
+    """Whether a JSON file has the outline of any object, or no object at all. COCO's own have one early, so little of
+    them is read."""
+    kept, objects = b"", False
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
-            if OUTLINE.search(kept + chunk):
+            text = kept + chunk
+            if OUTLINE.search(text):
                 return True
-            kept = (kept + chunk)[-OVERLAP:]
-    return False
+            objects = objects or OBJECT in text
+            kept = text[-OVERLAP:]
+    return not objects

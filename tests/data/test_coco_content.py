@@ -150,6 +150,13 @@ def test_what_only_looks_odd_is_read(tmp_path: Path, content: Any) -> None:
     assert tags(tmp_path, content) == ALL
 
 
+def test_images_without_any_object_have_empty_masks(tmp_path: Path) -> None:
+    content = whole(annotations=[])
+    assert tags(tmp_path, content, untagged=("train",)) == {"1": (), "2": ()}
+    masks = list(coco_masks(tmp_path, "train", settings(untagged=("train",))))
+    assert [mask.draw().max() for mask in masks] == [0, 0]
+
+
 def test_captions_are_those_of_the_images(tmp_path: Path) -> None:
     of_images = [{"id": 5, "image_id": 2, "caption": "late"}, {"id": 3, "image_id": 2, "caption": " first \n one"}]
     path = written(tmp_path, whole(annotations=of_images), "captions_train2014")

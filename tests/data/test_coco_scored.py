@@ -22,11 +22,11 @@ from tests.workflow.tiny import REPOSITORY
         ('{"segmentation": [[1, 2, 3]]}', True),
         ('{"segmentation" :\n [ \n [1]]}', True),
         ('{"segmentation":{"size": [1, 2]}}', True),
-        ('{"segmentation": [ ]}', False),
-        ('{"segmentation": null}', False),
-        ('{"bbox": [1, 2, 3, 4]}', False),
+        ('{"category_id": 1, "segmentation": [ ]}', False),
+        ('{"category_id": 1, "segmentation": null}', False),
+        ('{"category_id": 1, "bbox": [1, 2, 3, 4]}', False),
+        ('{"annotations": []}', True),
         (" " * (CHUNK - 9) + '"segmentation": [[1]]', True),
-        ("", False),
     ],
 )
 def test_an_outline_is_found_wherever_it_is(tmp_path: Path, text: str, found: bool) -> None:
