@@ -58,7 +58,7 @@ def tagged_or_kept(coco: COCO, split: str, settings: DataSettings) -> list[int]:
 
 
 def has_outlines(coco: COCO) -> bool:
-    """Whether masks can be drawn: files with boxes alone have no outline. Of a file without objects, masks are empty."""
+    """Whether masks can be drawn, which they cannot of boxes alone; without any object, they are empty."""
     annotations = coco.dataset["annotations"]
     return not annotations or any(item.get("segmentation") for item in annotations)
 
