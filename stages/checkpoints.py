@@ -1,7 +1,7 @@
 """Trained networks as files: weights in safetensors, and in the metadata what the network is built from, as JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stages.errors import DataError
+from stages.errors import DataError, in_one_line
+from stages.file_kinds import other_kind
 from stages.files import atomic_path
 
 # What a missing or broken file raises, and one whose weights or description do not fit the network.
-FAULTS = (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError)
+FAULTS = (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,22 @@ class CheckpointFormat:
         """
         try:
             with safe_open(path, framework="pt") as stored:
-                description = json.loads((stored.metadata() or {})[self.entry])
+                entries = stored.metadata() or {}
+                self._require_entry(entries, path)
+                description = json.loads(entries[self.entry])
                 state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
             yield description, state
         except FAULTS as error:
+            kind = other_kind(path) if path.exists() else ""
+            reason = f"it is {kind}" if kind else in_one_line(error)
             raise DataError(
-                f"{path}: not a whole {self.network} ({error}); delete it and rerun `{self.stage}`"
+                f"{path}: not a whole {self.network} ({reason}); delete it and rerun `{self.stage}`"
             ) from error
+
+    def _require_entry(self, entries: Mapping[str, str], path: Path) -> None:
+        """Raises DataError for weights of something else, which rerunning the stage would not mend."""
+        if self.entry not in entries:
+            other = f"of tagmask's {', '.join(entries)}" if entries else "without a description"
+            raise DataError(
+                f"{path}: not a {self.network}, but weights {other}; name the {self.network} that `{self.stage}` wrote"
+            )

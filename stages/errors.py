@@ -11,3 +11,12 @@ class DataError(TagmaskError):
 
 class SettingsError(TagmaskError):
     """A setting is unknown, has the wrong type or does not fit the others."""
+
+
+SHOWN = 160  # characters of a library's message
+
+
+def in_one_line(error: BaseException) -> str:
+    """The beginning of a library's message in one line; torch's have a line for every tensor."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."

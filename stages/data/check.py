@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.data.captions import with_captions
+from stages.data.coco_scored import check_scored
 from stages.data.make_index import with_made_masks, without_truth
 from stages.data.make_truth import MAKERS, make_truth, read_faults
 from stages.data.readers import read_split
@@ -74,6 +75,7 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that make true masks")
     args = options.parse_args(arguments)
     experiment = read_config(args.config)
+    check_scored(experiment, str(args.config))
     data = experiment.data
     if data.root is None:
         raise SettingsError(f"{args.config}: data.root: the demo composes its own set, so there is nothing to check")

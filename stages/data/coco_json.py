@@ -3,15 +3,22 @@
 import contextlib
 import io
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from PIL import Image
 from pycocotools.coco import COCO
 
+from stages.data.coco_content import check_instances, read_content, used_categories
 from stages.errors import DataError
+from stages.images import BACKGROUND_NAME
 from stages.settings import DataSettings
 
 log = logging.getLogger(__name__)
+
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # Pillow reads no larger image
 
 
 def coco_name(settings: DataSettings, split: str) -> str:
@@ -25,21 +32,16 @@ def coco_name(settings: DataSettings, split: str) -> str:
 
 
 def load_coco(path: Path) -> COCO:
-    """A JSON file of annotations. Raises DataError if it is missing or not such a file."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; unpack annotations_trainval2014.zip below data.root")
-    try:
-        # pycocotools prints its progress on stdout.
-        with contextlib.redirect_stdout(io.StringIO()) as messages:
-            coco = COCO(str(path))
-    except (ValueError, KeyError, AssertionError, TypeError) as error:
-        raise DataError(f"{path}: not a JSON file of COCO annotations ({error!r}); unpack it again") from error
-    log.info("%s: %s", path, " ".join(messages.getvalue().split()))
-    if "images" not in coco.dataset or "annotations" not in coco.dataset:
-        raise DataError(f"{path}: has no images or no annotations; use COCO's instances or captions file")
-    nameless = next((number for number, image in coco.imgs.items() if not image.get("file_name")), None)
-    if nameless is not None:
-        raise DataError(f"{path}: image {nameless} has no file_name; add it, or unpack the file again")
+    """A file of instances, checked and indexed by pycocotools. Raises DataError if it is missing or not such a file."""
+    content = read_content(path)
+    check_instances(content, path)
+    coco = COCO()
+    # Without categories, which would be indexed as well: one that is unknown is a fault of its image alone.
+    coco.dataset = {name: value for name, value in content.items() if name != "categories"}
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
+        coco.createIndex()
+    coco.dataset = content
+    log.info("%s: %d images, %d annotations", path, len(coco.imgs), len(content["annotations"]))
     return coco
 
 
@@ -55,6 +57,12 @@ def tagged_or_kept(coco: COCO, split: str, settings: DataSettings) -> list[int]:
     return [number for number in sorted(coco.imgs) if kept or coco.imgToAnns.get(number)]
 
 
+def has_outlines(coco: COCO) -> bool:
+    """Whether masks can be drawn, which they cannot of boxes alone; without any object, they are empty."""
+    annotations = coco.dataset["annotations"]
+    return not annotations or any(item.get("segmentation") for item in annotations)
+
+
 def fault_of(coco: COCO, number: int, values: Mapping[int, int], path: Path, *, drawn: bool) -> str:
     """What is wrong with an image's entries in the file at `path`, with the cure; empty if nothing is.
 
@@ -62,23 +70,44 @@ def fault_of(coco: COCO, number: int, values: Mapping[int, int], path: Path, *, 
     """
     image = coco.imgs[number]
     for item in coco.imgToAnns.get(number, ()):
-        place = f"{path}: annotation {item.get('id')!r} of {image['file_name']}"
-        if item.get("category_id") not in values:
-            return (
-                f"{place} has category_id {item.get('category_id')!r}, which is not one of the categories; correct it"
-            )
+        place, category = f"{path}: annotation {item.get('id')!r} of {image['file_name']}", item.get("category_id")
+        if type(category) not in (int, float, str) or category not in values:
+            return f"{place} has category_id {category!r}, which is not one of the categories; correct it"
         if drawn and not item.get("segmentation"):
-            return f"{place} has no segmentation; add one, or remove the annotation"
-    sizes = [image.get(side) for side in ("height", "width")]
-    if drawn and not all(isinstance(side, int) and side > 0 for side in sizes):
+            return (
+                f"{place} has no segmentation; add one, or remove the annotation (only where nothing is scored may a"
+                " file do without any)"
+            )
+        if item.get("iscrowd", 0) not in (0, 1, None):
+            return f"{place} has iscrowd {item['iscrowd']!r}; it must be 0 or 1"
+    return _fault_of_size(image, path) if drawn else ""
+
+
+def _fault_of_size(image: Mapping[str, Any], path: Path) -> str:
+    sizes: list[Any] = [image.get(side) for side in ("height", "width")]
+    if not all(type(side) is int and side > 0 for side in sizes):
         return f"{path}: {image['file_name']} has height and width {sizes}; they must be whole numbers above 0"
+    if math.prod(sizes) > MOST_PIXELS:
+        return f"{path}: {image['file_name']} has height and width {sizes}, too large for an image; correct them"
     return ""
 
 
 def class_values(coco: COCO, classes: Sequence[str], path: Path) -> dict[int, int]:
-    """Mask value (from 1, in the config's order) of each category id. Raises DataError unless the names agree."""
-    names = {category["id"]: category["name"] for category in coco.dataset.get("categories", [])}
+    """Mask value (from 1, in the config's order) of each category id. Raises DataError unless the names agree.
+
+    A category without any object that is not among the classes is none of the dataset's: annotation programs write
+    some, for the background or for groups of classes.
+    """
+    used = used_categories(coco.dataset["annotations"])
+    names = {item["id"]: item["name"].strip() for item in coco.dataset["categories"]}
+    names = {number: name for number, name in names.items() if used[number] or name in classes}
     missing = sorted(set(names.values()) - set(classes))
+    for number, name in names.items():
+        if name in missing and name.strip("_ ").casefold() == BACKGROUND_NAME:
+            raise DataError(
+                f"{path}: {used[number]:,} annotations are of the category {name!r}, which is no class: what no object"
+                " covers is background; remove them"
+            )
     unknown = sorted(set(classes) - set(names.values()))
     if missing or unknown:
         parts = [
@@ -86,5 +115,6 @@ def class_values(coco: COCO, classes: Sequence[str], path: Path) -> dict[int, in
             for label, found in (("lacks", missing), ("also has", unknown))
             if found
         ]
-        raise DataError(f"{path}: data.classes must be its {len(names)} categories, but {' and '.join(parts)}")
+        count = len(set(names.values()))
+        raise DataError(f"{path}: data.classes must be its {count} categories, but {' and '.join(parts)}")
     return {number: classes.index(name) + 1 for number, name in names.items()}

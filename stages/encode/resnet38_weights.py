@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from stages.encode.mxnet_params import read_params
 from stages.errors import DataError
 from stages.networks.resnet38 import ResNet38
+from stages.weight_files import read_state, refuse_not_finite, without_prefix
 
 log = logging.getLogger(__name__)
 
@@ -48,17 +50,19 @@ def own_name(name: str) -> str | None:
 
 
 def read_resnet38(path: Path) -> dict[str, Tensor]:
-    """The state dict of ResNet38 from MXNet's `.params` or from a `.pth`, read as weights alone.
+    """The state dict of ResNet38 from MXNet's `.params`, or from a file that `stages.weight_files` reads.
 
     Tensors that are not in ResNet38 (classifiers, heads) are left out. Raises DataError that names what is missing or
     misshapen.
     """
     if path.suffix == ".params":
         arrays = read_params(path)
-        named = {own_name(name): torch.from_numpy(array.copy()) for name, array in arrays.items()}
+        named: Mapping[Any, Tensor] = {own_name(name): torch.from_numpy(array.copy()) for name, array in arrays.items()}
     else:
-        named = {name.removeprefix("module."): value for name, value in _from_torch(path).items()}
-    return checked(named, path)
+        named = without_prefix(read_state(path), reference_state(), path)
+    state = checked(named, path)
+    refuse_not_finite(state, path)
+    return state
 
 
 def checked(named: Mapping[str | None, Tensor] | Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -76,17 +80,3 @@ def checked(named: Mapping[str | None, Tensor] | Mapping[str, Tensor], path: Pat
     unused = [str(name) for name in named if name not in state]
     log.info("%s: %d tensors, %d left out: %s", path, len(state), len(unused), ", ".join(unused[:8]))
     return state
-
-
-def _from_torch(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except Exception as error:  # torch raises whatever its archive, unpickler or zip reader raises
-        raise DataError(f"{path}: cannot be read as weights alone ({error}); fetch it again") from error
-    if isinstance(content, dict):
-        content = content.get("state_dict", content.get("model", content))
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: contains a {type(content).__name__}, not a state dict; give weights of ResNet38")
-    return {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}

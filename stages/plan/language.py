@@ -8,12 +8,12 @@ from stages.plan.dataset import Dataset
 from stages.plan.files import Files, Inputs
 from stages.settings import EncodeSettings, LocalizeSettings, TowerClip
 
-WEIGHTS_FILES = (".safetensors", ".pth", ".pt")
+WEIGHTS_FILES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".params", ".npz")
 
 
 def names_file(source: str) -> bool:
     """Whether a source of weights is a user's file, not the name of a place to fetch them from."""
-    return Path(source).suffix in WEIGHTS_FILES
+    return Path(source).suffix in WEIGHTS_FILES or "/" in source
 
 
 @dataclass(frozen=True)

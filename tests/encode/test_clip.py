@@ -1,5 +1,6 @@
 """Embeddings: prompt ensembles, the towers' projections, and a published architecture with random weights."""
 
+import argparse
 import csv
 from pathlib import Path
 
@@ -155,6 +156,40 @@ def test_a_published_architecture_loads_from_a_file(tmp_path: Path) -> None:
     embedded = text_embeddings(clip, ["dog", "cat"], templates=["a photo of a {}."], synonyms={})
     direct = model.eval().encode_text(clip.tokenize(["a photo of a dog."]), normalize=True)
     torch.testing.assert_close(embedded[:1], direct, atol=1e-5, rtol=1e-4)
+
+
+CLIP_MODEL = "ViT-S-32-alt"
+
+
+def pretrained(path: Path) -> EncodeSettings:
+    return EncodeSettings(weights={}, clip={"kind": "pretrained", "model": CLIP_MODEL, "pretrained": str(path)})
+
+
+def test_a_clip_as_its_training_wrote_it_is_read(tmp_path: Path) -> None:
+    model = open_clip.create_model(CLIP_MODEL, pretrained=None)
+    state = {f"module.{name}": value for name, value in model.state_dict().items()}
+    torch.save({"model": state, "args": argparse.Namespace(lr=1), "epoch": 3}, tmp_path / "epoch_3.pt")
+    loaded = load_clip(pretrained(tmp_path / "epoch_3.pt")).model.state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_file_that_is_no_clip_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "lfs.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\n")
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "jit.pt"))
+    torch.save({"head.weight": torch.zeros(2)}, tmp_path / "other.pth")
+    torch.save({"logit_scale": torch.zeros(()), "visual.proj": torch.zeros(2)}, tmp_path / "part.pth")
+    refused = {
+        "lfs.safetensors": "is a Git LFS pointer",
+        "jit.pt": r"is a TorchScript archive, .*; of OpenAI's CLIP take open_clip_model\.safetensors",
+        "other.pth": r"holds no CLIP \(no or several logit_scale; it has 'head\.weight'\)",
+        "part.pth": f"does not fit {CLIP_MODEL}",
+        ".": "is a folder",
+    }
+    for name, message in refused.items():
+        with pytest.raises(SettingsError, match=rf"encode\.clip\.pretrained: .*{message}") as raised:
+            load_clip(pretrained(tmp_path / name))
+        assert "\n" not in str(raised.value)
 
 
 def test_unknown_clip_and_missing_projections_are_named() -> None:

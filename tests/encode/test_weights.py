@@ -1,5 +1,6 @@
 """Backbone weights: packages fit timm strictly, and wrong files are refused by name."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +63,59 @@ def test_weights_from_a_file_round_trip(tmp_path: Path) -> None:
         torch.testing.assert_close(loaded["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])
 
 
+def test_a_wrapper_around_the_model_and_another_classifier_do_not_matter(tmp_path: Path) -> None:
+    """As a trainer leaves them: half precision, ten classes, and no counts of batches, as torch wrote before 0.4.1."""
+    state = timm.create_model("resnet18", pretrained=False, num_classes=10).state_dict()
+    kept = {f"module.backbone.{name}": value for name, value in state.items() if "num_batches" not in name}
+    halves = {name: value.half() for name, value in kept.items()}
+    torch.save({"state_dict": halves, "args": argparse.Namespace(lr=1)}, tmp_path / "w.pth")
+    loaded = load_weights("resnet18", str(tmp_path / "w.pth"))
+    assert loaded.keys() == state.keys() - {"fc.weight", "fc.bias"}
+    torch.testing.assert_close(loaded["conv1.weight"].float(), state["conv1.weight"], atol=1e-3, rtol=1e-2)
+
+
+def test_a_distilled_model_may_come_without_both_its_classifiers(tmp_path: Path) -> None:
+    model = "deit_tiny_distilled_patch16_224"
+    state = timm.create_model(model, pretrained=False, num_classes=0).state_dict()
+    save_file(state, tmp_path / "w.safetensors")
+    assert load_weights(model, str(tmp_path / "w.safetensors")).keys() == state.keys()
+
+
+@pytest.mark.parametrize("model", ["resnet18", "resnet38", "mit_b0"])
+def test_a_file_that_is_no_weights_is_named_with_its_setting(tmp_path: Path, model: str) -> None:
+    path = tmp_path / "w.pth"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 22882\n")
+    with pytest.raises(SettingsError, match=rf"encode\.weights\.{model}: .*w\.pth: is a Git LFS pointer"):
+        load_weights(model, str(path))
+    with pytest.raises(SettingsError, match=rf"encode\.weights\.{model}: .*is a folder"):
+        load_weights(model, str(tmp_path))
+
+
+def test_values_that_are_no_finite_numbers_are_refused(tmp_path: Path) -> None:
+    state = timm.create_model("resnet18", pretrained=False).state_dict()
+    state["conv1.weight"][0, 0, 0, 0] = torch.nan
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(
+        SettingsError, match=r"encode\.weights\.resnet18: .*conv1\.weight holds values that are no finite"
+    ):
+        load_weights("resnet18", str(tmp_path / "w.safetensors"))
+
+
+def test_weights_that_timm_cannot_fetch_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError("no network\nat all")
+
+    monkeypatch.setattr(timm, "create_model", fail)
+    with pytest.raises(
+        SettingsError, match=r"weights\.resnet18: timm cannot fetch its weights \(no network at all\); try"
+    ):
+        load_weights("resnet18", "timm")
+
+
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     save_file(timm.create_model("resnet18", pretrained=False).state_dict(), tmp_path / "w.safetensors")
-    with pytest.raises(SettingsError, match="does not fit resnet50"):
+    message = r"does not fit resnet50: .* first 'layer1\.0\.bn3\.bias', where the file has 'bn1\.bias', "
+    with pytest.raises(SettingsError, match=message):
         load_weights("resnet50", str(tmp_path / "w.safetensors"))
 
 

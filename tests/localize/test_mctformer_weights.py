@@ -1,5 +1,6 @@
 """Weights in the layout of MCTformer's public checkpoints: with them our localizer does what the equations say."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -127,8 +128,9 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
         converted(tmp_path, state, settings_of("v2") | {"method": {"kind": "ts_cam"}})
 
 
-def test_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"checkpoint\.pth: cannot be read as weights alone"):
-        converted(tmp_path, {"model": published("v2"), "args": Path("/")}, settings_of("v2"))
-    with pytest.raises(DataError, match=r"checkpoint\.pth: holds no state dict"):
+def test_a_checkpoint_with_its_programs_options_is_read(tmp_path: Path) -> None:
+    """As that code writes it; a list is none."""
+    localizer = converted(tmp_path, {"model": published("v2"), "args": argparse.Namespace(lr=1)}, settings_of("v2"))
+    torch.testing.assert_close(localizer.class_tokens, published("v2")["cls_token"][0], rtol=0, atol=0)
+    with pytest.raises(DataError, match=r"checkpoint\.pth: holds a list, not a state dict"):
         converted(tmp_path, [torch.zeros(2)], settings_of("v2"))
