@@ -20,13 +20,12 @@ FILES = "use COCO's instances or captions file"
 # Of ids that several have, as when two files are joined.
 CURES = {
     "images": "give every image its own id, and its annotations that id as image_id, or remove what is duplicated",
-    "annotations": "number the annotations anew, or remove what is duplicated",
     "categories": "give every category its own id, and its annotations that id, or remove what is duplicated",
 }
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """A JSON file with lists of images and of annotations, each an object with an id; no id twice.
+    """A JSON file with lists of images and of annotations, each an object with an id; no image's id twice.
 
     Raises DataError if it is missing or anything else.
     """
@@ -42,8 +41,9 @@ def read_content(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not a JSON file of COCO annotations (a {kind} in place of an object); {FILES}")
     if "images" not in content or "annotations" not in content:
         raise DataError(f"{path}: has no images or no annotations; {FILES}")
-    for key in ("images", "annotations"):
-        _check_unique(_ids(_entries(content, key, path), "id", key, path), key, path, cure=CURES[key])
+    _check_unique(_ids(_entries(content, "images", path), "id", "images", path), "images", path, cure=CURES["images"])
+    # Ids of annotations may repeat, as in joined files: an annotation is found by its image_id.
+    _ids(_entries(content, "annotations", path), "id", "annotations", path)
     _check_names(content["images"], path)
     return content
 

@@ -11,9 +11,9 @@ from typing import Any
 from PIL import Image
 from pycocotools.coco import COCO
 
+from stages.class_names import is_background
 from stages.data.coco_content import check_instances, read_content, used_categories
 from stages.errors import DataError
-from stages.images import BACKGROUND_NAME
 from stages.settings import DataSettings
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def class_values(coco: COCO, classes: Sequence[str], path: Path) -> dict[int, in
     names = {number: name for number, name in names.items() if used[number] or name in classes}
     missing = sorted(set(names.values()) - set(classes))
     for number, name in names.items():
-        if name in missing and name.strip("_ ").casefold() == BACKGROUND_NAME:
+        if name in missing and is_background(name):
             raise DataError(
                 f"{path}: {used[number]:,} annotations are of the category {name!r}, which is no class: what no object"
                 " covers is background; remove them"

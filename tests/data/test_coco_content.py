@@ -55,7 +55,6 @@ ALL = {"1": ("red disc",), "2": ("blue square",)}
     ("content", "message"),
     [
         (whole(images=[image(1), image(1, "b.jpg"), image(2)]), "duplicate ids of images: 1, the first 1, which 2"),
-        (whole(annotations=[item(1, 1), item(1, 2)]), "duplicate ids of annotations: 1, the first 1, which 2"),
         (
             whole(images=[image(1, "a.jpg"), image(2, "./a.jpg")]),
             r"1 of 2 images have the file_name of another.*1 and 2",
@@ -137,6 +136,7 @@ def test_more_categories_than_a_mask_holds_are_refused(tmp_path: Path) -> None:
         whole(),
         whole(images=[image("1"), image("2")], annotations=[item("a", "1"), item("b", "2", 18)]),
         whole(annotations=[item(1.0, 1.0, 1.0), item(2.0, 2.0, 18.0)]),
+        whole(annotations=[item(7, 1), item(7, 2, 18)]),  # two joined files
         whole(annotations=[item(1, 1, bbox="odd", area=None, iscrowd=None), item(2, 2, 18, iscrowd=False)]),
         whole(categories=[{**CATEGORIES[0], "name": " red disc "}, CATEGORIES[1]]),
         whole(categories=[*CATEGORIES, {"id": 0, "name": "background"}, {"id": 99, "name": "shapes"}]),
