@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from stages.experiment import section_json
 from stages.plan.files import Files, Inputs
-from stages.settings import Experiment, LocalizeSettings
+from stages.settings import NOT_OF_TRAINING, Experiment, LocalizeSettings
 from stages.variants import all_variants, features_name, features_settings, map_features_settings
 
 OWN = ""
-# Settings of the maps alone, or of the training alone: a change in one must not rerun the other.
-NOT_OF_TRAINING = ("maps", "classes", "class_threshold", "splits")
+# As NOT_OF_TRAINING: settings of the training alone, a change of which makes no maps again by itself.
 NOT_OF_MAPS = ("training", "splits")
 
 

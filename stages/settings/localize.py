@@ -165,6 +165,11 @@ class ClipSettings(Method):
     )
 
 
+# Settings that a training does not depend on: how maps are made, and whose classes; a changed one trains nothing again,
+# and the trained localizer's file holds none of them.
+NOT_OF_TRAINING = ("maps", "classes", "class_threshold", "splits")
+
+
 class LocalizeSettings(Strict):
     """A localizer: the paper's, or a rival."""
 

@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from stages.errors import DataError
 from stages.index import Record, write_index
 from stages.localize import make_maps, train
-from stages.localize.checkpoint import load_localizer, save_localizer
+from stages.localize.checkpoint import FORMAT, load_localizer, save_localizer
 from stages.localize.frozen import read_features
 from stages.localize.views import embeddings_of, multi_hot, training_transform
-from stages.settings import LocalizerTraining
+from stages.settings import LocalizerTraining, LocalizeSettings
 from stages.shards import read_shard
 from tests.localize.conftest import CLASSES, HYBRID, arguments, freeze
 
@@ -25,7 +25,7 @@ from tests.localize.conftest import CLASSES, HYBRID, arguments, freeze
 def test_trains_and_makes_maps_from_files(dataset: Path, weight_files: dict[str, Path]) -> None:
     train.run(arguments(dataset, weight_files["hybrid"]))
     assert "loss_language" in (dataset / "curves.csv").read_text()
-    _, classes = load_localizer(dataset / "localizer.safetensors")
+    _, classes = load_localizer(dataset / "localizer.safetensors", LocalizeSettings())
     assert classes == CLASSES
     maps = dataset / "0.safetensors"
     settings = json.dumps({"backbone": HYBRID, "maps": {"size": 64}})
@@ -103,7 +103,17 @@ def test_a_truncated_localizer_is_refused(dataset: Path, make_localizer, weight_
     save_localizer(path, make_localizer("hybrid"), CLASSES)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(DataError, match="not a whole localizer"):
-        load_localizer(path)
+        load_localizer(path, LocalizeSettings())
+
+
+def test_a_localizer_of_another_version_is_told_by_its_setting(dataset: Path, make_localizer) -> None:
+    path, localizer = dataset / "localizer.safetensors", make_localizer("hybrid")
+    save_localizer(path, localizer, CLASSES)
+    with FORMAT.opened(path) as (description, _):
+        older = description | {"settings": description["settings"] | {"tokens": "visual"}}
+    FORMAT.save(path, localizer, older)
+    with pytest.raises(DataError, match=r"another version of tagmask.*localize\.tokens.*; delete it and rerun"):
+        load_localizer(path, LocalizeSettings())
 
 
 def test_the_localizer_learns_from_images_with_tags_alone(tmp_path: Path) -> None:
