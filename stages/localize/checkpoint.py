@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import load_file
-
-from pydantic import ValidationError
 
 from stages.checkpoints import CheckpointFormat
 from stages.errors import DataError
@@ -70,7 +69,7 @@ def load_localizer(path: Path, asked: LocalizeSettings) -> tuple[Localizer, tupl
 
 
 def _of_file(path: Path, stored: Mapping[str, Any], asked: LocalizeSettings) -> LocalizeSettings:
-    """The settings of a file, and of `asked` those that it was not trained with. Files of earlier versions hold defaults
+    """The settings of a file, and of `asked` those that it was not trained with: files of earlier versions hold defaults
     for them, which nobody asked for."""
     try:
         trained = LocalizeSettings.model_validate(
