@@ -69,8 +69,8 @@ def load_localizer(path: Path, asked: LocalizeSettings) -> tuple[Localizer, tupl
 
 
 def _of_file(path: Path, stored: Mapping[str, Any], asked: LocalizeSettings) -> LocalizeSettings:
-    """The settings of a file, and of `asked` those that it was not trained with: files of earlier versions hold defaults
-    for them, which nobody asked for."""
+    """The settings of a file, and of `asked` those that it was not trained with. Files of earlier versions hold the
+    defaults of these, which nobody asked for."""
     try:
         trained = LocalizeSettings.model_validate(
             {name: stored[name] for name in stored if name not in NOT_OF_TRAINING}

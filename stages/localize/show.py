@@ -132,7 +132,7 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument(
         "--config",
         type=Path,
-        help="take `localize.maps` and `class_threshold` from this config; default: from the experiment's last whole run",
+        help="take `localize.maps` and `class_threshold` from this config; default: the experiment's last whole run's",
     )
     options.add_argument("--output", type=output_path, help="the PNG; default: <image>-maps.png in this folder")
     args = options.parse_args(arguments)

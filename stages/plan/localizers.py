@@ -1,5 +1,6 @@
 """The localizers of an experiment: its own, and the variants in tables, each with its seeds."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -111,6 +112,13 @@ class Localizers:
     def training_json(self, settings: LocalizeSettings) -> str:
         """A section `localize` for the commands that train or prepare training."""
         return self._as_json(settings, NOT_OF_TRAINING)
+
+    def backbones_json(self, model: str) -> str:
+        """The different `localize.backbone` sections with this timm model, a JSON list: checked when its weights are
+        loaded."""
+        every = [self.experiment.localize, *self.variants.values()]
+        found = [own.backbone for own in every if own.method.kind != "clip" and own.backbone.model == model]
+        return json.dumps([json.loads(text) for text in dict.fromkeys(own.model_dump_json() for own in found)])
 
     def maps_json(self, settings: LocalizeSettings) -> str:
         """A section `localize` for the commands that make maps or prepare that."""

@@ -16,10 +16,11 @@ rule load_weights:
         **needs(4000, minutes=60),
     params:
         settings=lambda wildcards: plan.weights_json(wildcards.model),
+        backbones=lambda wildcards: plan.localizers.backbones_json(wildcards.model),
         code=code_of("stages.encode.load_weights"),
     shell:
         "python -m stages.encode.load_weights --settings {params.settings:q} --model {wildcards.model}"
-        " --output {output.weights} &> {log}"
+        " --backbones {params.backbones:q} --output {output.weights} &> {log}"
 
 
 # Trained only on the images of train and their tags, never on a true mask.
