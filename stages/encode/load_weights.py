@@ -3,13 +3,12 @@
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
-from safetensors.torch import save_file
 
 from stages.encode.weights import load_weights
-from stages.files import atomic_path
 from stages.networks.checked import check_backbone
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import CnnBackbone, EncodeSettings, HybridBackbone, VitBackbone
+from stages.tensors import write_tensors
 
 BACKBONES = TypeAdapter(list[Annotated[VitBackbone | HybridBackbone | CnnBackbone, Field(discriminator="kind")]])
 
@@ -24,8 +23,8 @@ def run(arguments: list[str] | None = None) -> None:
         check_backbone(backbone)
     settings = parse_settings(EncodeSettings, args.settings)
     state = load_weights(args.model, settings.weights[args.model])
-    with atomic_path(args.output) as temporary:
-        save_file(state, temporary, metadata={"model": args.model})
+    cure = f"the weights from {settings.weights[args.model]} are damaged, or of a training that failed; give others"
+    write_tensors(args.output, state, cure=cure, metadata={"model": args.model})
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from stages.devices import autocast, pick_device
 from stages.errors import DataError, SettingsError
 from stages.experiment import read_config, read_experiment
 from stages.files import atomic_path, read_json
+from stages.finite import check_finite
 from stages.images import image_size, read_image
 from stages.index import Record
 from stages.localize.batches import read_batch
 from stages.localize.checkpoint import load_localizer
-from stages.localize.inference import locate_batch, scale_to_one
+from stages.localize.inference import BROKEN, locate_batch, scale_to_one
 from stages.localize.localizer import Localizer, Located
 from stages.localize.picture import LONGEST_SIDE, draw_maps
 from stages.runtime.command import main, output_path
@@ -64,6 +65,7 @@ def maps_of_each_kind(
     batch = read_batch([[0]], [record], image.parent, localizer.stride, settings)
     with torch.inference_mode(), autocast(device):
         totals, scores = locate_batch(batch, every, settings, device)
+    check_finite(f"{image}: localization maps", {"a map": totals[0], "a probability": scores[0]}, BROKEN)
     kinds = totals[0].float().cpu().chunk(len(every.titles))
     return dict(zip(every.titles, kinds, strict=True)), torch.sigmoid(scores[0].float().cpu())
 

@@ -36,7 +36,7 @@ class HybridBackbone(Strict):
 
     kind: Literal["hybrid"]
     model: str = Field("tf_efficientnet_lite0", description="timm CNN, frozen")
-    strides: tuple[Count, ...] = Field(
+    strides: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         (16, 32), description="feature maps used, by stride; the first defines the patches"
     )
     width: Count = Field(192, description="width D of the tokens")
