@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from stages.errors import DataError
 from stages.index import Record, write_index
-from stages.localize import make_maps, train
+from stages.localize import inference, make_maps, train
 from stages.localize.checkpoint import FORMAT, load_localizer, save_localizer
 from stages.localize.frozen import read_features
 from stages.localize.views import embeddings_of, multi_hot, training_transform
@@ -123,3 +123,52 @@ def test_the_localizer_learns_from_images_with_tags_alone(tmp_path: Path) -> Non
     write_index(tmp_path / "train.csv", records[:1])
     with pytest.raises(DataError, match=r"train\.csv: none of 1 images has a tag"):
         train.training_records(tmp_path / "train.csv")
+
+
+def test_a_training_ends_at_the_first_loss_that_is_not_finite(dataset: Path, weight_files: dict[str, Path]) -> None:
+    words = arguments(dataset, weight_files["hybrid"], epochs=3)
+    settings = json.loads(words[1])
+    settings["training"] |= {"learning_rate": 1e30, "gradient_clip": None}
+    with pytest.raises(
+        DataError, match=r"localize.training: the training ends at step [23].*loss_\w+ nan.*likely causes"
+    ):
+        train.run([words[0], json.dumps(settings), *words[2:]])
+    assert not (dataset / "localizer.safetensors").exists()
+    for path in (dataset / "work").glob("*.pth"):
+        state = torch.load(path, weights_only=False)["state_dict"]
+        assert all(value.isfinite().all() for value in state.values())
+
+
+def test_weights_that_are_not_finite_are_no_checkpoint(
+    dataset: Path, weight_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = LoggerHook.after_train_iter
+
+    def spoil(self, runner, *given, **more) -> None:
+        original(self, runner, *given, **more)
+        next(runner.model.parameters()).data.fill_(torch.nan)  # as an update does whose loss was finite
+
+    monkeypatch.setattr(LoggerHook, "after_train_iter", spoil)
+    words = arguments(dataset, weight_files["hybrid"], epochs=1)
+    settings = json.loads(words[1])
+    settings["training"] |= {"batch_size": 6}  # the checkpoint comes after the only step
+    with pytest.raises(DataError, match="where a checkpoint was due: every loss was finite, but not the weights"):
+        train.run([words[0], json.dumps(settings), *words[2:]])
+    assert not list((dataset / "work").glob("*.pth"))
+
+
+def test_maps_that_are_not_finite_are_told_with_their_image(dataset: Path, make_localizer) -> None:
+    localizer = make_localizer("hybrid")
+    next(localizer.encoder.blocks.parameters()).data.fill_(torch.nan)
+    records = [Record("im0", "0.png", "", (CLASSES[0],), "train")]
+    with pytest.raises(DataError, match="im0: localization maps: a map has numbers that are not finite"):
+        list(
+            inference.make_maps(
+                records,
+                dataset,
+                localizer=localizer,
+                classes=CLASSES,
+                settings=LocalizeSettings.model_validate({"maps": {"size": 64}}),
+                device=torch.device("cpu"),
+            )
+        )

@@ -97,7 +97,7 @@ rule embed_images:
         # How captions are made does not affect the embedding of an image.
         settings=lambda wildcards: settings(
             "encode", only=["clip", "batch_size", *(["captions"] if wildcards.source == "caption" else [])]
-        ),
+        )(wildcards),
         root=dataset_root,
         clip=given("clip", "weights"),
         code=code_of("stages.encode.embed_images"),
