@@ -328,7 +328,7 @@ NO_PLACE = "needs exactly one place {} for the class's name"
         (
             "data.demo.sides",
             [320, 240],
-            "data.demo.sides: the first number must not be above the second; write [240, 320]",
+            "the first number must not be above the second; write [240, 320]",
         ),
         ("data.demo.object_sizes", [0.75, 0.35], "data.demo.object_sizes: the first number must not be above"),
         (

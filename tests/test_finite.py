@@ -30,9 +30,7 @@ def test_one_number_is_enough(wrong: float, kind: np.dtype | torch.dtype) -> Non
     array = torch.tensor(values, dtype=kind) if isinstance(kind, torch.dtype) else np.array(values, dtype=kind)
     assert not is_finite(array)
     assert is_finite(array[:2])
-    with pytest.raises(
-        DataError, match=r"^a.npy: b has numbers that are not finite .*: 1 of 4, and 1 more like it; c$"
-    ):
+    with pytest.raises(DataError, match=r"^a.npy: b has numbers that are not .*: 1 of 4, and 1 more like it; c$"):
         check_finite("a.npy", {"a": array[:2], "b": array, "d": array}, "c")
 
 
@@ -91,9 +89,7 @@ def test_features_that_float16_does_not_hold_are_told(tmp_path: Path) -> None:
 
 def test_losses_are_told_by_name_with_step_and_rate() -> None:
     check_losses("localize.training", 1, {"loss": torch.tensor(2.0), "loss_a": 1.0}, rate=0.1)
-    with pytest.raises(
-        DataError, match=r"localize.training: the training ends at step 7.*loss nan, loss_a 1, loss_b inf"
-    ):
+    with pytest.raises(DataError, match=r"localize.training: .* step 7, .*loss nan, loss_a 1, loss_b inf"):
         check_losses(
             "localize.training", 7, {"loss": torch.tensor(torch.nan), "loss_a": 1.0, "loss_b": torch.inf}, rate=0.1
         )

@@ -217,6 +217,9 @@ class MitBackbone(MixVisionTransformer):
     def __init__(self, *, features: Sequence[int], weights: str | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.features, self.weights = tuple(features), weights
+        self.eval()  # without it, the trial would draw from the seed of the weights
+        self.filling = needed_filling(super().forward, STRIDES)
+        self.train()
 
     def init_weights(self) -> None:
         """Loads the given weights, or initialises them as SegFormer's authors do."""
@@ -226,5 +229,6 @@ class MitBackbone(MixVisionTransformer):
             super().init_weights()
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        maps = super().forward(x)
+        rows, columns = x.shape[-2:]
+        maps = self.filling.cut(super().forward(self.filling.fill(x)), STRIDES, (rows, columns))
         return [maps[position] for position in self.features]

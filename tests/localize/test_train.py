@@ -129,9 +129,7 @@ def test_a_training_ends_at_the_first_loss_that_is_not_finite(dataset: Path, wei
     words = arguments(dataset, weight_files["hybrid"], epochs=3)
     settings = json.loads(words[1])
     settings["training"] |= {"learning_rate": 1e30, "gradient_clip": None}
-    with pytest.raises(
-        DataError, match=r"localize.training: the training ends at step [23].*loss_\w+ nan.*likely causes"
-    ):
+    with pytest.raises(DataError, match=r"localize.training: .* at step [23].*loss_\w+ nan.*likely causes"):
         train.run([words[0], json.dumps(settings), *words[2:]])
     assert not (dataset / "localizer.safetensors").exists()
     for path in (dataset / "work").glob("*.pth"):
