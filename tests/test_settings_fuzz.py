@@ -16,7 +16,8 @@ from tests.test_experiment import change, demo_config
 
 SOURCE = "drawn.yaml"
 numbers = st.integers(-3, 400) | st.floats() | st.sampled_from([0, 1, 0.5, -1.0, 1e308, 5e-324])
-texts = st.text(st.characters(exclude_categories=("C", "Z")), max_size=8) | st.sampled_from(["{}", "{c}", "a {} {}", "auto", "vit", "train", "val", ".inf", "cat"])
+words = st.sampled_from(["{}", "{c}", "a {} {}", "auto", "vit", "train", "val", ".inf", "cat"])
+texts = st.text(st.characters(exclude_categories=("C", "Z")), max_size=8) | words
 plain = st.none() | st.booleans() | numbers | texts
 values = st.recursive(
     plain, lambda own: st.lists(own, max_size=3) | st.dictionaries(texts, own, max_size=2), max_leaves=4
@@ -47,11 +48,14 @@ def test_drawn_settings_are_taken_or_refused_with_their_place(changes: list[tupl
             config = change(config, path, value)
         except (AttributeError, TypeError):  # an earlier change put no section there
             continue
+    refused = ""
     try:
         experiment = read_experiment(config, source=SOURCE)
         check_variants(experiment, source=SOURCE)
     except SettingsError as error:
-        assert all(line.startswith(f"{SOURCE}: ") for line in str(error).splitlines()), str(error)
+        refused = str(error)
+    if refused:
+        assert all(line.startswith(f"{SOURCE}: ") for line in refused.splitlines()), refused
         return
     assert all(math.isfinite(number) for number in numbers_in(experiment.model_dump()))
     assert Experiment.model_validate_json(experiment.model_dump_json()) == experiment

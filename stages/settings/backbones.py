@@ -8,10 +8,10 @@ from stages.settings.base import Count, Positive, Share, Strict
 
 
 class VitBackbone(Strict):
-    """Any timm ViT, as in the paper."""
+    """A plain timm ViT, as in the paper."""
 
     kind: Literal["vit"] = "vit"
-    model: str = Field("vit_base_patch16_224.dino", description="timm ViT")
+    model: str = Field("vit_base_patch16_224.dino", description="timm ViT with a class token")
     image_size: Count | None = Field(
         None,
         description="side, in pixels, of the image whose patches each have a learned position, interpolated for other"
