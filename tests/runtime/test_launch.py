@@ -15,4 +15,4 @@ def test_a_failed_process_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, c
     with pytest.raises(SystemExit) as ended:
         launch.relaunch("stages.localize.train", 2, [])
     assert ended.value.code == 1
-    assert capsys.readouterr().err == "error: process 1 of 2 ended with 1; its message stands above\n"
+    assert capsys.readouterr().err == "error: process 1 of 2 ended with 1; see its message above\n"
