@@ -114,11 +114,12 @@ class Localizers:
         return self._as_json(settings, NOT_OF_TRAINING)
 
     def backbones_json(self, model: str) -> str:
-        """The different `localize.backbone` sections with this timm model, a JSON list: checked when its weights are
-        loaded."""
-        every = [self.experiment.localize, *self.variants.values()]
-        found = [own.backbone for own in every if own.method.kind != "clip" and own.backbone.model == model]
-        return json.dumps([json.loads(text) for text in dict.fromkeys(own.model_dump_json() for own in found)])
+        """The different `localize.backbone` sections to check when the weights of this timm model are loaded, a JSON
+        list: the experiment's own, or those of variants alone. A variant that nobody has asked for stops nothing."""
+        variants = [] if model in self.experiment.models else list(self.variants.values())
+        trained = [own for own in (self.experiment.localize, *variants) if own.method.kind != "clip"]
+        found = dict.fromkeys(own.backbone.model_dump_json() for own in trained if own.backbone.model == model)
+        return json.dumps([json.loads(text) for text in found])
 
     def maps_json(self, settings: LocalizeSettings) -> str:
         """A section `localize` for the commands that make maps or prepare that."""

@@ -201,3 +201,19 @@ def test_attention_walks_depend_on_the_settings_of_maps_and_the_training_does_no
     assert trainings[0] == trainings[1]
     learned = plan_of(MSRC, refine={"affinity": {"kind": "none"}})
     assert learned.refiners.walked_option(learned.refiners.own) == ""
+
+
+def test_a_backbone_is_checked_for_the_localizer_that_asks_for_its_weights() -> None:
+    other = {"kind": "cnn", "model": "densenet121"}
+    own = {**MSRC["encode"]["weights"], "densenet121": "timm"}
+    plan = plan_of(
+        MSRC,
+        encode={"weights": own},
+        compare={"localizers": {"dense": {"method": {"kind": "cam"}, "backbone": other}}},
+    )
+    backbone = plan.experiment.localize.backbone
+    assert json.loads(plan.localizers.backbones_json(backbone.model)) == [backbone.model_dump(mode="json")]
+    (dense,) = json.loads(plan.localizers.backbones_json("densenet121"))
+    assert dense["model"] == "densenet121"
+    segmenters = plan.experiment.segment.network.backbone
+    assert segmenters == backbone.model or plan.localizers.backbones_json(segmenters) == "[]"
