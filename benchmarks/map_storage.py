@@ -124,7 +124,7 @@ def score_way(
 
 def compare(results: Path, split: str, experiment: Experiment, *, threshold: float) -> dict[str, dict[str, float]]:
     """Figures of each way."""
-    localizer, classes = load_localizer(results / "localize/localizer.safetensors")
+    localizer, classes = load_localizer(results / "localize/localizer.safetensors", experiment.localize)
     settings = experiment.localize.model_copy(
         update={"maps": experiment.localize.maps.model_copy(update={"stride": 1})}
     )

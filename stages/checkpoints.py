@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stages.errors import DataError, in_one_line
 from stages.file_kinds import other_kind
-from stages.files import atomic_path
+from stages.tensors import write_tensors
 
 # What a missing or broken file raises, and one whose weights or description do not fit the network.
 FAULTS = (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError)
@@ -31,12 +30,12 @@ class CheckpointFormat:
     stage: str
 
     def save(self, path: Path, network: nn.Module, description: Any) -> None:
-        """Writes the weights and the description, atomically."""
+        """Writes the weights and the description, atomically. Raises DataError if a weight is not finite."""
         state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         # One entry: safetensors writes several in an order that changes from run to run, and equal weights are equal
         # files.
-        with atomic_path(path) as temporary:
-            save_file(state, temporary, metadata={self.entry: json.dumps(description)})
+        cure = f"the {self.network} is not written; lower the learning rate of its training, and train it again"
+        write_tensors(path, state, cure=cure, metadata={self.entry: json.dumps(description)})
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[tuple[Any, dict[str, Tensor]]]:

@@ -24,7 +24,7 @@ def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
     try:
         return Experiment.model_validate(config)
     except ValidationError as error:
-        lines = [f"{source}: {_describe(problem, config)}" for problem in error.errors()]
+        lines = [f"{source}: {_describe(problem, config)}" for problem in problems_of(error)]
         raise SettingsError("\n".join(lines)) from error
 
 
@@ -47,7 +47,7 @@ def check_variants(experiment: Experiment, *, source: str) -> None:
             settings = variant_settings(experiment.localize, overrides)
         except ValidationError as error:
             config = {"localize": dict(overrides)}
-            problems = [problem | {"loc": ("localize", *problem["loc"])} for problem in error.errors()]
+            problems = [problem | {"loc": ("localize", *problem["loc"])} for problem in problems_of(error)]
             raise SettingsError(_lines_of_variant(problems, config, "localize", place)) from error
         if settings.splits != experiment.localize.splits:
             raise SettingsError(f"{place}.splits: all localizers learn from the same images; set localize.splits")
@@ -64,14 +64,14 @@ def _check_refiners(experiment: Experiment, *, source: str) -> None:
             refine = variant_settings(experiment.refine, overrides)
         except ValidationError as error:
             config = {"refine": dict(overrides)}
-            problems = [problem | {"loc": ("refine", *problem["loc"])} for problem in error.errors()]
+            problems = [problem | {"loc": ("refine", *problem["loc"])} for problem in problems_of(error)]
             raise SettingsError(_lines_of_variant(problems, config, "refine", place)) from error
         whole = experiment.model_dump() | {"refine": refine.model_dump()}
         try:
             Experiment.model_validate(whole)
         except ValidationError as error:  # what does not fit the other sections
             raise SettingsError(
-                "\n".join(f"{place}: {_describe(problem, whole)}" for problem in error.errors())
+                "\n".join(f"{place}: {_describe(problem, whole)}" for problem in problems_of(error))
             ) from error
 
 
@@ -115,6 +115,13 @@ def _pick(values: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
     return picked
 
 
+def problems_of(error: ValidationError) -> list[ErrorDetails]:
+    """What is wrong, each fault once: a list with a wrong element is not too short as well, as pydantic has it."""
+    problems = error.errors()
+    places = {problem["loc"][:length] for problem in problems for length in range(len(problem["loc"]))}
+    return [problem for problem in problems if problem["type"] != "too_short" or problem["loc"] not in places]
+
+
 def _describe(problem: ErrorDetails, config: Mapping[str, Any]) -> str:
     path = _dotted(problem["loc"], config)
     where = ".".join(path)
@@ -132,6 +139,10 @@ def _describe(problem: ErrorDetails, config: Mapping[str, Any]) -> str:
         context = problem["ctx"]
         return f"{where}.{CHOICE}: must be one of {context['expected_tags']} (given: {context['tag']!r})"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "too_short":
+        message = f"lists too few, at least {problem['ctx']['min_length']}; add to it, or leave it out for the default"
+    if problem["type"] == "finite_number":
+        message = "must be a finite number"
     # Sections as a whole (rules that hold between settings) would print everything below them.
     given = "" if isinstance(problem["input"], Mapping) else f" (given: {problem['input']!r})"
     return f"{where}: {message}{given}" if where else f"{message}{given}"

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from stages.errors import DataError
 from stages.files import atomic_path
+from stages.finite import check_finite
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class ImageMaps:
     classes: [tagged classes] int64, positions in the class list from 0 (mask value is one more).
     size: (rows, columns) of the image itself.
     probabilities: [C] float32 in [0, 1], of every class by the localizer's classifier; None if it has none.
+
+    Raises DataError if a map or a probability is not finite: rounding and thresholds would make a mask of it.
     """
 
     id: str
@@ -29,6 +32,10 @@ class ImageMaps:
     classes: NDArray[np.int64]
     size: tuple[int, int]
     probabilities: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        named = {"a map": self.maps} | ({} if self.probabilities is None else {"a probability": self.probabilities})
+        check_finite(f"{self.id}: localization maps", named, "delete the localizer and its maps, and rerun `localize`")
 
 
 def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:

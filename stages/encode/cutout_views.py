@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from stages.encode.pairs import Pairs, Texts
+from stages.encode.prompts import fill
 from stages.errors import DataError
 from stages.images import read_image
 
@@ -40,7 +41,7 @@ def cutout_pairs(root: Path, texts: Texts, *, templates: Sequence[str], views: i
     backgrounds = [read_image(path) for path in sorted((root / "Backgrounds" / "train").glob("*.jpg"))]
     captions = [texts.add_caption(cutout.caption) for cutout in cutouts]
     prompts = [
-        texts.add_prompt(templates[position % len(templates)].format(cutout.name), cutout.name)
+        texts.add_prompt(fill(templates[position % len(templates)], cutout.name), cutout.name)
         for position, cutout in enumerate(cutouts)
     ]
     composed = compose_views(cutouts, backgrounds, views=views, side=side, seed=seed)

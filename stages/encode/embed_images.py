@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from stages.devices import pick_device
-from stages.encode.clip import load_clip
+from stages.encode.clip import BROKEN, load_clip
 from stages.encode.embeddings import caption_embeddings, image_embeddings
-from stages.files import atomic_path
 from stages.index import read_index, tagged
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EncodeSettings
+from stages.tensors import write_tensors
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -28,8 +26,7 @@ def run(arguments: list[str] | None = None) -> None:
         )
     else:
         embeddings = image_embeddings(clip, records, args.root, batch_size=settings.batch_size, device=pick_device())
-    with atomic_path(args.output) as temporary:
-        save_file(embeddings, temporary)
+    write_tensors(args.output, embeddings, cure=BROKEN)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from safetensors.torch import save_file
-
-from stages.encode.clip import load_clip, text_embeddings
-from stages.files import atomic_path
+from stages.encode.clip import BROKEN, load_clip, text_embeddings
 from stages.index import read_classes
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EncodeSettings
+from stages.tensors import write_tensors
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -21,8 +19,7 @@ def run(arguments: list[str] | None = None) -> None:
     embeddings = text_embeddings(
         clip, read_classes(args.classes), templates=settings.templates, synonyms=settings.synonyms
     )
-    with atomic_path(args.output) as temporary:
-        save_file({"text": embeddings}, temporary)
+    write_tensors(args.output, {"text": embeddings}, cure=BROKEN)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from stages.encode.pairs import Pairs, Texts
+from stages.encode.prompts import prompts_of
 from stages.images import read_image
 from stages.index import Record
 
@@ -31,11 +32,7 @@ def image_pairs(
     random = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     names = dict.fromkeys(tag for record in records for tag in record.labels)
     prompts = {
-        name: [
-            texts.add_prompt(template.format(word), name)
-            for word in synonyms.get(name, (name,))
-            for template in templates
-        ]
+        name: [texts.add_prompt(prompt, name) for prompt in prompts_of(synonyms.get(name, (name,)), templates)]
         for name in names
     }
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from stages.devices import autocast
 from stages.encode.clip import PROJECTIONS, Clip
 from stages.encode.pairs import Pairs, Texts, known_ids, positives
+from stages.finite_losses import check_losses
 from stages.settings import TowerClip
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def train_projections(
     parameters = [*heads.parameters(), model.logit_scale]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
+    step = 0
     for epoch in tqdm(range(settings.epochs), desc="projections", unit="epoch"):
         losses = []
         for batch in torch.randperm(len(features)).split(settings.batch_size):
@@ -46,6 +48,8 @@ def train_projections(
             text = F.normalize(heads["text"](text_features[drawn].to(device)), dim=-1)
             positive = positives(ids[drawn], known[batch]).to(device)
             loss = positives_loss(model.logit_scale.exp() * image @ text.T, positive)
+            step += 1
+            check_losses("encode.clip", step, {"loss": loss}, rate=float(schedule.get_last_lr()[0]))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -3,12 +3,10 @@
 import json
 from pathlib import Path
 
-from safetensors.torch import save_file
-
-from stages.encode.clip import load_clip
-from stages.files import atomic_path
+from stages.encode.clip import BROKEN, load_clip
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EncodeSettings
+from stages.tensors import write_tensors
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -20,8 +18,7 @@ def run(arguments: list[str] | None = None) -> None:
     tower = load_clip(settings, projections=args.clip, weights=args.weights).model.visual
     state = {name: value.contiguous() for name, value in tower.state_dict().items()}
     described = {"described": json.dumps({"tower": settings.clip.model_dump(mode="json")})}
-    with atomic_path(args.output) as temporary:
-        save_file(state, temporary, metadata=described)
+    write_tensors(args.output, state, cure=BROKEN, metadata=described)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from stages.devices import pick_device
 from stages.encode.clip import build_towers
@@ -13,10 +12,10 @@ from stages.encode.image_views import image_pairs
 from stages.encode.pairs import Pairs, Texts
 from stages.encode.projections import train_projections
 from stages.errors import DataError, SettingsError
-from stages.files import atomic_path
 from stages.index import read_index, tagged
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EncodeSettings, TowerClip
+from stages.tensors import write_tensors
 
 
 def make_pairs(args: argparse.Namespace, settings: EncodeSettings, clip: TowerClip, texts: Texts) -> list[Pairs]:
@@ -59,8 +58,8 @@ def run(arguments: list[str] | None = None) -> None:
     clip, texts = build_towers(settings.clip, args.weights), Texts()
     pairs = make_pairs(args, settings, settings.clip, texts)
     state = train_projections(clip, pairs, texts, settings=settings.clip, device=pick_device())
-    with atomic_path(args.output) as temporary:
-        save_file(state, temporary, metadata={"clip": settings.clip.model_dump_json()})
+    metadata = {"clip": settings.clip.model_dump_json()}
+    write_tensors(args.output, state, cure="lower encode.clip.learning_rate", metadata=metadata)
 
 
 if __name__ == "__main__":

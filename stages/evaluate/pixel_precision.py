@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.finite import check_finite
 from stages.images import IGNORE
 
 SIDE = 224  # pixels, of the maps and masks that are compared
@@ -29,7 +30,8 @@ class PixelCounts:
 
 def normalise(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """A map [rows, columns] resized to (SIDE, SIDE) by OpenCV's bicubic interpolation, as wsolevaluation does, then
-    scaled to [0, 1] by its own minimum and maximum; a flat map becomes 0."""
+    scaled to [0, 1] by its own minimum and maximum; a flat map becomes 0. Raises DataError if it is not finite."""
+    check_finite("maps to score", {"a map": scores}, "make the maps again")
     if scores.min() == scores.max():  # checked before interpolation, whose rounding errors would be scaled up
         return np.zeros((SIDE, SIDE), dtype=np.float32)
     enlarged = cv2.resize(scores, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
@@ -41,6 +43,7 @@ def count_pixels(pairs: Iterable[tuple[NDArray[np.float32], NDArray[np.uint8]]])
     """Counts over images: a map in [0, 1] and its mask, both [SIDE, SIDE]; mask 1 object, 0 background, 255 ignored."""
     counts = np.zeros((2, THRESHOLDS + 1), dtype=np.int64)  # of background, of objects
     for scores, mask in pairs:
+        check_finite("maps to score", {"a map": scores}, "make the maps again")
         counted = mask != IGNORE
         places = (mask[counted] > 0) * (THRESHOLDS + 1) + last_threshold(scores[counted])
         counts += np.bincount(places, minlength=counts.size).reshape(counts.shape)

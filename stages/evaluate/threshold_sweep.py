@@ -8,6 +8,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 
 from stages.evaluate.object_sizes import ObjectIous
+from stages.finite import check_finite
 from stages.images import IGNORE
 
 
@@ -63,8 +64,9 @@ def sweep_confusions(
             if objects is not None:
                 objects.add(np.zeros((0, labels, steps), dtype=np.int64), sample.classes, own_truths)
             continue
-        best = sample.maps.argmax(axis=0)[counted]
-        reached = np.searchsorted(thresholds, sample.maps.max(axis=0)[counted], side="right") - 1
+        best, highest = sample.maps.argmax(axis=0)[counted], sample.maps.max(axis=0)
+        check_finite("maps to score", {"a map": highest}, "make the maps again")
+        reached = np.searchsorted(thresholds, highest[counted], side="right") - 1
         # Only the image's own classes: a histogram over all of COCO's would cost more than the image itself.
         counts = np.bincount((best * labels + truth) * steps + reached, minlength=len(sample.classes) * labels * steps)
         own = counts.reshape(-1, labels, steps)

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from stages.checkpoints import CheckpointFormat
+from stages.errors import DataError
 from stages.localize.localizer import Localizer
 from stages.localize.registry import localizer_class
-from stages.settings import LocalizeSettings
+from stages.settings import NOT_OF_TRAINING, LocalizeSettings
 
 FORMAT = CheckpointFormat("localizer", "localizer", "localize")
 
@@ -41,9 +43,9 @@ def read_described(weights: Path) -> dict[str, Any]:
 
 
 def save_localizer(path: Path, localizer: Localizer, classes: Sequence[str]) -> None:
-    """Writes the weights with their settings and class names, atomically."""
+    """Writes the weights with the settings that they were trained with and their class names, atomically."""
     description = {
-        "settings": localizer.settings.model_dump(mode="json"),
+        "settings": localizer.settings.model_dump(mode="json", exclude=set(NOT_OF_TRAINING)),
         "classes": list(classes),
         "language_width": localizer.language_width,
         "described": dict(localizer.described),
@@ -51,12 +53,33 @@ def save_localizer(path: Path, localizer: Localizer, classes: Sequence[str]) -> 
     FORMAT.save(path, localizer, description)
 
 
-def load_localizer(path: Path) -> tuple[Localizer, tuple[str, ...]]:
-    """The trained localizer, in evaluation mode, and its class names. Raises DataError when it cannot be read."""
+def load_localizer(path: Path, asked: LocalizeSettings) -> tuple[Localizer, tuple[str, ...]]:
+    """The trained localizer, in evaluation mode, and its class names. Raises DataError when it cannot be read.
+
+    asked: the settings of the config that asks. Those of maps and classes are taken from them, the others from the
+    file.
+    """
     with FORMAT.opened(path) as (description, state):
-        settings = LocalizeSettings.model_validate(description["settings"])
+        settings = _of_file(path, description["settings"], asked)
         classes = tuple(description["classes"])
         text = torch.zeros(len(classes), description["language_width"])
         localizer = build_localizer(settings, weights=None, text=text, described=description["described"])
         localizer.load_state_dict(state)
     return localizer.eval(), classes
+
+
+def _of_file(path: Path, stored: Mapping[str, Any], asked: LocalizeSettings) -> LocalizeSettings:
+    """The settings of a file, and of `asked` those that it was not trained with. Files of earlier versions hold the
+    defaults of these, which nobody asked for."""
+    try:
+        trained = LocalizeSettings.model_validate(
+            {name: stored[name] for name in stored if name not in NOT_OF_TRAINING}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, ("localize", *first["loc"])))
+        raise DataError(
+            f"{path}: written by another version of tagmask, with settings that this one does not have ({place}:"
+            f" {first['msg']}); delete it and rerun `localize`"
+        ) from error
+    return trained.model_copy(update={name: getattr(asked, name) for name in NOT_OF_TRAINING})

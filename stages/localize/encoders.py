@@ -7,7 +7,6 @@ Frozen parts run without gradient and stay in evaluation mode.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import timm
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from stages.errors import SettingsError
 from stages.localize.attention import run_blocks_together
 from stages.networks.pyramid import Pyramid, build_pyramid
+from stages.networks.vit import build_vit, stride_of
 from stages.settings import HybridBackbone, LocalizeSettings, VitBackbone
 
 Grid = tuple[int, int]
@@ -61,27 +61,12 @@ class VitEncoder(Encoder):
 
     def __init__(self, settings: VitBackbone, weights: Mapping[str, Tensor] | None) -> None:
         super().__init__()
-        size: dict[str, Any] = {"img_size": settings.image_size} if settings.image_size else {}
-        vit: Any = timm.create_model(
-            settings.model,
-            pretrained=False,
-            num_classes=0,
-            dynamic_img_size=True,
-            drop_path_rate=settings.drop_path,
-            **size,
-        )
-        if not hasattr(vit, "blocks") or not hasattr(vit, "pos_embed"):
-            raise SettingsError(f"localize.backbone.model: {settings.model} is no plain ViT of timm")
-        if settings.tokens_from_block >= len(vit.blocks):
-            raise SettingsError(
-                f"localize.backbone.tokens_from_block: {settings.tokens_from_block}, but {settings.model} has"
-                f" {len(vit.blocks)} blocks, counted from 0"
-            )
+        vit = build_vit(settings)
         if weights is not None:
             vit.load_state_dict(_on_its_grid({name: weights[name] for name in vit.state_dict()}, vit))
         self.pyramid = None
         self.width = vit.embed_dim
-        self.stride = vit.patch_embed.patch_size[0]
+        self.stride = stride_of(vit)
         # Data statistics used in training the weights, RGB in [0, 1].
         self.statistics = (vit.pretrained_cfg["mean"], vit.pretrained_cfg["std"])
         self.frozen = nn.ModuleList(vit.blocks[: settings.tokens_from_block])
@@ -89,24 +74,30 @@ class VitEncoder(Encoder):
         self.norm = vit.norm if settings.last_norm else nn.Identity()
         self.patch_embed = vit.patch_embed
         self.position = vit.pos_embed
-        self.prefix = nn.ParameterList([vit.cls_token] + ([vit.reg_token] if vit.reg_token is not None else []))
+        self.norm_pre = vit.norm_pre  # CLIP's, before the first block; the identity in other ViTs
+        own = (vit.cls_token, getattr(vit, "dist_token", None), vit.reg_token)
+        self.prefix = nn.ParameterList([token for token in own if token is not None])
         self.grid = vit.patch_embed.grid_size
         self.positions_of_prefix = vit.num_prefix_tokens if not vit.no_embed_class else 0
         if settings.tokens_from_block > 0:
-            for part in (self.frozen, self.patch_embed):
+            for part in (self.frozen, self.patch_embed, self.norm_pre):
                 part.requires_grad_(False)
             self.position.requires_grad_(False)
             self.prefix.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "VitEncoder":
         super().train(mode)
-        self.frozen.eval()  # no stochastic depth in blocks that don't learn
+        if self.frozen:
+            # No stochastic depth in what doesn't learn, and no new statistics of a CNN's batch norms below the blocks.
+            for part in (self.frozen, self.patch_embed, self.norm_pre):
+                part.eval()
         return self
 
     def start_token(self) -> Tensor:
-        """The pretrained [CLS] token with its position, [D]: the initial value of every visual class token."""
-        position = self.position[0, 0] if self.positions_of_prefix else torch.zeros(self.width)
-        return (self.prefix[0][0, 0] + position).detach().clone()
+        """The pretrained [CLS] token with its position, [D], as the first block gets it: the initial value of every
+        visual class token."""
+        with torch.no_grad():
+            return self._own_prefix()[0].detach().clone()
 
     def patches(self, inputs: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
         """Images [B, 3, H, W], normalised, -> patch tokens [B, N, D] and the grid (rows, columns)."""
@@ -131,13 +122,14 @@ class VitEncoder(Encoder):
             self.position, new_size=list(grid), old_size=list(self.grid), num_prefix_tokens=self.positions_of_prefix
         )
         tokens = rearrange(embedded, "b rows columns d -> b (rows columns) d")
-        return tokens + position[:, self.positions_of_prefix :], grid
+        return self.norm_pre(tokens + position[:, self.positions_of_prefix :]), grid
 
     def _own_prefix(self) -> Tensor:
-        """The ViT's own [CLS] and registers with their positions, [P, D]: blocks before the class tokens need them."""
+        """The ViT's own [CLS], distillation token and registers with their positions, [P, D]: blocks before the class
+        tokens need them."""
         prefix = torch.cat(list(self.prefix), dim=1)[0]
         positions = self.position[0, : self.positions_of_prefix]
-        return prefix + F.pad(positions, (0, 0, 0, len(prefix) - len(positions)))
+        return self.norm_pre(prefix + F.pad(positions, (0, 0, 0, len(prefix) - len(positions))))
 
 
 class HybridEncoder(Encoder):

@@ -12,8 +12,10 @@ from tqdm import tqdm
 
 from stages.devices import autocast, pick_device
 from stages.errors import DataError
+from stages.finite import check_finite
 from stages.images import read_image
 from stages.index import Record
+from stages.localize.map_features import OVERFLOW
 from stages.networks.pyramid import Pyramid
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,9 @@ def write_features(
                     for number, shape in enumerate(shapes)
                 ]
             for array, level in zip(arrays, levels, strict=True):
-                for (image, view), values in zip(batch, level.float().cpu().numpy(), strict=True):
+                stored = level.half().cpu().numpy()
+                check_finite(f"{folder}: features from {records[batch[0][0]].id} on", {"a feature": stored}, OVERFLOW)
+                for (image, view), values in zip(batch, stored, strict=True):
                     array[image, view] = values
             progress.update(len(batch))
     for array in arrays:

@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as transforms
 from tqdm import tqdm
 
 from stages.devices import autocast
+from stages.finite import check_finite
 from stages.index import Record
 from stages.localize.batches import (
     Batch,
@@ -34,6 +35,8 @@ from stages.localize.views import multi_hot
 from stages.networks.pyramid import Pyramid
 from stages.settings import LocalizeSettings, MapSettings
 from stages.shards import ImageMaps
+
+BROKEN = "the localizer or its backbone's weights are not whole; train it again from other weights or at a lower rate"
 
 
 def make_maps(
@@ -141,11 +144,13 @@ def finish_batch(
     labels: Tensor,
     settings: LocalizeSettings,
 ) -> list[ImageMaps]:
-    """The maps to keep, scaled to [0, 1], with the probability of every class."""
+    """The maps to keep, scaled to [0, 1], with the probability of every class. Raises DataError if the localizer's maps
+    are not finite, which scaling would hide."""
     finished = []
     for position, size, own, probabilities in zip(
         batch.positions, batch.sizes, maps, torch.sigmoid(scores).cpu(), strict=True
     ):
+        check_finite(f"{records[position].id}: localization maps", {"a map": own}, BROKEN)
         present = labels[position] > 0
         if settings.classes == "predicted" and not present.any():
             present = probabilities >= settings.class_threshold

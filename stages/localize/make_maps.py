@@ -21,7 +21,7 @@ def run(arguments: list[str] | None = None) -> None:
     )
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)
-    localizer, classes = load_localizer(args.localizer)
+    localizer, classes = load_localizer(args.localizer, settings)
     records = shard_of(read_index(args.index), args.shard, args.shards)
     maps = make_maps(
         records,

@@ -9,6 +9,11 @@ import torch
 from torch import Tensor
 
 from stages.errors import DataError
+from stages.finite import check_finite
+
+OVERFLOW = (
+    "float16 does not hold them, or the CNN's weights are not whole; set localize.backbone.views: 0, or give others"
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class MapFeatures:
         copies after the images."""
         for level, values in enumerate(levels):
             each = values.half().cpu().unflatten(0, (-1, len(positions))).numpy()
+            check_finite(f"{self.folder}: features from image {positions[0]} on", {"a feature": each}, OVERFLOW)
             for column, position in enumerate(positions):
                 np.save(self._file(position, scale, level), each[:, column])
 

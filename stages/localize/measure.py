@@ -44,8 +44,8 @@ def run(arguments: list[str] | None = None) -> None:
     device = pick_device()
 
     def turn(name: str, path: Path) -> Callable[[], int]:
-        localizer, classes = load_localizer(path)
         own = parse_settings(LocalizeSettings, json.dumps(settings[name]))
+        localizer, classes = load_localizer(path, own)
         return lambda: len(
             list(make_maps(records, args.root, localizer=localizer, classes=classes, settings=own, device=device))
         )

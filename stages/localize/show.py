@@ -11,22 +11,24 @@ from torch import Tensor, nn
 
 from stages.devices import autocast, pick_device
 from stages.errors import DataError, SettingsError
-from stages.experiment import read_config
-from stages.files import atomic_path
+from stages.experiment import read_config, read_experiment
+from stages.files import atomic_path, read_json
+from stages.finite import check_finite
 from stages.images import image_size, read_image
 from stages.index import Record
 from stages.localize.batches import read_batch
 from stages.localize.checkpoint import load_localizer
-from stages.localize.inference import locate_batch, scale_to_one
+from stages.localize.inference import BROKEN, locate_batch, scale_to_one
 from stages.localize.localizer import Localizer, Located
 from stages.localize.picture import LONGEST_SIDE, draw_maps
 from stages.runtime.command import main, output_path
-from stages.settings import MapSettings
+from stages.settings import LocalizeSettings, MapSettings
 
 log = logging.getLogger(__name__)
 
 RESULTS = Path("results")
 LOCALIZER = "localize/localizer.safetensors"
+PROVENANCE = "provenance.json"  # written at the end of a run, with all its settings
 COMBINED = "combined"
 
 
@@ -63,6 +65,7 @@ def maps_of_each_kind(
     batch = read_batch([[0]], [record], image.parent, localizer.stride, settings)
     with torch.inference_mode(), autocast(device):
         totals, scores = locate_batch(batch, every, settings, device)
+    check_finite(f"{image}: localization maps", {"a map": totals[0], "a probability": scores[0]}, BROKEN)
     kinds = totals[0].float().cpu().chunk(len(every.titles))
     return dict(zip(every.titles, kinds, strict=True)), torch.sigmoid(scores[0].float().cpu())
 
@@ -105,19 +108,42 @@ def find_experiment(results: Path) -> Path:
     return found[0]
 
 
+def settings_of_maps(config: Path | None, results: Path) -> LocalizeSettings:
+    """The section `localize` of the config, or of the run that filled the folder `results`. Raises SettingsError if
+    neither says how maps are made; the localizer's file does not."""
+    if config is not None:
+        return read_config(config).localize
+    provenance = results / PROVENANCE
+    if not provenance.is_file():
+        raise SettingsError(
+            f"{results}: no {PROVENANCE} yet, which says how the experiment makes its maps; name its config with"
+            " --config, or let the run end"
+        )
+    content = read_json(provenance)
+    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
+        raise DataError(f"{provenance}: no whole provenance; name the config with --config")
+    log.info("settings of the maps: those of %s", provenance)
+    return read_experiment(content["settings"], source=str(provenance)).localize
+
+
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--image", type=Path, required=True, help="the photo")
     options.add_argument("--classes", help="classes to draw, joined by commas; default: those found in the photo")
     options.add_argument("--results", type=Path, help="results/<experiment>; default: the only one there is")
-    options.add_argument("--config", type=Path, help="take `localize.maps` and `class_threshold` from this config")
+    options.add_argument(
+        "--config",
+        type=Path,
+        help="take `localize.maps` and `class_threshold` from this config; default: the experiment's last whole run's",
+    )
     options.add_argument("--output", type=output_path, help="the PNG; default: <image>-maps.png in this folder")
     args = options.parse_args(arguments)
-    localizer, classes = load_localizer((args.results or find_experiment(RESULTS)) / LOCALIZER)
-    settings = read_config(args.config).localize if args.config else localizer.settings
-    wanted = named_classes(args.classes, classes) if args.classes else None
     if not args.image.is_file():
         raise DataError(f"--image: {args.image} is no file; name a photograph")
+    results = args.results or find_experiment(RESULTS)
+    settings = settings_of_maps(args.config, results)
+    localizer, classes = load_localizer(results / LOCALIZER, settings)
+    wanted = named_classes(args.classes, classes) if args.classes else None
     photo = read_image(args.image)
 
     maps, probabilities = maps_of_each_kind(

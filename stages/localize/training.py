@@ -47,7 +47,11 @@ def train_localizer(
         launcher="pytorch" if ranks() > 1 else "none",
         cfg={} if torch.cuda.is_available() else {"model_wrapper_cfg": CPU_WRAPPER},
         **runner_defaults(
-            seed=seed, log_every=max(1, steps // 2), checkpoint_every=settings.checkpoint_every, by_epoch=True
+            section="localize.training",
+            seed=seed,
+            log_every=max(1, steps // 2),
+            checkpoint_every=settings.checkpoint_every,
+            by_epoch=True,
         ),
     )
     runner.train()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.errors import SettingsError
+from stages.networks.any_size import needed_filling
 from stages.settings import CnnBackbone, HybridBackbone
 
 
@@ -50,6 +51,9 @@ class Pyramid(nn.Module):
             # In this layout oneDNN computes a CNN 1.5 to 1.9 times as fast; the results are the same.
             self.cnn.to(memory_format=torch.channels_last)
         self.levels = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
+        self.strides = [reductions[level] for level in self.levels]
+        self.filling = needed_filling(self.cnn.eval(), reductions)
+        self.cnn.train()
         channels = [cnn.feature_info.channels()[level] for level in self.levels]
         self.channels = sum(channels)
         self.stride = strides[0]
@@ -69,9 +73,10 @@ class Pyramid(nn.Module):
         """Feature maps of normalised images [B, 3, H, W], one [B, channels, H/stride, W/stride] per stride."""
         if self.frozen:
             images = images.contiguous(memory_format=torch.channels_last)
+        rows, columns = images.shape[-2:]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            levels = self.cnn(images)
-        return [levels[level] for level in self.levels]
+            levels = self.cnn(self.filling.fill(images))
+        return self.filling.cut([levels[level] for level in self.levels], self.strides, (rows, columns))
 
     def forward(self, inputs: Tensor | list[Tensor]) -> Tensor:
         """Normalised images [B, 3, H, W], or their `features`, -> [B, channels, rows, columns]."""

@@ -1,16 +1,16 @@
 """The localizers of an experiment: its own, and the variants in tables, each with its seeds."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stages.experiment import section_json
 from stages.plan.files import Files, Inputs
-from stages.settings import Experiment, LocalizeSettings
+from stages.settings import NOT_OF_TRAINING, Experiment, LocalizeSettings
 from stages.variants import all_variants, features_name, features_settings, map_features_settings
 
 OWN = ""
-# Settings of the maps alone, or of the training alone: a change in one must not rerun the other.
-NOT_OF_TRAINING = ("maps", "classes", "class_threshold", "splits")
+# As NOT_OF_TRAINING: settings of the training alone, a change of which makes no maps again by itself.
 NOT_OF_MAPS = ("training", "splits")
 
 
@@ -112,6 +112,14 @@ class Localizers:
     def training_json(self, settings: LocalizeSettings) -> str:
         """A section `localize` for the commands that train or prepare training."""
         return self._as_json(settings, NOT_OF_TRAINING)
+
+    def backbones_json(self, model: str) -> str:
+        """The different `localize.backbone` sections to check when the weights of this timm model are loaded, a JSON
+        list: the experiment's own, or those of variants alone. A variant that nobody has asked for stops nothing."""
+        variants = [] if model in self.experiment.models else list(self.variants.values())
+        trained = [own for own in (self.experiment.localize, *variants) if own.method.kind != "clip"]
+        found = dict.fromkeys(own.backbone.model_dump_json() for own in trained if own.backbone.model == model)
+        return json.dumps([json.loads(text) for text in found])
 
     def maps_json(self, settings: LocalizeSettings) -> str:
         """A section `localize` for the commands that make maps or prepare that."""

@@ -1,5 +1,6 @@
 """The refiners of an experiment: its own, the rows of `compare_refiners`, and the networks and thresholds they need."""
 
+import shlex
 from dataclasses import dataclass
 
 from stages.experiment import section_json
@@ -144,6 +145,13 @@ class Refiners:
         if not refiner.settings.ignore_band:
             dropped.append("ignore_band")
         return self.as_json(refiner.settings, *dropped)
+
+    def walked_option(self, refiner: Refiner) -> str:
+        """The option that gives an attention walk the settings of its localizer's maps; empty for the others."""
+        if refiner.settings.affinity.kind != "attention":
+            return ""
+        whole = self.experiment.model_copy(update={"localize": refiner.localizer.settings})
+        return f"--localize {shlex.quote(section_json(whole, 'localize', only=('maps',)))}"
 
     def affinity_json(self, refiner: Refiner, *without: str) -> str:
         """What the training of its affinity network depends on, and nothing else of the refiner."""

@@ -65,7 +65,11 @@ def train_affinity(
         ],
         resume=resume,
         **runner_defaults(
-            seed=seed, log_every=max(1, steps // 4), checkpoint_every=settings.checkpoint_every, by_epoch=True
+            section="refine.affinity.training",
+            seed=seed,
+            log_every=max(1, steps // 4),
+            checkpoint_every=settings.checkpoint_every,
+            by_epoch=True,
         ),
     )
     runner.train()

@@ -14,7 +14,7 @@ from stages.refine.maps_of_images import known_images
 from stages.refine.pseudo_masks import ImageScores, write_pseudo_mask
 from stages.refine.scoring import Walker, stay
 from stages.runtime.command import main, parse_settings, parser
-from stages.settings import CrfSettings, RefineSettings
+from stages.settings import CrfSettings, LocalizeSettings, RefineSettings
 from stages.shards import ImageMaps, read_shard
 from stages.thresholds import read_threshold
 
@@ -48,28 +48,30 @@ def chosen_backgrounds(settings: RefineSettings, threshold: float | None, *, ban
     return [Background(between, limit) for limit in settings.ignore_band]
 
 
-def chosen_walker(settings: RefineSettings, affinity: Path | None) -> Walker:
-    """The walk chosen in the settings, or none."""
+def chosen_walker(settings: RefineSettings, affinity: Path | None, localize: LocalizeSettings | None = None) -> Walker:
+    """The walk chosen in the settings, or none. localize: of the localizer whose attention it follows."""
     if settings.affinity.kind == "none":
         return stay
     # Imported here, not above: each process of the pool imports this module again and does not need torch.
     from stages.devices import pick_device
     from stages.refine.walkers import build_walker
 
-    return build_walker(settings, affinity, pick_device())
+    return build_walker(settings, affinity, pick_device(), localize)
 
 
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "index", "root", "maps", outputs=("output",))
     command.add_argument("--threshold", help="background threshold: a number, or the file of choose_threshold")
     command.add_argument("--affinity", type=Path, help="trained affinity network, or the localizer (attention)")
+    command.add_argument("--localize", help="settings of that localizer's maps: the section `localize`, as JSON")
     command.add_argument("--band", action="store_true", help="training masks with `ignore_band` as 255")
     command.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that share the images")
     args = command.parse_args(arguments)
     settings = parse_settings(RefineSettings, args.settings)
     threshold = read_threshold(args.threshold).value if args.threshold else None
     backgrounds = chosen_backgrounds(settings, threshold, band=args.band)
-    walker = chosen_walker(settings, args.affinity)
+    localize = parse_settings(LocalizeSettings, args.localize) if args.localize else None
+    walker = chosen_walker(settings, args.affinity, localize)
     known = known_images(read_shard(args.maps), read_index(args.index))
     with atomic_folder(args.output) as folder:
         jobs = refine_jobs(known, args.root, folder, walker=walker, backgrounds=backgrounds, crf=settings.crf)

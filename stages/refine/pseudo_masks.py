@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stages.dense_crf import ImageCrf
 from stages.errors import DataError
+from stages.finite import check_finite
 from stages.images import IGNORE, read_image, write_mask
 from stages.labelling import enlarge_maps
 from stages.refine.background import best_labels, mask_values
@@ -23,6 +24,8 @@ class ImageScores:
     classes: [K] positions in the class list from 0.
     size: (rows, columns) of the image.
     extent: pixels covered by the scores from the upper left corner, `size` or slightly more.
+
+    Raises DataError if a score is not finite: labels would be made of it.
     """
 
     id: str
@@ -30,6 +33,11 @@ class ImageScores:
     classes: tuple[int, ...]
     size: tuple[int, int]
     extent: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        named = {f"score {number}": own for number, own in enumerate(self.scores)}
+        cure = "delete the affinity network, or the localizer whose attention is walked along, and train it again"
+        check_finite(f"{self.id}: scores to label", named, cure)
 
 
 def label_probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:

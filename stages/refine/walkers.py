@@ -27,7 +27,7 @@ from stages.refine.pseudo_masks import ImageScores
 from stages.refine.random_walk import random_walk, reversible_walk
 from stages.refine.scoring import Walker
 from stages.refine.transitions import dense_transitions, transition_matrix
-from stages.settings import AttentionAffinity, LearnedAffinity, RefineSettings
+from stages.settings import AttentionAffinity, LearnedAffinity, LocalizeSettings, RefineSettings
 from stages.shards import ImageMaps
 
 Scores = NDArray[np.float32]
@@ -68,7 +68,8 @@ class LearnedWalker:
 
 
 class AttentionWalker:
-    """Walks along the patch-to-patch attention of the localizer's last blocks, on its patch grid."""
+    """Walks along the patch-to-patch attention of the localizer's last blocks, on the patch grid of the image at
+    `localize.maps.size`."""
 
     def __init__(self, localizer: Mmcst, settings: RefineSettings, device: torch.device) -> None:
         self.localizer, self.settings, self.device = localizer.to(device).eval(), settings, device
@@ -91,17 +92,26 @@ class AttentionWalker:
         return ImageScores(image.id, tuple(walked), tuple(image.classes.tolist()), image.size, image.size)
 
 
-def build_walker(settings: RefineSettings, affinity: Path | None, device: torch.device) -> Walker:
-    """The walker chosen in the settings. affinity: the trained network, or the localizer whose attention is used.
+def build_walker(
+    settings: RefineSettings, affinity: Path | None, device: torch.device, localize: LocalizeSettings | None = None
+) -> Walker:
+    """The walker chosen in the settings.
 
-    Raises SettingsError when it is not given, or when the localizer has no patch attention.
+    affinity: the trained network, or the localizer whose attention is used.  localize: the config's settings of that
+    localizer, whose `maps.size` is the size at which its attention is computed.
+
+    Raises SettingsError when one of them is not given, or when the localizer has no patch attention.
     """
     kind = settings.affinity
     if affinity is None:
         raise SettingsError(f"refine.affinity.kind: {kind.kind!r} needs --affinity, a trained network or a localizer")
     if isinstance(kind, LearnedAffinity):
         return LearnedWalker(load_affinity(affinity), settings, device)
-    localizer, _ = load_localizer(affinity)
+    if localize is None:
+        raise SettingsError(
+            f"refine.affinity.kind: {kind.kind!r} needs --localize, the section `localize` that the maps were made with"
+        )
+    localizer, _ = load_localizer(affinity, localize)
     if not isinstance(localizer, Mmcst):
         raise SettingsError(
             "refine.affinity.kind: `attention` needs localize.method.kind `mmcst`; set `learned` or `none`"

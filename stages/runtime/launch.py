@@ -5,6 +5,7 @@ import sys
 
 import torch
 import torch.distributed
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main as torchrun
 
 from stages.errors import SettingsError
@@ -17,13 +18,22 @@ def relaunch(module: str, processes: int, arguments: list[str] | None) -> bool:
     """Runs `python -m module` once per process under torchrun and returns whether it did.
 
     False: only one process is possible, or this is already one of them and has joined the others; the caller does the
-    work.
+    work. Exits with status 1, in one line, if a process fails.
     """
     if processes <= 1 or "LOCAL_RANK" in os.environ:
         _join_ranks()
         return False
     given = sys.argv[1:] if arguments is None else arguments
-    torchrun(["--standalone", f"--nproc-per-node={processes}", "--module", module, *given])
+    try:
+        torchrun(["--standalone", f"--nproc-per-node={processes}", "--module", module, *given])
+    except ChildFailedError as error:
+        # The process has printed its message; torchrun's own traceback would bury it.
+        rank, failure = error.get_first_failure()
+        print(
+            f"error: process {rank} of {processes} ended with {failure.exitcode}; see its message above",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from error
     return True
 
 

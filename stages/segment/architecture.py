@@ -16,7 +16,9 @@ from stages.segment.backbones import BackboneFacts, describe_backbone
 from stages.segment.overlay import HEADS, Overlay, overlay_path, read_overlay
 from stages.settings import BootstrappedLoss, SegmentSettings
 
-TRIAL_SIDE = 128
+PHOTOGRAPH = (375, 500)  # rows and columns, as in VOC: neither is a multiple of a CNN's strides
+ODD = (97, 127)  # halves of these are rounded up, or down, at every stride
+LARGEST_TRIAL = 128
 
 
 def model_config(settings: SegmentSettings, classes: Sequence[str]) -> dict[str, Any]:
@@ -110,22 +112,41 @@ def build_model(config: Mapping[str, Any]) -> nn.Module:
     return MODELS.build(dict(config))
 
 
+def trial_sizes(settings: SegmentSettings) -> list[tuple[int, int]]:
+    """Rows and columns of images that a model is tried on: a training crop, odd sides, and a photograph at the scales
+    of the prediction, or its windows."""
+    crop, window = trial_side(settings.training.crop), settings.inference.window
+    sizes = [(crop, crop), ODD]
+    for scale in settings.inference.scales:
+        rows, columns = (max(1, round(side * scale)) for side in PHOTOGRAPH)
+        sizes.append((trial_side(min(rows, window or rows)), trial_side(min(columns, window or columns))))
+    return list(dict.fromkeys(sizes))
+
+
+def trial_side(side: int) -> int:
+    """A side in place of a larger one, which leaves the same remainder at every stride up to 64 and runs faster."""
+    return side if side <= LARGEST_TRIAL else LARGEST_TRIAL + side % 64
+
+
 def checked_model(settings: SegmentSettings, classes: Sequence[str]) -> tuple[dict[str, Any], int]:
-    """The config of the settings' segmenter and its number of parameters, after building it and running it once.
+    """The config of the settings' segmenter and its number of parameters, after building it and running it on images
+    like the training's and those that it will predict.
 
     Raises SettingsError, naming the overlay, when the model cannot be built or its parts do not fit.
     """
     config = model_config(settings, classes)
-    side = min(TRIAL_SIDE, settings.training.crop)
+    sizes, tried = trial_sizes(settings), ""
     try:
         model: Any = build_model(config).eval()
         with torch.inference_mode():
-            scores = model.encode_decode(torch.zeros(1, 3, side, side), [{"img_shape": (side, side)}])
+            for size in sizes:
+                tried = f" on images of {size[1]} x {size[0]} pixels"
+                scores = model.encode_decode(torch.zeros(1, 3, *size), [{"img_shape": size}])
     # A registry, a constructor and a forward pass can raise anything; in any case the overlay does not fit.
     except Exception as error:
         raise SettingsError(
             f"{overlay_path(settings.network.model)}: on backbone {settings.network.backbone} it cannot be built and"
-            " run:"
+            f" run{tried}:"
             f" {type(error).__name__}: {error}; correct the overlay, or choose another `segment.network.backbone`"
         ) from error
     if scores.shape[1] != len(classes) + 1:

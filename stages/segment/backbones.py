@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stages.errors import SettingsError
+from stages.networks.any_size import needed_filling
 from stages.networks.depthwise import with_fast_depthwise
 from stages.networks.mit import STRIDES, VARIANTS, mit_channels, mit_options
 from stages.networks.resnet38 import ResNet38
@@ -146,6 +147,9 @@ class FreezableTimmBackbone(TIMMBackbone):
         source = {"pretrained_cfg_overlay": {"file": weights, "custom_load": False}} if weights else {}
         super().__init__(pretrained=weights is not None, **source, **options)
         self.features = tuple(features)
+        self.strides = self.timm_model.feature_info.reduction()
+        self.filling = needed_filling(self.timm_model.eval(), self.strides)
+        self.timm_model.train()
         # By name: torch replaces the modules when it converts batch norms to SyncBatchNorm (several GPUs).
         self.still = [
             name for name, module in self.timm_model.named_modules() if frozen_norm and isinstance(module, _BatchNorm)
@@ -183,7 +187,8 @@ class FreezableTimmBackbone(TIMMBackbone):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """[B, 3, rows, columns] normalised RGB -> the chosen maps, each [B, channels, rows/stride, columns/stride]."""
-        maps = super().forward(x)
+        rows, columns = x.shape[-2:]
+        maps = self.filling.cut(super().forward(self.filling.fill(x)), self.strides, (rows, columns))
         return [maps[position] for position in self.features]
 
 
@@ -212,6 +217,9 @@ class MitBackbone(MixVisionTransformer):
     def __init__(self, *, features: Sequence[int], weights: str | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.features, self.weights = tuple(features), weights
+        self.eval()  # without it, the trial would draw from the seed of the weights
+        self.filling = needed_filling(super().forward, STRIDES)
+        self.train()
 
     def init_weights(self) -> None:
         """Loads the given weights, or initialises them as SegFormer's authors do."""
@@ -221,5 +229,6 @@ class MitBackbone(MixVisionTransformer):
             super().init_weights()
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        maps = super().forward(x)
+        rows, columns = x.shape[-2:]
+        maps = self.filling.cut(super().forward(self.filling.fill(x)), STRIDES, (rows, columns))
         return [maps[position] for position in self.features]

@@ -105,8 +105,14 @@ def train_config(
     }
     optim_wrapper = ConfigDict(optimizer(settings))
     optim_wrapper.merge(ConfigDict(resolved["optim_wrapper"]))
-    shared = runner_defaults(seed=seed, log_every=LOG_EVERY, checkpoint_every=settings.checkpoint_every, by_epoch=False)
-    shared["custom_hooks"] = [{"type": "SeedEachIteration", "seed": seed}, *moving_average(settings)]
+    shared = runner_defaults(
+        section="segment.training",
+        seed=seed,
+        log_every=LOG_EVERY,
+        checkpoint_every=settings.checkpoint_every,
+        by_epoch=False,
+    )
+    shared["custom_hooks"] += [{"type": "SeedEachIteration", "seed": seed}, *moving_average(settings)]
     distributed: dict[str, Any] = {"launcher": "pytorch" if ranks() > 1 else "none"}
     if not torch.cuda.is_available():
         distributed["model_wrapper_cfg"] = CPU_WRAPPER

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from stages.devices import autocast
+from stages.finite import check_finite
 from stages.images import BACKGROUND, read_image
 from stages.index import Record
 from stages.segment.model import ChannelsLastEncoderDecoder, Segmenter
@@ -32,6 +33,9 @@ def predict_images(
     for record in records:
         image = np.array(read_image(root / record.image))
         scores = class_probabilities(segmenter.model, torch.from_numpy(image).permute(2, 0, 1).to(device), settings)
+        check_finite(
+            root / record.image, {"a probability": scores}, "the segmenter's weights are not whole; train it again"
+        )
         if tags:
             scores = told(scores, [positions[name] for name in record.labels])
         yield record.id, image, scores.cpu().numpy()

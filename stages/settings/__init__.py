@@ -17,6 +17,7 @@ from stages.settings.encode import ClipModel, EncodeSettings, PretrainedClip, To
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
 from stages.settings.experiment import Experiment
 from stages.settings.localize import (
+    NOT_OF_TRAINING,
     CamSettings,
     ClipSettings,
     LocalizerTraining,
@@ -39,6 +40,7 @@ from stages.settings.segment import (
 
 __all__ = [
     "CRF_SETS",
+    "NOT_OF_TRAINING",
     "AffinityTraining",
     "AttentionAffinity",
     "BootstrappedLoss",

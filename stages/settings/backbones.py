@@ -8,10 +8,10 @@ from stages.settings.base import Count, Positive, Share, Strict
 
 
 class VitBackbone(Strict):
-    """Any timm ViT, as in the paper."""
+    """A plain timm ViT, as in the paper."""
 
     kind: Literal["vit"] = "vit"
-    model: str = Field("vit_base_patch16_224.dino", description="timm ViT")
+    model: str = Field("vit_base_patch16_224.dino", description="timm ViT with a class token")
     image_size: Count | None = Field(
         None,
         description="side, in pixels, of the image whose patches each have a learned position, interpolated for other"
@@ -36,7 +36,7 @@ class HybridBackbone(Strict):
 
     kind: Literal["hybrid"]
     model: str = Field("tf_efficientnet_lite0", description="timm CNN, frozen")
-    strides: tuple[Count, ...] = Field(
+    strides: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         (16, 32), description="feature maps used, by stride; the first defines the patches"
     )
     width: Count = Field(192, description="width D of the tokens")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from stages.class_names import background_fault
-from stages.settings.base import Count, RulePath, Share, Strict
+from stages.settings.base import Count, CountRange, RulePath, Share, ShareRange, Strict
 from stages.vocabulary import SplitName
 
 
@@ -18,8 +18,8 @@ class DemoSettings(Strict):
     train: Count = Field(600, description="training images")
     val: Count = Field(150, description="validation images")
     test: Count = Field(150, description="test images")
-    sides: tuple[Count, Count] = Field((240, 320), description="smallest and largest image side, pixels")
-    object_sizes: tuple[Share, Share] = Field(
+    sides: CountRange = Field((240, 320), description="smallest and largest image side, pixels")
+    object_sizes: ShareRange = Field(
         (0.35, 0.75), description="smallest and largest object: its longer side as a share of the image's shorter side"
     )
     most_objects: Annotated[int, Field(ge=1, le=3)] = Field(3, description="most objects in one image")

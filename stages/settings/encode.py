@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from stages.settings.base import Count, Positive, Strict
+from stages.settings.base import Count, Positive, Strict, Words
 
 
 class PretrainedClip(Strict):
@@ -44,6 +44,22 @@ class TowerClip(Strict):
         return self
 
 
+PLACE = "{}"
+
+
+def _has_one_place(template: str) -> str:
+    if template.count(PLACE) != 1:
+        raise ValueError(
+            f"a prompt template needs exactly one place {PLACE} for the class's name, as in 'a photo of a {PLACE}.'"
+        )
+    if set("{}") & set(template.replace(PLACE, "")):
+        raise ValueError(f"a brace in a prompt template may only be its one place {PLACE}; write the others without it")
+    return template
+
+
+# Filled by `stages.encode.prompts`.
+Template = Annotated[str, AfterValidator(_has_one_place)]
+Names = Annotated[tuple[Words, ...], Field(min_length=1)]
 # A text-image model, chosen by its kind.
 ClipModel = Annotated[PretrainedClip | TowerClip, Field(discriminator="kind")]
 
@@ -55,7 +71,7 @@ class EncodeSettings(Strict):
         {}, description="timm model name -> where its weights come from: `timm`, `package`, or a .safetensors/.pth file"
     )
     clip: ClipModel = Field(PretrainedClip(), description="the CLIP model")
-    templates: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    templates: Annotated[tuple[Template, ...], Field(min_length=1)] = Field(
         (
             "a photo of a {}.",
             "a photo of the {}.",
@@ -63,9 +79,10 @@ class EncodeSettings(Strict):
             "a good photo of a {}.",
             "a close-up photo of a {}.",
         ),
-        description="prompt templates; their embeddings are averaged per class",
+        description="prompt templates, each with one place `{}` for the class's name; their embeddings are averaged per"
+        " class",
     )
-    synonyms: dict[str, tuple[str, ...]] = Field({}, description="class -> names to use in its prompts instead")
+    synonyms: dict[str, Names] = Field({}, description="class -> names to use in its prompts instead")
     captions: Literal["dataset", "tags"] = Field(
         "dataset",
         description="what `localize.method.language_context` uses as an image's caption: the dataset's own, or a"

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
-from stages.settings.base import Count, Positive, Share, Strict
+from stages.settings.base import Count, Positive, Share, ShareRange, Strict
 
 
 class LocalizerTraining(Strict):
     """Training of the localization transformer."""
 
     crop: Count = Field(224, description="side of the training crop, pixels")
-    crop_area: tuple[Share, Share] = Field((0.5, 1.0), description="share of the image's area that a crop covers")
+    crop_area: ShareRange = Field((0.5, 1.0), description="share of the image's area that a crop covers")
     interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how crops are resized")
     randaugment: Annotated[int, Field(ge=0, le=10)] = Field(
         0,
@@ -163,6 +163,11 @@ class ClipSettings(Method):
     temperature: Positive = Field(
         0.1, description="temperature of the softmax over classes that weights each patch's similarities"
     )
+
+
+# Settings that a training does not depend on: how maps are made, and whose classes; a changed one trains nothing again,
+# and the trained localizer's file holds none of them.
+NOT_OF_TRAINING = ("maps", "classes", "class_threshold", "splits")
 
 
 class LocalizeSettings(Strict):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from stages.settings.base import Count, Positive, Share, Strict
+from stages.settings.base import Count, Positive, PositiveRange, Share, Strict
 from stages.settings.crf import CRF_SETS, Crf
 
 
@@ -15,7 +15,8 @@ def _threshold(value: float | str) -> float | str:
 
 
 BackgroundThreshold = Annotated[
-    float | str,
+    # What is not finite is told by the function, in one line, not once for each type.
+    Annotated[float, Field(allow_inf_nan=True)] | str,
     AfterValidator(_threshold),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, {"enum": ["auto", "oracle"]}]}),
 ]
@@ -66,7 +67,7 @@ class LearnedAffinity(Strict):
         (64, 128, 256), description="channels that each feature map is reduced to"
     )
     radius: Annotated[int, Field(ge=2)] = Field(5, description="nodes closer than this are neighbours")
-    sure_powers: tuple[Positive, Positive] = Field(
+    sure_powers: PositiveRange = Field(
         (4.0, 24.0), description="background scores (1 - max)^power of the two CRFs that mark sure regions"
     )
     sure_crf: Crf = Field(

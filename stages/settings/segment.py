@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.base import Count, Positive, Share, Strict
+from stages.settings.base import Count, Positive, PositiveRange, Share, Strict
 from stages.settings.crf import Crf
 from stages.vocabulary import SplitName
 
@@ -55,7 +55,7 @@ class SegmenterTraining(Strict):
         {}, description="class, or `background` -> weight of its pixels in the loss; 1 for all others"
     )
     crop: Count = Field(321, description="side of the training crop, pixels")
-    scales: tuple[Positive, Positive] = Field((0.5, 2.0), description="random resize before the crop")
+    scales: PositiveRange = Field((0.5, 2.0), description="random resize before the crop")
     colours: bool = Field(True, description="random changes of brightness, contrast, saturation and hue")
     batch_size: Annotated[int, Field(ge=2)] = Field(
         16, description="images per step over all GPUs; batch norm needs at least two"

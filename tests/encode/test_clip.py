@@ -93,6 +93,23 @@ def test_views_are_of_the_wanted_size_and_show_the_cutout(cutout_root: Path) -> 
         assert ((pixels[:, 0] > 200) & (pixels[:, 2] < 50)).sum() > 64  # the red rose is there
 
 
+def test_projections_end_at_the_first_loss_that_is_not_finite(cutout_root: Path, image_weights: Path) -> None:
+    texts = Texts()
+    pairs = cutout_pairs(cutout_root, texts, templates=("a photo of a {}.",), views=3, side=64, seed=0)
+    wild = TOWERS.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(DataError, match=r"encode.clip: the training ends at step [23], where a loss .*loss nan"):
+        train_projections(build_towers(TOWERS, image_weights), [pairs], texts, settings=wild, device=CPU)
+
+
+def test_braces_in_names_stay_as_they_are() -> None:
+    seen: list[str] = []
+    clip = Clip(
+        CountingClip(), lambda image: torch.zeros(3), lambda texts: seen.extend(texts) or torch.ones(len(texts), 2)
+    )
+    text_embeddings(clip, ["a {b}", "{0}"], templates=["one {}."], synonyms={"{0}": ("{", "}{")})
+    assert seen == ["one a {b}.", "one {.", "one }{."]
+
+
 def test_training_projections_lowers_the_loss_and_leaves_the_towers(cutout_root: Path, image_weights: Path) -> None:
     clip = build_towers(TOWERS, image_weights)
     before = {name: value.clone() for name, value in clip.model.state_dict().items()}

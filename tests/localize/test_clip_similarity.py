@@ -173,7 +173,7 @@ def test_equal_texts_are_as_likely_as_chance() -> None:
 def test_a_stored_vit_is_whole(tmp_path: Path) -> None:
     localizer, images = localizer_of(pretrained("tiny-vit")), torch.randn(2, 3, 64, 96)
     save_localizer(tmp_path / "localizer.safetensors", localizer, CLASSES)
-    again, _ = load_localizer(tmp_path / "localizer.safetensors")
+    again, _ = load_localizer(tmp_path / "localizer.safetensors", localizer.settings)
     torch.testing.assert_close(again.text.norm(dim=1), torch.ones(3))
     torch.testing.assert_close(again.locate(images, NO_MAPS).maps, localizer.locate(images, NO_MAPS).maps)
 

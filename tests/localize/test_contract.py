@@ -111,7 +111,7 @@ def test_gradients(make_localizer, images: torch.Tensor, method: str, kind: str)
 def test_stored_whole(make_localizer, images: torch.Tensor, tmp_path: Path, method: str, kind: str) -> None:
     localizer: Localizer = make_localizer(kind, method=method)
     save_localizer(tmp_path / "localizer.safetensors", localizer, CLASSES)
-    again, classes = load_localizer(tmp_path / "localizer.safetensors")
+    again, classes = load_localizer(tmp_path / "localizer.safetensors", localizer.settings)
     assert classes == CLASSES
     assert again.settings == localizer.settings
     with torch.inference_mode():

@@ -13,7 +13,7 @@ from stages.index import write_classes
 from stages.localize import convert_mctformer
 from stages.localize.checkpoint import load_localizer
 from stages.localize.mctformer import Mctformer
-from stages.settings import MapSettings
+from stages.settings import LocalizeSettings, MapSettings
 from tests.localize.slow_mctformer import SlowResult, slow_contrast, slow_mctformer
 
 # timm's smallest ViT: enough blocks to tell three from all.
@@ -59,7 +59,7 @@ def converted(folder: Path, content: object, settings: dict, classes: tuple[str,
     paths = {"input": "checkpoint.pth", "classes": "classes.txt", "output": "localizer.safetensors"}
     named = [text for name, path in paths.items() for text in (f"--{name}", str(folder / path))]
     convert_mctformer.run(["--settings", json.dumps(settings), *named])
-    localizer, stored = load_localizer(folder / "localizer.safetensors")
+    localizer, stored = load_localizer(folder / "localizer.safetensors", LocalizeSettings.model_validate(settings))
     assert stored == classes
     assert isinstance(localizer, Mctformer)
     return localizer

@@ -1,5 +1,6 @@
 """Maps of one photo as a picture: every kind summed as the real maps are, the right classes, and where it is drawn."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,21 @@ CPU = torch.device("cpu")
 MAPS = {"size": 64, "scales": (1.0, 1.5)}
 
 
+def experiment(maps: dict) -> dict:
+    """A config whose localizer is the project's."""
+    return {
+        "experiment": "birds",
+        "data": {"format": "csv", "root": ".", "classes": list(CLASSES)},
+        "encode": {"weights": {"tf_efficientnet_lite0": "package"}},
+        "segment": {"network": {"backbone": "tf_efficientnet_lite0"}},
+        "localize": {
+            "class_threshold": 0.001,
+            "maps": maps,
+            "backbone": {"kind": "hybrid", "model": "tf_efficientnet_lite0"},
+        },
+    }
+
+
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 255, (70, 100, 3), dtype=np.uint8)
@@ -35,6 +51,7 @@ def project(tmp_path: Path, make_localizer, monkeypatch: pytest.MonkeyPatch) -> 
     """A folder with one experiment, in which the command runs."""
     localizer = make_localizer("hybrid", maps=MAPS)
     save_localizer(tmp_path / "results/birds" / show.LOCALIZER, localizer, CLASSES)
+    (tmp_path / "results/birds" / show.PROVENANCE).write_text(json.dumps({"settings": experiment(MAPS)}))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -120,18 +137,30 @@ def test_without_classes_those_that_are_found_are_drawn(
     titles: list[str] = []
     monkeypatch.setattr(show, "draw_maps", lambda *given: titles.extend(given[2]) or draw_maps(*given))
     config = project / "config.yaml"
-    config.write_text(
-        "experiment: birds\ndata: {format: csv, root: ., classes: [bird, road sign, coin]}\n"
-        "encode: {weights: {tf_efficientnet_lite0: package}}\n"
-        "segment: {network: {backbone: tf_efficientnet_lite0}}\n"
-        "localize: {class_threshold: 0.001, maps: {size: 64},"
-        " backbone: {kind: hybrid, model: tf_efficientnet_lite0}}\n"
-    )
+    config.write_text(json.dumps(experiment({"size": 64})))  # YAML contains JSON
     show.run(["--image", str(photo), "--config", str(config), "--output", str(project / "out/maps.png")])
     assert {title.split("\n")[0] for title in titles} == set(CLASSES)
     values = [float(title.split("\n")[1]) for title in titles]
     assert values == sorted(values, reverse=True)
     assert (project / "out/maps.png").is_file()
+
+
+def test_the_maps_are_those_of_the_config_or_of_the_last_whole_run(
+    project: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[MapSettings] = []
+    whole = show.maps_of_each_kind
+    monkeypatch.setattr(
+        show, "maps_of_each_kind", lambda *given, **more: asked.append(more["settings"]) or whole(*given, **more)
+    )
+    show.run(["--image", str(photo), "--classes", "coin"])
+    config = project / "config.yaml"
+    config.write_text(json.dumps(experiment({"size": 96})))
+    show.run(["--image", str(photo), "--classes", "coin", "--config", str(config)])
+    assert asked == [MapSettings(**MAPS), MapSettings(size=96)]
+    (project / "results/birds" / show.PROVENANCE).unlink()
+    with pytest.raises(SettingsError, match=r"results/birds: no provenance.json yet.* name its config with --config"):
+        show.run(["--image", str(photo), "--classes", "coin"])
 
 
 def test_one_experiment_is_needed(project: Path, photo: Path) -> None:

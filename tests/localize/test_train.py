@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 
 from stages.errors import DataError
 from stages.index import Record, write_index
-from stages.localize import make_maps, train
-from stages.localize.checkpoint import load_localizer, save_localizer
+from stages.localize import inference, make_maps, train
+from stages.localize.checkpoint import FORMAT, load_localizer, save_localizer
 from stages.localize.frozen import read_features
 from stages.localize.views import embeddings_of, multi_hot, training_transform
-from stages.settings import LocalizerTraining
+from stages.settings import LocalizerTraining, LocalizeSettings
 from stages.shards import read_shard
 from tests.localize.conftest import CLASSES, HYBRID, arguments, freeze
 
@@ -25,7 +25,7 @@ from tests.localize.conftest import CLASSES, HYBRID, arguments, freeze
 def test_trains_and_makes_maps_from_files(dataset: Path, weight_files: dict[str, Path]) -> None:
     train.run(arguments(dataset, weight_files["hybrid"]))
     assert "loss_language" in (dataset / "curves.csv").read_text()
-    _, classes = load_localizer(dataset / "localizer.safetensors")
+    _, classes = load_localizer(dataset / "localizer.safetensors", LocalizeSettings())
     assert classes == CLASSES
     maps = dataset / "0.safetensors"
     settings = json.dumps({"backbone": HYBRID, "maps": {"size": 64}})
@@ -103,7 +103,17 @@ def test_a_truncated_localizer_is_refused(dataset: Path, make_localizer, weight_
     save_localizer(path, make_localizer("hybrid"), CLASSES)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(DataError, match="not a whole localizer"):
-        load_localizer(path)
+        load_localizer(path, LocalizeSettings())
+
+
+def test_a_localizer_of_another_version_is_told_by_its_setting(dataset: Path, make_localizer) -> None:
+    path, localizer = dataset / "localizer.safetensors", make_localizer("hybrid")
+    save_localizer(path, localizer, CLASSES)
+    with FORMAT.opened(path) as (description, _):
+        older = description | {"settings": description["settings"] | {"tokens": "visual"}}
+    FORMAT.save(path, localizer, older)
+    with pytest.raises(DataError, match=r"another version of tagmask.*localize\.tokens.*; delete it and rerun"):
+        load_localizer(path, LocalizeSettings())
 
 
 def test_the_localizer_learns_from_images_with_tags_alone(tmp_path: Path) -> None:
@@ -113,3 +123,50 @@ def test_the_localizer_learns_from_images_with_tags_alone(tmp_path: Path) -> Non
     write_index(tmp_path / "train.csv", records[:1])
     with pytest.raises(DataError, match=r"train\.csv: none of 1 images has a tag"):
         train.training_records(tmp_path / "train.csv")
+
+
+def test_a_training_ends_at_the_first_loss_that_is_not_finite(dataset: Path, weight_files: dict[str, Path]) -> None:
+    words = arguments(dataset, weight_files["hybrid"], epochs=3)
+    settings = json.loads(words[1])
+    settings["training"] |= {"learning_rate": 1e30, "gradient_clip": None}
+    with pytest.raises(DataError, match=r"localize.training: .* at step [23].*loss_\w+ nan.*likely causes"):
+        train.run([words[0], json.dumps(settings), *words[2:]])
+    assert not (dataset / "localizer.safetensors").exists()
+    for path in (dataset / "work").glob("*.pth"):
+        state = torch.load(path, weights_only=False)["state_dict"]
+        assert all(value.isfinite().all() for value in state.values())
+
+
+def test_weights_that_are_not_finite_are_no_checkpoint(
+    dataset: Path, weight_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = LoggerHook.after_train_iter
+
+    def spoil(self, runner, *given, **more) -> None:
+        original(self, runner, *given, **more)
+        next(runner.model.parameters()).data.fill_(torch.nan)  # as an update does whose loss was finite
+
+    monkeypatch.setattr(LoggerHook, "after_train_iter", spoil)
+    words = arguments(dataset, weight_files["hybrid"], epochs=1)
+    settings = json.loads(words[1])
+    settings["training"] |= {"batch_size": 6}  # the checkpoint comes after the only step
+    with pytest.raises(DataError, match="where a checkpoint was due: every loss was finite, but not the weights"):
+        train.run([words[0], json.dumps(settings), *words[2:]])
+    assert not list((dataset / "work").glob("*.pth"))
+
+
+def test_maps_that_are_not_finite_are_told_with_their_image(dataset: Path, make_localizer) -> None:
+    localizer = make_localizer("hybrid")
+    next(localizer.encoder.blocks.parameters()).data.fill_(torch.nan)
+    records = [Record("im0", "0.png", "", (CLASSES[0],), "train")]
+    with pytest.raises(DataError, match="im0: localization maps: a map has numbers that are not finite"):
+        list(
+            inference.make_maps(
+                records,
+                dataset,
+                localizer=localizer,
+                classes=CLASSES,
+                settings=LocalizeSettings.model_validate({"maps": {"size": 64}}),
+                device=torch.device("cpu"),
+            )
+        )

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,31 @@ def test_the_archive_for_vocs_server_is_refused_for_other_data(demo: Plan) -> No
     assert plan_of(VOC).submission == "results/voc12/evaluate/voc_submission.tar.gz"
     with pytest.raises(SettingsError, match="needs data.format `voc`"):
         _ = demo.submission
+
+
+def test_attention_walks_depend_on_the_settings_of_maps_and_the_training_does_not() -> None:
+    walk = {"affinity": {"kind": "attention"}}
+    before, after = plan_of(MSRC, refine=walk), plan_of(MSRC, refine=walk, localize={"maps": {"size": 96}})
+    options = [plan.refiners.walked_option(plan.refiners.own) for plan in (before, after)]
+    assert options[0] != options[1]
+    assert json.loads(shlex.split(options[1])[1])["maps"]["size"] == 96
+    trainings = [plan.localizers.training_json(plan.experiment.localize) for plan in (before, after)]
+    assert trainings[0] == trainings[1]
+    learned = plan_of(MSRC, refine={"affinity": {"kind": "none"}})
+    assert learned.refiners.walked_option(learned.refiners.own) == ""
+
+
+def test_a_backbone_is_checked_for_the_localizer_that_asks_for_its_weights() -> None:
+    other = {"kind": "cnn", "model": "densenet121"}
+    own = {**MSRC["encode"]["weights"], "densenet121": "timm"}
+    plan = plan_of(
+        MSRC,
+        encode={"weights": own},
+        compare={"localizers": {"dense": {"method": {"kind": "cam"}, "backbone": other}}},
+    )
+    backbone = plan.experiment.localize.backbone
+    assert json.loads(plan.localizers.backbones_json(backbone.model)) == [backbone.model_dump(mode="json")]
+    (dense,) = json.loads(plan.localizers.backbones_json("densenet121"))
+    assert dense["model"] == "densenet121"
+    segmenters = plan.experiment.segment.network.backbone
+    assert segmenters == backbone.model or plan.localizers.backbones_json(segmenters) == "[]"

@@ -183,3 +183,10 @@ def test_a_broken_training_goes_on_where_it_stopped(dataset, monkeypatch) -> Non
     whole, resumed = (load_file(dataset / f"{name}.safetensors") for name in ("whole", "broken"))
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=0)
+
+
+def test_a_training_ends_at_the_first_loss_that_is_not_finite(dataset) -> None:
+    make_sure_regions.run(regions_command(dataset))
+    with pytest.raises(DataError, match=r"refine.affinity.training: the training ends at step \d+.*loss_affinity nan"):
+        train_affinity.run(training_command(dataset, epochs=9, learning_rate=1e30))
+    assert not (dataset / "run.safetensors").exists()

@@ -59,7 +59,7 @@ def walker(request: pytest.FixtureRequest, tmp_path: Path) -> Walker:
     if write is None:
         return chosen_walker(settings, None)
     write(settings, tmp_path / "affinity.safetensors")
-    return chosen_walker(settings, tmp_path / "affinity.safetensors")
+    return chosen_walker(settings, tmp_path / "affinity.safetensors", LocalizeSettings.model_validate(LOCALIZER))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from stages.errors import SettingsError
+from stages.localize.checkpoint import FORMAT, build_localizer, save_localizer
 from stages.refine.background import Background
 from stages.refine.scoring import stay
 from stages.refine.walkers import AttentionWalker, build_walker, pad_to
@@ -93,6 +94,29 @@ def test_padding_repeats_the_border_and_maps_without_classes_pass() -> None:
     assert pad_to(torch.zeros(0, 2, 2), (3, 4)).shape == (0, 3, 4)
 
 
-def test_a_walk_without_its_file_is_refused() -> None:
+def test_a_walk_without_its_file_or_its_settings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="'attention' needs --affinity"):
         build_walker(SETTINGS, None, torch.device("cpu"))
+    with pytest.raises(SettingsError, match="'attention' needs --localize"):
+        build_walker(SETTINGS, tmp_path / "localizer.safetensors", torch.device("cpu"))
+
+
+@pytest.mark.parametrize("side", [64, 128])
+@pytest.mark.parametrize("older", [False, True], ids=["now", "with settings of maps, as files were"])
+def test_the_walk_is_on_the_grid_of_the_config_that_asks(
+    side: int, older: bool, image: tuple[Path, ImageMaps], tmp_path: Path
+) -> None:
+    backbone = {"kind": "hybrid", "model": "test_efficientnet", "width": 24, "blocks": 1, "heads": 2}
+    localizer = build_localizer(
+        LocalizeSettings.model_validate({"backbone": backbone}), weights=None, text=torch.randn(5, 16)
+    )
+    path = tmp_path / "localizer.safetensors"
+    save_localizer(path, localizer, list("abcde"))
+    with FORMAT.opened(path) as (description, _):
+        assert not {"maps", "classes", "class_threshold", "splits"} & set(description["settings"])
+        described = description["settings"]
+    if older:
+        FORMAT.save(path, localizer, description | {"settings": described | {"maps": {"size": 224}}})
+    asked = LocalizeSettings.model_validate({"maps": {"size": side}})
+    result = build_walker(SETTINGS, path, torch.device("cpu"), asked)(*image, BACKGROUNDS)
+    assert result.scores[0].shape == (3, side // 16, side * 3 // 2 // 16)

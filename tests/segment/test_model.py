@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 from stages.errors import DataError, SettingsError
-from stages.segment.architecture import build_model, model_config
+from stages.segment.architecture import build_model, checked_model, model_config, trial_sizes
 from stages.segment.config import with_weights
+from stages.segment.inference import class_probabilities
 from stages.segment.model import load_segmenter, save_segmenter
 
 CLASSES = ("blue", "red")
@@ -127,3 +128,20 @@ def test_broken_segmenter_file_is_an_error(tmp_path) -> None:
     (tmp_path / "s.safetensors").write_bytes(np.zeros(20, dtype=np.uint8).tobytes())
     with pytest.raises(DataError, match="not a whole segmenter"):
         load_segmenter(tmp_path / "s.safetensors")
+
+
+@pytest.mark.parametrize("backbone", ["hrnet_w18_small", "densenet121", "mit_b0"])
+def test_backbones_of_sides_of_one_kind_run_on_every_photograph(make_settings, backbone: str) -> None:
+    stride = None if backbone == "mit_b0" else 32
+    settings = make_settings(backbone=backbone, output_stride=stride, model="segformer", crop=321)
+    model = build_model(checked_model(settings, CLASSES)[0]).eval()
+    for size in ((93, 125), (15, 20)):  # sides that are odd at every stride, as of 375 x 500, and less than a stride
+        probabilities = class_probabilities(model, torch.randint(0, 255, (3, *size)), settings.inference)
+        assert probabilities.shape == (3, *size)
+        assert probabilities.isfinite().all()
+
+
+def test_a_model_is_tried_on_its_crop_and_on_odd_sides_at_the_scales_of_the_prediction(make_settings) -> None:
+    settings = make_settings({"scales": [1.0, 0.1], "window": 321}, crop=321)
+    # 129 leaves the remainders of 321 at strides up to 64; the windows of 375 x 500 are of 321 too.
+    assert trial_sizes(settings) == [(129, 129), (97, 127), (38, 50)]

@@ -135,3 +135,14 @@ def test_learns_the_colour_of_four_images(tiny_set, make_settings, lite0_weights
     image = torch.from_numpy(np.array(read_image(tiny_set.root / "1.jpg"))).permute(2, 0, 1)
     scores = class_probabilities(segmenter.model, image, settings.inference)
     assert scores[:, 25, 30].argmax() == 2  # the middle of the red square
+
+
+def test_a_training_ends_at_the_first_loss_that_is_not_finite(
+    tiny_set, make_settings, lite0_weights, tmp_path: Path
+) -> None:
+    work = tmp_path / "out" / "work"
+    settings = make_settings(iterations=3, checkpoint_every=1, learning_rate=1e30)
+    with pytest.raises(DataError, match=r"segment.training: the training ends at step 2.*decode.loss_ce nan"):
+        train.run(tiny_set.options(settings, lite0_weights, work))
+    assert not (work.parent / "segmenter.safetensors").exists()
+    assert "iter_2.pth" not in {path.name for path in work.glob("*.pth")}

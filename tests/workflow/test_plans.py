@@ -308,3 +308,26 @@ def test_seeds_of_refiners_have_their_own_localizers_networks_and_thresholds(
     assert jobs["make_sure_regions"] == 2
     assert jobs["make_masks"] == 2 * 6
     assert jobs["score_masks"] == 2 * 6
+
+
+def test_classes_and_synonyms_may_have_braces(snakemake: Snakemake, tmp_path: Path) -> None:
+    """Snakemake takes `{name}` in a text for a wildcard."""
+    text = TINY.read_text().replace("classes: [red disc,", 'classes: ["red {disc}",')
+    text = text.replace("red disc: [red disc, red ball]", '"red {disc}": ["red {0} {ball}"]')
+    config = tmp_path / "braces.yaml"
+    config.write_text(text)
+    write_planned_inputs(tmp_path)
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=config)
+    assert result.returncode == 0, result.stdout
+    assert "red {disc}" in result.stdout
+    assert "red {0} {ball}" in result.stdout
+
+
+def write_planned_inputs(folder: Path) -> None:
+    """As much of the tiny experiment as planning looks at."""
+    (folder / "set").mkdir()
+    for split in ("train", "val", "test"):
+        (folder / f"set/{split}.csv").touch()
+    (folder / "weights").mkdir()
+    for name in ("cnn", "clip"):
+        (folder / f"weights/{name}.safetensors").touch()

@@ -68,8 +68,16 @@ def shown(path, caption, category, **labels):
 
 
 def settings(section, only=(), without=()):
-    """A section of the config as JSON. A rule reruns when this text changes, so it contains only what its command uses."""
-    return section_json(experiment, section, only=only, without=without)
+    """A params function: a section of the config as JSON. A rule reruns when this text changes, so it contains only what
+    its command uses. A function, because Snakemake takes `{name}` in a text for a wildcard, and a class may be called
+    anything."""
+    text = section_json(experiment, section, only=only, without=without)
+    return lambda wildcards: text
+
+
+def whole_config(wildcards):
+    """All settings of the experiment as JSON."""
+    return experiment.model_dump_json()
 
 
 @functools.cache

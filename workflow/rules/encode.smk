@@ -16,10 +16,11 @@ rule load_weights:
         **needs(4000, minutes=60),
     params:
         settings=lambda wildcards: plan.weights_json(wildcards.model),
+        backbones=lambda wildcards: plan.localizers.backbones_json(wildcards.model),
         code=code_of("stages.encode.load_weights"),
     shell:
         "python -m stages.encode.load_weights --settings {params.settings:q} --model {wildcards.model}"
-        " --output {output.weights} &> {log}"
+        " --backbones {params.backbones:q} --output {output.weights} &> {log}"
 
 
 # Trained only on the images of train and their tags, never on a true mask.
@@ -96,7 +97,7 @@ rule embed_images:
         # How captions are made does not affect the embedding of an image.
         settings=lambda wildcards: settings(
             "encode", only=["clip", "batch_size", *(["captions"] if wildcards.source == "caption" else [])]
-        ),
+        )(wildcards),
         root=dataset_root,
         clip=given("clip", "weights"),
         code=code_of("stages.encode.embed_images"),

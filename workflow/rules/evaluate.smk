@@ -149,7 +149,7 @@ rule score_localization:
     params:
         seed=experiment.seed,
         chosen=given("chosen"),
-        language=plan.language.of_maps(experiment.localize),
+        language=lambda wildcards: plan.language.of_maps(experiment.localize),
         code=code_of("stages.evaluate.score_localization"),
     shell:
         "python -m stages.evaluate.score_localization --split {wildcards.split}"

@@ -114,11 +114,13 @@ rule make_masks:
         settings=lambda wildcards: plan.refiners.masks_json(refiner_of(wildcards)),
         options=given("affinity", "threshold"),
         threshold=lambda wildcards: refiner_of(wildcards).threshold_number,
+        localize=lambda wildcards: plan.refiners.walked_option(refiner_of(wildcards)),
         band="",
         root=dataset_root,
         code=code_of("stages.refine.make_masks"),
     shell:
-        "python -m stages.refine.make_masks --settings {params.settings:q} {params.options} {params.threshold} {params.band}"
+        "python -m stages.refine.make_masks --settings {params.settings:q} {params.options} {params.threshold}"
+        " {params.localize} {params.band}"
         " --index {input.index} --root {params.root:q} --maps {input.maps} --processes {threads} --output {output.masks}"
         " &> {log}"
 
@@ -139,4 +141,5 @@ use rule make_masks as make_banded_masks with:
     params:
         settings=plan.refiners.masks_json(plan.refiners.own),
         threshold=plan.refiners.own.threshold_number,
+        localize=plan.refiners.walked_option(plan.refiners.own),
         band="--band",

@@ -31,7 +31,7 @@ rule make_page:
         experiment=experiment.experiment,
         settings=settings("report"),
         # The page shows all settings, so it is made again when any of them changes.
-        config=experiment.model_dump_json(),
+        config=whole_config,
         tables=plan.made_tables(),
         images=given("images"),
         code=code_of("stages.report.make_page"),
@@ -134,7 +134,7 @@ rule write_provenance:
     resources:
         **needs(2000, minutes=120),
     params:
-        config=experiment.model_dump_json(),
+        config=whole_config,
         results=results_folder,
         root=dataset_root,
         code=code_of("stages.report.write_provenance"),

@@ -1,0 +1,34 @@
+"""A localizer's backbone, built once before any long work, so that one that does not fit is told at the start."""
+
+from typing import Any
+
+import torch
+
+from stages.errors import SettingsError
+from stages.networks.pyramid import build_pyramid
+from stages.networks.vit import build_vit
+from stages.settings import CnnBackbone, HybridBackbone, VitBackbone
+
+# Patches of the trial: odd numbers, so that the sides are no multiples of a CNN's larger strides.
+TRIAL_GRID = (5, 7)
+
+
+def check_backbone(settings: VitBackbone | HybridBackbone | CnnBackbone) -> None:
+    """Raises SettingsError, naming the model, if the backbone of these settings cannot be built, or its CNN run."""
+    if isinstance(settings, VitBackbone):
+        build_vit(settings)
+        return
+    place = f"localize.backbone.model: {settings.model}"
+    try:
+        pyramid: Any = build_pyramid(settings, None).eval()
+        rows, columns = (side * pyramid.stride for side in TRIAL_GRID)
+        with torch.inference_mode():
+            pyramid(torch.zeros(1, 3, rows, columns))
+    except SettingsError:
+        raise
+    # timm's constructors and networks raise anything; in any case the backbone does not fit.
+    except Exception as error:
+        raise SettingsError(
+            f"{place} cannot give feature maps of strides {list(settings.strides)}: {type(error).__name__}: {error};"
+            " choose another timm CNN"
+        ) from error

@@ -1,0 +1,39 @@
+"""A localizer's backbone that does not fit is told before its weights are loaded."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.encode import load_weights
+from stages.errors import SettingsError
+from stages.networks.checked import check_backbone
+from stages.settings import CnnBackbone, HybridBackbone
+
+CNN = "test_efficientnet"
+
+
+def test_what_fits_is_let_through() -> None:
+    check_backbone(HybridBackbone(kind="hybrid", model=CNN))
+    check_backbone(CnnBackbone(kind="cnn", model=CNN, output_stride=32))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (HybridBackbone(kind="hybrid", model=CNN, strides=(12,)), r"strides: .*not of \[12\]"),
+        (HybridBackbone(kind="hybrid", model="cnn_of_nobody"), "localize.backbone.model: cnn_of_nobody cannot give"),
+        (CnnBackbone(kind="cnn", model="vgg11", output_stride=8), "localize.backbone.model: vgg11 cannot give"),
+    ],
+)
+def test_what_does_not_fit_is_told_by_its_name(settings: HybridBackbone | CnnBackbone, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        check_backbone(settings)
+
+
+def test_weights_of_a_vit_that_does_not_fit_are_not_even_looked_for(tmp_path: Path) -> None:
+    settings = json.dumps({"weights": {"eva02_tiny_patch14_224": str(tmp_path / "none.pth")}})
+    words = ["--settings", settings, "--model", "eva02_tiny_patch14_224", "--output", str(tmp_path / "out.safetensors")]
+    backbone = {"kind": "vit", "model": "eva02_tiny_patch14_224"}
+    with pytest.raises(SettingsError, match="turns queries and keys"):
+        load_weights.run([*words, "--backbones", json.dumps([backbone])])
