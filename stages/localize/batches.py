@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from stages.images import image_size, read_image
+from stages.images import image_size, read_image, working_size
 from stages.index import Record
 from stages.localize.map_features import MapFeatures
 from stages.settings import MapSettings
@@ -32,12 +32,19 @@ class Batch:
     """Images that run together.
 
     parts: rows of the index.  sizes: of the images themselves, part by part.  scales: the localizer's input at each
-    scale, one for each part: images, uint8 [b, 3, H, W], or the levels of their `MapFeatures`.
+    scale, one for each part: images, uint8 [b, 3, H, W], or the levels of their `MapFeatures`.  longest_side: of larger
+    images, at which they will be labelled (`working_size`).
     """
 
     parts: Parts
     sizes: list[Size]
     scales: list[list[Tensor | list[Tensor]]]
+    longest_side: int | None = None
+
+    @property
+    def working_sizes(self) -> list[Size]:
+        """The sizes at which the images are labelled, part by part."""
+        return [working_size(size, self.longest_side) for size in self.sizes]
 
     @property
     def positions(self) -> list[int]:

@@ -4,6 +4,7 @@ Images run in batches, each with its mirrored copy: those of one size, or of sim
 the main thread computes, one thread reads the next batch and another finishes the previous one.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -46,12 +47,14 @@ def make_maps(
     device: torch.device,
     features: MapFeatures | None = None,
     grouping: Grouping | None = None,
+    longest_side: int | None = None,
 ) -> Iterator[ImageMaps]:
     """Yields each image's maps of its tagged classes, batch by batch (not in the index's order).
 
     With `classes: predicted`, an image without tags gets maps of the classes that the classifier finds in it. With the
     frozen CNN's `features` of these images, made with the same settings, no image is decoded.
-    grouping: default, the faster one of this localizer on this device.
+    grouping: default, the faster one of this localizer on this device.  longest_side: larger images will be labelled at
+    this size, so their maps are stored for it.
     """
     # A CNN's convolutions are faster in this layout, twice as fast on CPUs; a ViT has only one.
     localizer = localizer.to(device).to(memory_format=torch.channels_last).eval()
@@ -61,8 +64,10 @@ def make_maps(
 
     def read(parts: Parts) -> Batch:
         if features is None:
-            return read_batch(parts, records, root, localizer.stride, settings.maps)
-        return frozen_batch(parts, records, root, features, settings.maps)
+            batch = read_batch(parts, records, root, localizer.stride, settings.maps)
+        else:
+            batch = frozen_batch(parts, records, root, features, settings.maps)
+        return dataclasses.replace(batch, longest_side=longest_side)
 
     with (
         ThreadPoolExecutor(1) as reader,
@@ -105,7 +110,7 @@ def locate_batch(
 ) -> tuple[list[Tensor], Tensor]:
     """Maps of all classes summed over scales and flips, each image's [C, rows, columns] at its stored size, and the
     mean of the image scores over them, logits [B, C]."""
-    stored = [stored_size(size, settings.stride) for size in batch.sizes]
+    stored = [stored_size(size, settings.stride) for size in batch.working_sizes]
     totals: list[Tensor] = []
     scores: list[Tensor] = []
     for given in batch.scales:
@@ -143,8 +148,8 @@ def finish_batch(
 ) -> list[ImageMaps]:
     """The maps to keep, scaled to [0, 1], with the probability of every class."""
     finished = []
-    for position, size, own, probabilities in zip(
-        batch.positions, batch.sizes, maps, torch.sigmoid(scores).cpu(), strict=True
+    for position, size, working, own, probabilities in zip(
+        batch.positions, batch.sizes, batch.working_sizes, maps, torch.sigmoid(scores).cpu(), strict=True
     ):
         present = labels[position] > 0
         if settings.classes == "predicted" and not present.any():
@@ -157,6 +162,7 @@ def finish_batch(
                 kept.numpy().astype(np.int64),
                 size,
                 probabilities.numpy(),
+                working if working != size else None,
             )
         )
     return finished

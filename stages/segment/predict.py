@@ -101,18 +101,22 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; default: the only one there is")
     command.add_argument("--config", type=Path, help="take scales, mirror, window and CRF from this config: `segment`")
     command.add_argument(
-        "--longest-side", type=int, default=LONGEST_SIDE, help="larger photos are predicted at this many pixels"
+        "--longest-side",
+        type=int,
+        help=f"larger photos are predicted at this many pixels; default: the config's, or {LONGEST_SIDE}",
     )
     args = command.parse_args(arguments)
-    if args.longest_side < 1:
+    if args.longest_side is not None and args.longest_side < 1:
         raise DataError(f"--longest-side: {args.longest_side}; give the pixels of the longer side")
-    settings = read_config(args.config).segment.inference if args.config else InferenceSettings()
+    experiment = read_config(args.config) if args.config else None
+    settings = experiment.segment.inference if experiment else InferenceSettings()
+    longest_side = args.longest_side or (experiment and experiment.data.longest_side) or LONGEST_SIDE
     path = args.segmenter or find_segmenter(RESULTS)
     segmenter = load_segmenter(path)
     segmenter.model.to(pick_device())
     source = args.config or "none given, so one scale and no CRF"
     log.info("%s: %s; scales %s (config: %s)", path, ", ".join(segmenter.classes), settings.scales, source)
-    count = predict_folder(segmenter, args.images, args.output, settings, longest_side=args.longest_side)
+    count = predict_folder(segmenter, args.images, args.output, settings, longest_side=longest_side)
     log.info("%d photos: %s", count, args.output)
 
 

@@ -189,3 +189,17 @@ def test_map_features_of_other_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "00000-0-0.npy").write_bytes(b"cut")
     with pytest.raises(DataError, match="no whole features"):
         features.read([0], 0, mirrored=True)
+
+
+def test_maps_of_large_images_are_stored_for_the_size_they_are_labelled_at(make_localizer, photos: Path) -> None:
+    localizer, records = make_localizer(), records_of(CLASSES, CLASSES)
+    settings = LocalizeSettings.model_validate({"backbone": {"kind": "vit"}, "maps": {"size": 64}})
+    common = {"localizer": localizer, "classes": CLASSES, "settings": settings, "device": CPU}
+    whole, same, bounded = (
+        next(make_maps(records[:1], photos, **common, longest_side=side)) for side in (None, 100, 50)
+    )
+    assert whole.label_size == same.label_size == bounded.size == (70, 100)
+    np.testing.assert_array_equal(same.maps, whole.maps)
+    assert bounded.label_size == (35, 50)
+    assert bounded.maps.shape == (len(CLASSES), 9, 13)
+    np.testing.assert_array_equal(bounded.probabilities, whole.probabilities)
