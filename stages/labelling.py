@@ -8,6 +8,8 @@ from PIL import Image
 
 from stages.images import BACKGROUND
 
+BAND = 64  # rows that are enlarged at once
+
 
 def enlarge_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Maps [K, rows, columns] float32 in [0, 1], at `size` (rows, columns), bilinear: [K, *size] float32 in [0, 1]."""
@@ -31,14 +33,21 @@ def enlarge_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[
 
 def best_enlarged(scores: NDArray[np.float32] | NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.uint8]:
     """The best [rows, columns] uint8 of scores [labels, rows, columns] after they are enlarged to `size`, bilinear; the
-    first of equal ones. One at a time: all 81 of a photo of 12 megapixels would need 4 GB."""
-    best = np.zeros(size, dtype=np.uint8)
-    top = np.full(size, -np.inf, dtype=np.float32)
+    first of equal ones. By bands of rows: all 81 of a photo of 12 megapixels would need 4 GB."""
+    rows, columns = size
+    wide = np.empty((*scores.shape[:2], columns), dtype=np.float32)
     for label, own in enumerate(scores):
         image = Image.fromarray(np.ascontiguousarray(own, dtype=np.float32))
-        enlarged = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
-        best[enlarged > top] = label
-        np.maximum(top, enlarged, out=top)
+        wide[label] = np.asarray(image.resize((columns, own.shape[0]), Image.Resampling.BILINEAR))
+    # Where each row lies among those of the scores, from centre to centre.
+    places = np.clip((np.arange(rows) + 0.5) * scores.shape[1] / rows - 0.5, 0, scores.shape[1] - 1)
+    above = places.astype(np.int64)
+    below = np.minimum(above + 1, scores.shape[1] - 1)
+    shares = (places - above).astype(np.float32)[:, None]
+    best = np.empty(size, dtype=np.uint8)
+    for start in range(0, rows, BAND):
+        band = slice(start, start + BAND)
+        best[band] = (wide[:, above[band]] * (1 - shares[band]) + wide[:, below[band]] * shares[band]).argmax(axis=0)
     return best
 
 

@@ -3,6 +3,7 @@
 The images of a part have the same size on the patch grid. A localizer that mixes sizes runs several parts at once.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ Sizes = tuple[Size, ...]  # an image's on the patch grid, pixels, one for each s
 Parts = list[list[int]]  # rows of the index
 Grouping = Callable[[Sequence[Sizes], int], list[Parts]]
 
+# The longer side of an image is at most so many times its shorter side, or the image is made smaller. Those of VOC and
+# COCO, but for a few, are not as thin.
+THINNEST = 4
 # Images are filled up to the longest of their batch: more than this is not worth it.
 LONGEST = 1.2
 
@@ -124,9 +128,19 @@ def frozen_batch(
 
 
 def size_on_grid(size: Size, shorter: int, stride: int) -> Size:
-    """The size scaled so that its shorter side is near `shorter`, both sides rounded to multiples of `stride`."""
-    factor = shorter / min(size)
-    rows, columns = (max(stride, round(side * factor / stride) * stride) for side in size)
+    """The size scaled so that its shorter side is near `shorter`, both sides rounded to multiples of `stride`.
+
+    An image thinner than `THINNEST` is scaled to the area of one that is as thin: a transformer's time and memory grow
+    with the square of that area. One whose shorter side would be less than a patch is pressed lengthwise.
+
+    >>> size_on_grid((200, 300), 64, 16), size_on_grid((100, 2000), 64, 16), size_on_grid((1, 2000), 64, 16)
+    ((64, 96), (32, 576), (16, 1024))
+    """
+    most = THINNEST * shorter**2
+    factor = min(shorter / min(size), math.sqrt(most / (size[0] * size[1])))
+    # Of a single row or column of patches.
+    longest = max(1, round(most / stride**2), round(THINNEST * shorter / stride)) * stride
+    rows, columns = (min(longest, max(stride, round(side * factor / stride) * stride)) for side in size)
     return rows, columns
 
 

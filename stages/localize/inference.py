@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 from tqdm import tqdm
 
-from stages.devices import autocast
+from stages.devices import autocast, memory_for
 from stages.index import Record
 from stages.localize.batches import (
     Batch,
@@ -35,6 +35,8 @@ from stages.localize.views import multi_hot
 from stages.networks.pyramid import Pyramid
 from stages.settings import LocalizeSettings, MapSettings
 from stages.shards import ImageMaps
+
+MEMORY_CURE = "lower localize.maps.size, scales or batch_size"
 
 
 def make_maps(
@@ -80,7 +82,7 @@ def make_maps(
             batch = (coming or reader.submit(read, parts)).result()
             if number + 1 < len(batches):
                 coming = reader.submit(read, batches[number + 1])
-            with torch.inference_mode(), autocast(device):
+            with memory_for(described(batch, records), MEMORY_CURE), torch.inference_mode(), autocast(device):
                 maps, scores = locate_batch(batch, localizer, settings.maps, device)
             if finishing is not None:
                 yield from finishing.result()
@@ -88,6 +90,12 @@ def make_maps(
             progress.update(len(batch.positions))
         if finishing is not None:
             yield from finishing.result()
+
+
+def described(batch: Batch, records: Sequence[Record]) -> str:
+    """The images of a batch and their sizes."""
+    pairs = zip(batch.positions, batch.sizes, strict=True)
+    return ", ".join(f"{records[position].image} {size}" for position, size in pairs)
 
 
 def faster_grouping(localizer: Localizer, device: torch.device) -> Grouping:

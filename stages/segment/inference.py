@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from stages.devices import autocast
+from stages.devices import autocast, memory_for
 from stages.images import BACKGROUND, image_size, read_image, working_size
 from stages.index import Record
 from stages.segment.model import ChannelsLastEncoderDecoder, Segmenter
@@ -18,6 +18,7 @@ from stages.settings import InferenceSettings
 
 # Neighbouring windows share a third, as in mmsegmentation's own configs (513 by 341).
 WINDOW_STEP = 2 / 3
+MEMORY_CURE = "lower data.longest_side, or set segment.inference.window"
 
 
 def predict_images(
@@ -39,7 +40,8 @@ def predict_images(
     for record in records:
         path = root / record.image
         image = np.array(read_image(path, working_size(image_size(path), longest_side)))
-        scores = class_probabilities(segmenter.model, torch.from_numpy(image).permute(2, 0, 1).to(device), settings)
+        with memory_for(f"{path} {image.shape[:2]}", MEMORY_CURE):
+            scores = class_probabilities(segmenter.model, torch.from_numpy(image).permute(2, 0, 1).to(device), settings)
         if tags:
             scores = told(scores, [positions[name] for name in record.labels])
         yield record.id, image, scores.cpu().numpy()

@@ -134,9 +134,9 @@ def _check_names(folder: Path, photos: Sequence[Path]) -> None:
             raise DataError(f"--images: {folder / other} and {folder / photo} would have one mask; rename one of them")
     written = {photo.with_suffix(suffix): photo for photo in photos for suffix in (".png", ".jpg")}
     for photo in photos:
-        if other := next((written[place] for place in photo.parents if place in written), None):
+        if taken := next((place for place in photo.parents if place in written), None):
             raise DataError(
-                f"--images: the mask of {folder / other} would have the name of the folder {photo.parent}; rename one"
+                f"--images: the mask of {folder / written[taken]} would have the name of the folder {taken}; rename one"
                 " of them"
             )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from stages.devices import pick_device
+from stages.devices import memory_for, pick_device
 from stages.errors import DataError
 from stages.experiment import read_config
 from stages.files import atomic_path, write_csv
@@ -70,7 +70,8 @@ def predict_folder(
     rows: list[tuple[str, str, int, str]] = []
     for photo in tqdm(photos, desc="predict", unit="image"):
         picture = read_image(folder / photo)
-        mask = predict_photo(segmenter, picture, settings, longest_side=longest_side)
+        with memory_for(str(folder / photo), "lower --longest-side"):
+            mask = predict_photo(segmenter, picture, settings, longest_side=longest_side)
         write_mask(output / MASKS / photo.with_suffix(".png"), mask)
         with atomic_path(output / OVERLAYS / photo.with_suffix(".jpg")) as temporary:
             overlay_picture(picture, mask).save(temporary, quality=90)
