@@ -19,8 +19,8 @@ CURE = "use fewer --processes (threads of its rule, --cores), or bound the size 
 def over_processes(
     function: Callable[..., Result], jobs: Iterable[tuple], processes: int, *, title: str
 ) -> Iterator[Result]:
-    """Yields `function(*job)` of each job, in the order in which they finish; raises what a job raised, but DataError if
-    memory ran out.
+    """Yields `function(*job)` of each job, in the order in which they finish; raises what a job raised, and a DataError
+    if memory ran out.
 
     At most two jobs a process wait at a time, so memory does not grow with their number.
     """
