@@ -3,6 +3,7 @@
 import csv
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -212,3 +213,13 @@ def test_all_broken_photos_are_told_before_any_is_predicted(folder: Path, segmen
     with pytest.raises(DataError, match=r"cut\.jpg: cannot be read as an image .*\n.*z\.jpg: cannot be read"):
         predict.run(["--images", str(folder), "--output", str(tmp_path / "o"), "--segmenter", str(segmenter_file)])
     assert not (tmp_path / "o").exists()
+
+
+def test_thin_photos_are_predicted(make_settings, build) -> None:
+    model = build(make_settings()).eval()
+    segmenter = SimpleNamespace(model=model, classes=("blue", "red"))
+    settings = [InferenceSettings(), InferenceSettings(scales=(0.5, 1.5), flip=True, crf="irn", window=64)]
+    for size in ((1, 300), (300, 1), (1, 1), (1500, 2), (40, 29)):
+        for inference in settings:
+            mask = predict_photo(segmenter, Image.new("RGB", size[::-1]), inference, longest_side=300)
+            assert mask.shape == size
