@@ -27,6 +27,7 @@ SUFFIXES = (".avif", ".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", 
 # What predictions of a folder consist of.
 MASKS, OVERLAYS, AREAS = "masks", "overlays", "areas.csv"
 COLUMNS = ("image", "class", "pixels", "share")
+LONGEST_STEM = 240  # bytes: file systems allow 255, and a file that is being written has fourteen more
 
 
 @dataclass
@@ -129,6 +130,10 @@ def _check_names(folder: Path, photos: Sequence[Path]) -> None:
             str(photo).encode()
         except UnicodeEncodeError as error:
             raise DataError(f"--images: the name of {str(folder / photo)!r} is not UTF-8; rename it") from error
+        if len(photo.stem.encode()) > LONGEST_STEM:
+            raise DataError(
+                f"--images: the name of {folder / photo} is too long for its mask's; shorten it to {LONGEST_STEM} bytes"
+            )
         other = stems.setdefault(photo.with_suffix(""), photo)
         if other != photo:
             raise DataError(f"--images: {folder / other} and {folder / photo} would have one mask; rename one of them")

@@ -200,6 +200,15 @@ def test_every_photo_has_a_mask_of_its_own(folder: Path) -> None:
         find_photos(folder)
 
 
+def test_a_name_too_long_for_its_mask_is_told(folder: Path, segmenter_file: Path) -> None:
+    shutil.move(folder / "a.jpg", folder / f"{'ä' * 120}.jpg")
+    predict.run(["--images", str(folder), "--output", str(folder / "o"), "--segmenter", str(segmenter_file)])
+    assert (folder / f"o/masks/{'ä' * 120}.png").is_file()
+    shutil.copy(folder / f"{'ä' * 120}.jpg", folder / f"{'ä' * 121}.jpg")
+    with pytest.raises(DataError, match="is too long for its mask's; shorten it to 240 bytes"):
+        find_photos(folder)
+
+
 def test_a_name_that_is_no_text_is_told(folder: Path) -> None:
     shutil.copy(folder / "a.jpg", bytes(folder) + b"/caf\xe9.jpg")
     with pytest.raises(DataError, match=r"caf.*is not UTF-8; rename it"):

@@ -110,9 +110,7 @@ rule make_masks:
     threads: 8
     resources:
         # Besides the processes, the walk.
-        **needs(
-            2000, minutes=240, gpu=lambda wildcards: refiner_of(wildcards).gpus, each=crf_process(1200)
-        ),
+        **needs(2000, minutes=240, gpu=lambda wildcards: refiner_of(wildcards).gpus, each=crf_process(1200)),
     params:
         settings=lambda wildcards: plan.refiners.masks_json(refiner_of(wildcards)),
         options=given("affinity", "threshold"),
