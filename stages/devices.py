@@ -1,8 +1,14 @@
 """Where and how precisely to compute: chosen when asked, never at import."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+
+from stages.errors import DataError
+
+# How torch says it on CPUs (its CUDA error is a type of its own).
+NO_MEMORY = ("allocate memory", "not enough memory", "out of memory")
 
 
 def pick_device() -> torch.device:
@@ -20,3 +26,18 @@ def bfloat16_is_fast(device: torch.device) -> bool:
 def autocast(device: torch.device) -> AbstractContextManager:
     """bfloat16 autocast where the hardware has it, else full precision."""
     return torch.autocast(device.type, torch.bfloat16) if bfloat16_is_fast(device) else nullcontext()
+
+
+@contextmanager
+def memory_for(subject: str, cure: str) -> Iterator[None]:
+    """Makes a DataError of memory that runs out meanwhile.
+
+    subject: the images that are computed, by name.  cure: the settings that need less.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        told = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+        if not told and not any(words in str(error) for words in NO_MEMORY):
+            raise
+        raise DataError(f"{subject}: the memory is not enough; {cure}") from error

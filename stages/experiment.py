@@ -1,5 +1,6 @@
 """Reads a config file as an Experiment. Errors name a wrong setting's dotted path, value and likely right key."""
 
+import datetime
 import difflib
 import json
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,15 @@ from stages.variants import variant_settings
 
 # The key by which a config chooses one of several models for a section (`kind: vit`, `kind: hybrid`).
 CHOICE = "kind"
+# What PyYAML raises for text that it cannot read, and for values that are not of the type of their tag (`!!int ""`).
+NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError)
+MOST_VALUES = 100_000  # of a config
+MOST_SHOWN = 300  # characters of a value in a message
 
 
 def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
     """Validates a config. Raises SettingsError with one line per wrong setting, prefixed with `source`."""
+    _check_shape(config, source)
     try:
         return Experiment.model_validate(config)
     except ValidationError as error:
@@ -30,11 +36,59 @@ def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
 
 def read_config(path: Path) -> Experiment:
     """Reads a config file as an Experiment. Raises SettingsError if it cannot be read or is wrong."""
+    return read_experiment(read_settings(path), source=str(path))
+
+
+def read_settings(path: Path) -> Mapping[str, Any]:
+    """The content of a config file. Raises SettingsError unless it is settings by name, as YAML in UTF-8."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path}: cannot be read as a config ({error})") from error
-    return read_experiment(content, source=str(path))
+        content = yaml.safe_load(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read as a config: {error.strerror}; correct the path") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: cannot be read as a config: not UTF-8; save it in UTF-8") from error
+    except NOT_YAML as error:
+        raise SettingsError(f"{path}: cannot be read as a config: {_yaml_fault(error)}; correct it") from error
+    _check_shape(content, str(path))
+    return content
+
+
+def _yaml_fault(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1} is not YAML ({error.problem})"
+    return f"not YAML ({' '.join(str(error).split()) or type(error).__name__})"
+
+
+def _check_shape(content: Any, source: str) -> None:
+    """Raises SettingsError unless a config is settings by name, and of the size of one."""
+    if not isinstance(content, Mapping):
+        found = "it is empty" if content is None else f"it is {_shown(content)}"
+        raise SettingsError(f"{source}: a config has settings by name (`experiment: birds`), but {found}")
+    try:
+        size = _size(content, {})
+    except RecursionError:
+        size = MOST_VALUES + 1
+    if size > MOST_VALUES:
+        raise SettingsError(
+            f"{source}: more than {MOST_VALUES} values, or an alias (`*name`) within itself; shorten it"
+        )
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """The number of values in a config, where one that aliases repeat counts each time."""
+    if not isinstance(value, Mapping | list | tuple):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MOST_VALUES + 1  # until it is known: of a value within itself
+        inner = [*value.keys(), *value.values()] if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_size(part, known) for part in inner)
+    return known[id(value)]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def check_variants(experiment: Experiment, *, source: str) -> None:
@@ -126,11 +180,15 @@ def _describe(problem: ErrorDetails, config: Mapping[str, Any]) -> str:
     path = _dotted(problem["loc"], config)
     where = ".".join(path)
     if problem["type"] == "extra_forbidden" and where in MOVED:
-        return f"{where}: is now `{MOVED[where]}` (given: {problem['input']!r}); move it there"
+        return f"{where}: is now `{MOVED[where]}` (given: {_shown(problem['input'])}); move it there"
+    if problem["type"] == "invalid_key":
+        return f"{where}: a setting's name is text (given: {_shown(problem['input'])}); put it in quotes, or remove it"
     if problem["type"] == "model_attributes_type" and where == "localize.method":
-        return f"{where}: now holds the method's settings (given: {problem['input']!r}); write {_as_kind(problem)}"
+        return (
+            f"{where}: now holds the method's settings (given: {_shown(problem['input'])}); write {_as_kind(problem)}"
+        )
     if problem["type"] == "extra_forbidden":
-        return f"{where}: no such setting (given: {problem['input']!r}); {_suggest(path, config)}"
+        return f"{where}: no such setting (given: {_shown(problem['input'])}); {_suggest(path, config)}"
     if problem["type"] == "missing":
         return f"{where}: must be given"
     if problem["type"] == "union_tag_not_found":
@@ -144,7 +202,9 @@ def _describe(problem: ErrorDetails, config: Mapping[str, Any]) -> str:
     if problem["type"] == "finite_number":
         message = "must be a finite number"
     # Sections as a whole (rules that hold between settings) would print everything below them.
-    given = "" if isinstance(problem["input"], Mapping) else f" (given: {problem['input']!r})"
+    given = "" if isinstance(problem["input"], Mapping) else f" (given: {_shown(problem['input'])})"
+    if problem["type"] == "string_type" and isinstance(problem["input"], int | float | datetime.date):
+        given += "; put it in quotes"
     return f"{where}: {message}{given}" if where else f"{message}{given}"
 
 
@@ -164,7 +224,7 @@ def _dotted(location: Sequence[int | str], config: Mapping[str, Any]) -> list[st
         path.append(str(part))
         if isinstance(value, Mapping):
             value = value.get(part)
-        elif isinstance(value, Sequence) and isinstance(part, int) and part < len(value):
+        elif isinstance(value, list | tuple) and isinstance(part, int) and 0 <= part < len(value):
             value = value[part]
     return path
 
@@ -204,7 +264,8 @@ def _keys_below(parents: Sequence[str], config: Mapping[str, Any]) -> list[str]:
         value = value.get(parent, {}) if isinstance(value, Mapping) else {}
     chosen = value.get(CHOICE) if isinstance(value, Mapping) else None
     if chosen:
-        models = [model for model in models if chosen in str(model.model_fields[CHOICE].annotation)] or models
+        kinds = [(model, model.model_fields.get(CHOICE)) for model in models]
+        models = [model for model, kind in kinds if kind and str(chosen) in str(kind.annotation)] or models
     return sorted({name for model in models for name in model.model_fields})
 
 

@@ -32,12 +32,39 @@ def voc_palette() -> list[int]:
     return colours.flatten().tolist()
 
 
-def read_image(path: Path) -> Image.Image:
+def read_image(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     """Reads an image as upright RGB: 16 bits per channel become 8, transparent parts become white, and of several
     frames the first is used. Raises DataError if it is missing, cannot be decoded, or has values of unknown range
-    (float)."""
+    (float).
+
+    size: (rows, columns) to read it at, such as its `working_size`; default, its own.
+    """
     with opened(path) as image:
-        return _as_rgb(ImageOps.exif_transpose(image), path)
+        if size is not None:
+            _decode_small(image, size)
+        upright = _as_rgb(ImageOps.exif_transpose(image), path)
+        if size is None or upright.size == size[::-1]:
+            return upright
+        return upright.resize(size[::-1], Image.Resampling.LANCZOS)
+
+
+def _decode_small(image: Image.Image, size: tuple[int, int]) -> None:
+    """Lets a JPEG be decoded at a half, a quarter or an eighth of its sides, at least at twice `size`."""
+    height, width = size[::-1] if _turned(image) else size
+    if min(image.height / height, image.width / width) >= 4:
+        image.draft(None, (2 * width, 2 * height))
+
+
+def working_size(size: tuple[int, int], longest_side: int | None) -> tuple[int, int]:
+    """The size (rows, columns) at which to work on an image: its own, or at most `longest_side` on the longer side.
+
+    >>> working_size((3000, 4000), 500), working_size((300, 400), 500), working_size((3000, 4000), None)
+    ((375, 500), (300, 400), (3000, 4000))
+    """
+    if longest_side is None or max(size) <= longest_side:
+        return size
+    rows, columns = (max(1, round(side * longest_side / max(size))) for side in size)
+    return rows, columns
 
 
 def check_image(path: Path) -> tuple[int, int]:

@@ -8,6 +8,8 @@ from PIL import Image
 
 from stages.images import BACKGROUND
 
+BAND = 64  # rows that are enlarged at once
+
 
 def enlarge_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Maps [K, rows, columns] float32 in [0, 1], at `size` (rows, columns), bilinear: [K, *size] float32 in [0, 1]."""
@@ -18,6 +20,35 @@ def enlarge_maps(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
         enlarged[position] = np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR))
     # Interpolation rounds, and the threshold sweep would miss a score outside [0, 1].
     return np.clip(enlarged, 0, 1, out=enlarged)
+
+
+def enlarge_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Labels [rows, columns] uint8 at `size` (rows, columns): each pixel's nearest ones vote, weighted as in bilinear
+    interpolation, so that borders are smooth where `nearest` would leave stairs."""
+    if labels.shape == size:
+        return labels
+    values = np.unique(labels)
+    return values[best_enlarged(labels == values[:, None, None], size)]
+
+
+def best_enlarged(scores: NDArray[np.float32] | NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The best [rows, columns] uint8 of scores [labels, rows, columns] after they are enlarged to `size`, bilinear; the
+    first of equal ones. By bands of rows: all 81 of a photo of 12 megapixels would need 4 GB."""
+    rows, columns = size
+    wide = np.empty((*scores.shape[:2], columns), dtype=np.float32)
+    for label, own in enumerate(scores):
+        image = Image.fromarray(np.ascontiguousarray(own, dtype=np.float32))
+        wide[label] = np.asarray(image.resize((columns, own.shape[0]), Image.Resampling.BILINEAR))
+    # Where each row lies among those of the scores, from centre to centre.
+    places = np.clip((np.arange(rows) + 0.5) * scores.shape[1] / rows - 0.5, 0, scores.shape[1] - 1)
+    above = places.astype(np.int64)
+    below = np.minimum(above + 1, scores.shape[1] - 1)
+    shares = (places - above).astype(np.float32)[:, None]
+    best = np.empty(size, dtype=np.uint8)
+    for start in range(0, rows, BAND):
+        band = slice(start, start + BAND)
+        best[band] = (wide[:, above[band]] * (1 - shares[band]) + wide[:, below[band]] * shares[band]).argmax(axis=0)
+    return best
 
 
 def best_class(maps: NDArray[np.float32], classes: Sequence[int]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

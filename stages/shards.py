@@ -23,6 +23,7 @@ class ImageMaps:
     classes: [tagged classes] int64, positions in the class list from 0 (mask value is one more).
     size: (rows, columns) of the image itself.
     probabilities: [C] float32 in [0, 1], of every class by the localizer's classifier; None if it has none.
+    working: (rows, columns) at which the image is to be labelled (`data.longest_side`); None for its own size.
 
     Raises DataError if a map or a probability is not finite: rounding and thresholds would make a mask of it.
     """
@@ -32,6 +33,12 @@ class ImageMaps:
     classes: NDArray[np.int64]
     size: tuple[int, int]
     probabilities: NDArray[np.float32] | None = None
+    working: tuple[int, int] | None = None
+
+    @property
+    def label_size(self) -> tuple[int, int]:
+        """(rows, columns) at which the image is labelled."""
+        return self.working or self.size
 
     def __post_init__(self) -> None:
         named = {"a map": self.maps} | ({} if self.probabilities is None else {"a probability": self.probabilities})
@@ -45,14 +52,18 @@ def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:
     """
     tensors: dict[str, NDArray] = {}
     sizes: dict[str, tuple[int, int]] = {}
+    working: dict[str, tuple[int, int]] = {}
     for image in images:
         tensors[f"{image.id}/maps"] = np.round(image.maps * 255).astype(np.uint8)
         tensors[f"{image.id}/classes"] = image.classes.astype(np.int64)
         if image.probabilities is not None:
             tensors[f"{image.id}/probabilities"] = image.probabilities
         sizes[image.id] = image.size
+        if image.label_size != image.size:
+            working[image.id] = image.label_size
     # One entry: safetensors writes several in an order that varies between runs, and equal maps must give equal files.
-    metadata = {"maps": json.dumps({"scale": 1 / 255, "sizes": sizes})}
+    stored = {"scale": 1 / 255, "sizes": sizes} | ({"working": working} if working else {})
+    metadata = {"maps": json.dumps(stored)}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
     return len(sizes)
@@ -67,6 +78,7 @@ def read_shard(path: Path) -> Iterator[ImageMaps]:
         with safe_open(path, framework="numpy") as shard:
             metadata = json.loads((shard.metadata() or {})["maps"])
             scale = np.float32(metadata["scale"])
+            working = metadata.get("working", {})
             names = frozenset(shard.keys())
             for image_id, (rows, columns) in metadata["sizes"].items():
                 yield ImageMaps(
@@ -77,6 +89,7 @@ def read_shard(path: Path) -> Iterator[ImageMaps]:
                     probabilities=(
                         shard.get_tensor(f"{image_id}/probabilities") if f"{image_id}/probabilities" in names else None
                     ),
+                    working=tuple(working[image_id]) if image_id in working else None,
                 )
     except (SafetensorError, FileNotFoundError, KeyError) as error:
         raise DataError(f"{path}: not a whole shard of maps ({error}); delete it and rerun `localize`") from error

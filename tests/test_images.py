@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stages.errors import DataError
-from stages.images import check_image, image_size, read_image, read_mask, voc_palette, write_mask
+from stages.images import check_image, image_size, read_image, read_mask, voc_palette, working_size, write_mask
 
 
 def test_the_palette_is_that_of_voc() -> None:
@@ -178,3 +178,31 @@ def test_a_mask_in_colours_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (4, 3)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"a\.png: mask mode is RGB"):
         read_mask(tmp_path / "a.png")
+
+
+def test_a_working_size_bounds_the_longer_side() -> None:
+    assert working_size((3000, 4000), 500) == (375, 500)
+    assert working_size((4000, 3000), 500) == (500, 375)
+    assert working_size((375, 500), 500) == (375, 500)
+    assert working_size((3000, 4000), None) == (3000, 4000)
+    assert working_size((3, 9000), 500) == (1, 500)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_image_is_read_at_a_size(tmp_path: Path, name: str, turned: bool) -> None:
+    """A JPEG is decoded at a fraction of its size, which must not be seen."""
+    clouds = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    image = Image.fromarray(clouds).resize((800, 600), Image.Resampling.BICUBIC)
+    exif = image.getexif()
+    exif[0x0112] = 6 if turned else 1
+    image.save(tmp_path / name, quality=95, exif=exif)
+    size = (80, 60) if turned else (60, 80)
+    small, whole = read_image(tmp_path / name, size), read_image(tmp_path / name)
+    assert small.size == size[::-1]
+    expected = whole.resize(size[::-1], Image.Resampling.LANCZOS)
+    difference = np.abs(np.asarray(small).astype(int) - np.asarray(expected))
+    assert difference.mean() < 1.5
+    assert difference.max() < 16
+    # At its own size it is what it is without one.
+    assert read_image(tmp_path / name, image_size(tmp_path / name)).tobytes() == whole.tobytes()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.labelling import best_class, enlarge_maps, threshold_maps
+from stages.labelling import best_class, best_enlarged, enlarge_labels, enlarge_maps, threshold_maps
 
 
 def test_enlarging_is_torch_bilinear():
@@ -25,3 +25,19 @@ def test_a_score_at_the_threshold_is_foreground():
     assert scores[0].tolist() == pytest.approx([0.4, 0.3, 0.39])
     assert threshold_maps(maps, [4, 1], 0.4).tolist() == [[5, 0, 0]]
     assert threshold_maps(maps[:0], [], 0.4).tolist() == [[0, 0, 0]]
+
+
+def test_the_best_of_enlarged_scores_is_that_of_all_enlarged_at_once():
+    scores = np.random.default_rng(0).random((5, 7, 9), dtype=np.float32)
+    at_once = torch.nn.functional.interpolate(torch.from_numpy(scores)[None], (31, 40), mode="bilinear")[0]
+    np.testing.assert_array_equal(best_enlarged(scores, (31, 40)), at_once.argmax(dim=0).numpy())
+
+
+def test_enlarged_labels_keep_their_values_and_straight_borders():
+    labels = np.array([[0, 0, 7], [0, 0, 7], [255, 255, 255]], dtype=np.uint8)
+    assert enlarge_labels(labels, (3, 3)) is labels
+    enlarged = enlarge_labels(labels, (12, 12))
+    assert (enlarged[:7, :8] == 0).all()  # the corner where three labels meet is round
+    assert (enlarged[:7, 8:] == 7).all()
+    assert (enlarged[8:] == 255).all()
+    assert enlarge_labels(np.zeros((1, 2), dtype=np.uint8), (2, 900)).shape == (2, 900)

@@ -1,13 +1,16 @@
 """What the processes of a pool import: a CRF or a decoded image needs no torch."""
 
 import importlib
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from stages.errors import DataError
 from stages.pool import over_processes
 
 RULES = Path(__file__).parents[1] / "workflow/rules"
@@ -45,3 +48,23 @@ def test_processes_of_a_pool_import_what_they_need(command: str, monkeypatch: py
     work = getattr(importlib.import_module(module), name)
     monkeypatch.setitem(sys.modules, "__main__", importlib.import_module(command))
     assert list(over_processes(heavy_modules, [(work,)], 1, title=command)) == [NEEDED.get(command, [])]
+
+
+def without_memory(path: Path) -> None:
+    raise MemoryError(f"Unable to allocate 72. GiB for {path}")
+
+
+def killed(path: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (without_memory, r"^a\.jpg: the memory is not enough; use fewer --processes"),
+        (killed, "^a process was killed, probably because the memory was not enough; use fewer --processes"),
+    ],
+)
+def test_memory_that_runs_out_is_told_with_the_image(work: Callable, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        list(over_processes(work, [(Path("a.jpg"),)] * 9, 1, title="test"))

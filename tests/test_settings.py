@@ -75,3 +75,16 @@ def test_braces_in_paths_that_rules_name_are_refused(path: str) -> None:
 def test_a_class_name_that_tables_cannot_hold_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="is not a class name: it must not be empty, begin or end with a space"):
         DataSettings(format="csv", root=Path("somewhere"), classes=("cat", name))
+
+
+def test_photos_are_bounded_where_users_bring_them() -> None:
+    common = {"root": "photos", "classes": ["a", "b"]}
+    sides = {
+        kind: DataSettings.model_validate({"format": kind, **common}).longest_side
+        for kind in ("demo", "voc", "coco", "openimages", "folder", "csv")
+    }
+    assert sides == {"demo": None, "voc": None, "coco": None, "openimages": None, "folder": 500, "csv": 500}
+    for side in (None, 800):
+        assert DataSettings.model_validate({"format": "folder", **common, "longest_side": side}).longest_side == side
+    with pytest.raises(ValidationError, match="longest_side"):
+        DataSettings.model_validate({"format": "folder", **common, "longest_side": 0})

@@ -1,5 +1,6 @@
 """Shards of maps: small on disk, exact to half a step of 1/255."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,15 @@ def test_a_broken_shard_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match="rerun `localize`"):
         list(read_shard(path))
+
+
+def test_the_size_to_label_at_is_kept_where_it_is_another(tmp_path: Path) -> None:
+    own, large = make_maps("own", 1), dataclasses.replace(make_maps("large", 1), working=(10, 14))
+    write_shard(tmp_path / "0.safetensors", [own, large])
+    assert [image.label_size for image in read_shard(tmp_path / "0.safetensors")] == [(20, 28), (10, 14)]
+    assert [image.size for image in read_shard(tmp_path / "0.safetensors")] == [(20, 28), (20, 28)]
+    # Where no image is bounded, the file is what it always was.
+    write_shard(tmp_path / "1.safetensors", [own])
+    write_shard(tmp_path / "2.safetensors", [dataclasses.replace(own, working=own.size)])
+    assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
+    assert b"working" not in (tmp_path / "1.safetensors").read_bytes()

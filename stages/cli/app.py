@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from stages.cli.places import config_in, existing, from_here, home
 from stages.cli.status import describe_status, read_summary, working_jobs
-from stages.errors import DataError, TagmaskError
-from stages.experiment import read_config
+from stages.errors import TagmaskError
+from stages.experiment import read_config, read_settings
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = Path("configs/demo.yaml")
@@ -20,9 +21,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From image tags to pixel masks. `tagmask run` makes everything that a config describes; the other commands"
-    " look at data, progress and results. All of them are plain Snakemake and `python -m stages...` underneath.",
+    " look at data, progress and results. All of them are plain Snakemake and `python -m stages...` underneath."
+    " Paths are relative to the folder you are in, those within a config to the clone.",
 )
-Config = Annotated[Path, typer.Option("--config", "-c", help="The experiment's config.")]
+Config = Annotated[
+    Path, typer.Option("--config", "-c", help="The experiment's config, in this folder or else in --directory.")
+]
 Folder = Annotated[Path, typer.Option(help="Folder with Snakefile, configs and results.", envvar="TAGMASK_HOME")]
 
 
@@ -40,15 +44,6 @@ def call(*words: str | Path, folder: Path) -> None:
     status = subprocess.run([sys.executable, "-m", *map(str, words)], cwd=folder, check=False).returncode
     if status:
         raise typer.Exit(status)
-
-
-def home(directory: Path) -> Path:
-    """The folder to work in. Raises DataError if it contains no Snakefile."""
-    if not (directory / "Snakefile").is_file():
-        raise DataError(
-            f"{directory.resolve()}: no Snakefile here; go to your clone of tagmask, or set --directory or TAGMASK_HOME"
-        )
-    return directory
 
 
 def snakemake_words(config: Path, *more: str) -> list[str | Path]:
@@ -80,7 +75,10 @@ def run(
       tagmask run --forcerun make_masks                       further options are passed to Snakemake unchanged
     """
     more: list[str] = ["--cores", cores, *(["--dry-run"] if dry_run else []), *context.args]
-    call(*snakemake_words(config, *more), *(target or ["all"]), folder=home(directory))
+    folder = home(directory)
+    found = config_in(config, folder)
+    read_settings(folder / found)  # of a file that it cannot parse, Snakemake prints a traceback
+    call(*snakemake_words(found, *more), *(target or ["all"]), folder=folder)
 
 
 @app.command()
@@ -95,8 +93,9 @@ def check(
 
       tagmask check -c photos.yaml --sheets sheets
     """
-    more: list[str | Path] = ["--sheets", sheets] if sheets else []
-    call("stages.data.check", "--config", config, *more, folder=home(directory))
+    folder = home(directory)
+    more: list[str | Path] = ["--sheets", from_here(sheets, folder)] if sheets else []
+    call("stages.data.check", "--config", config_in(config, folder), *more, folder=folder)
 
 
 @app.command()
@@ -108,8 +107,9 @@ def status(config: Config = DEMO, directory: Folder = Path()) -> None:
       tagmask status -c configs/voc12.yaml
     """
     folder = home(directory)
-    experiment = read_config(folder / config).experiment
-    rows = read_summary(folder, config)
+    found = config_in(config, folder)
+    experiment = read_config(folder / found).experiment
+    rows = read_summary(folder, found)
     print("\n".join(describe_status(rows, working_jobs(folder, experiment), experiment)))
 
 
@@ -133,14 +133,22 @@ def show(
 
       tagmask show photo.jpg --classes bird,flower
     """
-    options = {"--classes": classes, "--results": results, "--config": config, "--output": output}
+    folder = home(directory)
+    if folder.resolve() != Path.cwd():
+        output = output or Path(f"{image.stem}-maps.png")
+    options = {
+        "--classes": classes,
+        "--results": results and existing(results, folder),
+        "--config": config and config_in(config, folder),
+        "--output": output and from_here(output, folder),
+    }
     words = [word for name, value in options.items() if value is not None for word in (name, value)]
-    call("stages.localize.show", "--image", image.resolve(), *words, folder=home(directory))
+    call("stages.localize.show", "--image", image.resolve(), *words, folder=folder)
 
 
 @app.command()
 def predict(
-    images: Annotated[Path, typer.Argument(help="A folder of photos; subfolders are searched too.")],
+    images: Annotated[Path, typer.Argument(help="A folder of photos; subfolders, linked ones too, are searched.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for masks, overlays and areas.csv.")] = Path(
         "masks"
     ),
@@ -156,10 +164,14 @@ def predict(
 
       tagmask predict photos -o masks -c configs/demo.yaml
     """
-    options = {"--config": config, "--segmenter": segmenter and segmenter.resolve()}
+    folder = home(directory)
+    options = {
+        "--config": config and config_in(config, folder),
+        "--segmenter": segmenter and (folder / existing(segmenter, folder)).resolve(),
+    }
     words = [word for name, value in options.items() if value is not None for word in (name, value)]
     places = ("--images", images.resolve(), "--output", output.resolve())
-    call("stages.segment.predict", *places, *words, folder=home(directory))
+    call("stages.segment.predict", *places, *words, folder=folder)
 
 
 @app.command()
@@ -171,6 +183,7 @@ def report(config: Config = DEMO, cores: Annotated[str, typer.Option()] = "all",
       tagmask report -c configs/demo.yaml
     """
     folder = home(directory)
-    page = Path("results") / read_config(folder / config).experiment / "report/index.html"
-    call(*snakemake_words(config, "--cores", cores, "--quiet"), page, folder=folder)
+    found = config_in(config, folder)
+    page = Path("results") / read_config(folder / found).experiment / "report/index.html"
+    call(*snakemake_words(found, "--cores", cores, "--quiet"), page, folder=folder)
     print((folder / page).resolve())

@@ -3,6 +3,7 @@
 The images of a part have the same size on the patch grid. A localizer that mixes sizes runs several parts at once.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from stages.images import image_size, read_image
+from stages.images import image_size, read_image, working_size
 from stages.index import Record
 from stages.localize.map_features import MapFeatures
 from stages.settings import MapSettings
@@ -23,6 +24,9 @@ Sizes = tuple[Size, ...]  # an image's on the patch grid, pixels, one for each s
 Parts = list[list[int]]  # rows of the index
 Grouping = Callable[[Sequence[Sizes], int], list[Parts]]
 
+# The longer side of an image is at most so many times its shorter side, or the image is made smaller. Those of VOC and
+# COCO, but for a few, are not as thin.
+THINNEST = 4
 # Images are filled up to the longest of their batch: more than this is not worth it.
 LONGEST = 1.2
 
@@ -32,12 +36,19 @@ class Batch:
     """Images that run together.
 
     parts: rows of the index.  sizes: of the images themselves, part by part.  scales: the localizer's input at each
-    scale, one for each part: images, uint8 [b, 3, H, W], or the levels of their `MapFeatures`.
+    scale, one for each part: images, uint8 [b, 3, H, W], or the levels of their `MapFeatures`.  longest_side: of larger
+    images, at which they will be labelled (`working_size`).
     """
 
     parts: Parts
     sizes: list[Size]
     scales: list[list[Tensor | list[Tensor]]]
+    longest_side: int | None = None
+
+    @property
+    def working_sizes(self) -> list[Size]:
+        """The sizes at which the images are labelled, part by part."""
+        return [working_size(size, self.longest_side) for size in self.sizes]
 
     @property
     def positions(self) -> list[int]:
@@ -117,9 +128,19 @@ def frozen_batch(
 
 
 def size_on_grid(size: Size, shorter: int, stride: int) -> Size:
-    """The size scaled so that its shorter side is near `shorter`, both sides rounded to multiples of `stride`."""
-    factor = shorter / min(size)
-    rows, columns = (max(stride, round(side * factor / stride) * stride) for side in size)
+    """The size scaled so that its shorter side is near `shorter`, both sides rounded to multiples of `stride`.
+
+    An image thinner than `THINNEST` is scaled to the area of one that is as thin: a transformer's time and memory grow
+    with the square of that area. One whose shorter side would be less than a patch is pressed lengthwise.
+
+    >>> size_on_grid((200, 300), 64, 16), size_on_grid((100, 2000), 64, 16), size_on_grid((1, 2000), 64, 16)
+    ((64, 96), (32, 576), (16, 1024))
+    """
+    most = THINNEST * shorter**2
+    factor = min(shorter / min(size), math.sqrt(most / (size[0] * size[1])))
+    # Of a single row or column of patches.
+    longest = max(1, round(most / stride**2), round(THINNEST * shorter / stride)) * stride
+    rows, columns = (min(longest, max(stride, round(side * factor / stride) * stride)) for side in size)
     return rows, columns
 
 

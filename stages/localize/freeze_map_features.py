@@ -8,12 +8,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
-from stages.devices import autocast, pick_device
+from stages.devices import autocast, memory_for, pick_device
 from stages.errors import SettingsError
 from stages.files import atomic_folder
 from stages.index import Record, read_index, shard_of
 from stages.localize.batches import group_by_size, read_batch, sizes_on_grid
-from stages.localize.inference import normalised
+from stages.localize.inference import MEMORY_CURE, described, normalised
 from stages.localize.map_features import MapFeatures
 from stages.networks.pyramid import Pyramid, build_pyramid
 from stages.runtime.command import main, parse_settings, parser
@@ -33,7 +33,8 @@ def write_map_features(
             batch = read_batch(parts, records, root, pyramid.stride, settings)
             for scale, (images,) in enumerate(batch.scales):
                 assert isinstance(images, Tensor)  # read_batch gives no features
-                with torch.inference_mode(), autocast(device):
+                memory = memory_for(described(batch, records), MEMORY_CURE)
+                with memory, torch.inference_mode(), autocast(device):
                     levels = pyramid.features(normalised(images, pyramid, settings, device))
                 features.write(batch.positions, scale, levels)
             progress.update(len(batch.positions))

@@ -4,6 +4,7 @@ Images run in batches, each with its mirrored copy: those of one size, or of sim
 the main thread computes, one thread reads the next batch and another finishes the previous one.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 from tqdm import tqdm
 
-from stages.devices import autocast
+from stages.devices import autocast, memory_for
 from stages.finite import check_finite
 from stages.index import Record
 from stages.localize.batches import (
@@ -37,6 +38,7 @@ from stages.settings import LocalizeSettings, MapSettings
 from stages.shards import ImageMaps
 
 BROKEN = "the localizer or its backbone's weights are not whole; train it again from other weights or at a lower rate"
+MEMORY_CURE = "lower localize.maps.size, scales or batch_size"
 
 
 def make_maps(
@@ -49,12 +51,14 @@ def make_maps(
     device: torch.device,
     features: MapFeatures | None = None,
     grouping: Grouping | None = None,
+    longest_side: int | None = None,
 ) -> Iterator[ImageMaps]:
     """Yields each image's maps of its tagged classes, batch by batch (not in the index's order).
 
     With `classes: predicted`, an image without tags gets maps of the classes that the classifier finds in it. With the
     frozen CNN's `features` of these images, made with the same settings, no image is decoded.
-    grouping: default, the faster one of this localizer on this device.
+    grouping: default, the faster one of this localizer on this device.  longest_side: larger images will be labelled at
+    this size, so their maps are stored for it.
     """
     # A CNN's convolutions are faster in this layout, twice as fast on CPUs; a ViT has only one.
     localizer = localizer.to(device).to(memory_format=torch.channels_last).eval()
@@ -64,8 +68,10 @@ def make_maps(
 
     def read(parts: Parts) -> Batch:
         if features is None:
-            return read_batch(parts, records, root, localizer.stride, settings.maps)
-        return frozen_batch(parts, records, root, features, settings.maps)
+            batch = read_batch(parts, records, root, localizer.stride, settings.maps)
+        else:
+            batch = frozen_batch(parts, records, root, features, settings.maps)
+        return dataclasses.replace(batch, longest_side=longest_side)
 
     with (
         ThreadPoolExecutor(1) as reader,
@@ -78,7 +84,7 @@ def make_maps(
             batch = (coming or reader.submit(read, parts)).result()
             if number + 1 < len(batches):
                 coming = reader.submit(read, batches[number + 1])
-            with torch.inference_mode(), autocast(device):
+            with memory_for(described(batch, records), MEMORY_CURE), torch.inference_mode(), autocast(device):
                 maps, scores = locate_batch(batch, localizer, settings.maps, device)
             if finishing is not None:
                 yield from finishing.result()
@@ -86,6 +92,12 @@ def make_maps(
             progress.update(len(batch.positions))
         if finishing is not None:
             yield from finishing.result()
+
+
+def described(batch: Batch, records: Sequence[Record]) -> str:
+    """The images of a batch and their sizes."""
+    pairs = zip(batch.positions, batch.sizes, strict=True)
+    return ", ".join(f"{records[position].image} {size}" for position, size in pairs)
 
 
 def faster_grouping(localizer: Localizer, device: torch.device) -> Grouping:
@@ -108,7 +120,7 @@ def locate_batch(
 ) -> tuple[list[Tensor], Tensor]:
     """Maps of all classes summed over scales and flips, each image's [C, rows, columns] at its stored size, and the
     mean of the image scores over them, logits [B, C]."""
-    stored = [stored_size(size, settings.stride) for size in batch.sizes]
+    stored = [stored_size(size, settings.stride) for size in batch.working_sizes]
     totals: list[Tensor] = []
     scores: list[Tensor] = []
     for given in batch.scales:
@@ -147,8 +159,8 @@ def finish_batch(
     """The maps to keep, scaled to [0, 1], with the probability of every class. Raises DataError if the localizer's maps
     are not finite, which scaling would hide."""
     finished = []
-    for position, size, own, probabilities in zip(
-        batch.positions, batch.sizes, maps, torch.sigmoid(scores).cpu(), strict=True
+    for position, size, working, own, probabilities in zip(
+        batch.positions, batch.sizes, batch.working_sizes, maps, torch.sigmoid(scores).cpu(), strict=True
     ):
         check_finite(f"{records[position].id}: localization maps", {"a map": own}, BROKEN)
         present = labels[position] > 0
@@ -162,6 +174,7 @@ def finish_batch(
                 kept.numpy().astype(np.int64),
                 size,
                 probabilities.numpy(),
+                working if working != size else None,
             )
         )
     return finished

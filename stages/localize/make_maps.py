@@ -19,6 +19,7 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument(
         "--features", type=Path, help="the frozen CNN's features of these images, in place of the images"
     )
+    options.add_argument("--longest-side", type=int, help="pixels at which larger images will be labelled")
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)
     localizer, classes = load_localizer(args.localizer, settings)
@@ -31,6 +32,7 @@ def run(arguments: list[str] | None = None) -> None:
         settings=settings,
         device=pick_device(),
         features=MapFeatures(args.features) if args.features else None,
+        longest_side=args.longest_side,
     )
     write_shard(args.output, maps)
 

@@ -11,7 +11,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from stages.errors import DataError
-from stages.images import IGNORE, read_image, read_mask
+from stages.images import IGNORE, image_size, read_image, read_mask, working_size
 
 Statistics = tuple[Sequence[float], Sequence[float]]
 
@@ -53,11 +53,13 @@ class AffinityViews(Dataset):
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        image = read_image(self.images[index])
-        mask = tv_tensors.Mask(torch.from_numpy(read_mask(self.regions[index])))
-        if tuple(mask.shape) != (image.height, image.width):
+        mask = read_mask(self.regions[index])
+        rows, columns = mask.shape
+        # The regions of a large image are smaller, as it is labelled.
+        if working_size(image_size(self.images[index]), max(rows, columns)) != (rows, columns):
             raise DataError(f"{self.regions[index]}: not of its image's size; delete the folder and rerun `refine`")
-        pixels, regions = self.transform(image, mask)
+        image = read_image(self.images[index], (rows, columns))
+        pixels, regions = self.transform(image, tv_tensors.Mask(torch.from_numpy(mask)))
         return {
             "inputs": pixels.as_subclass(Tensor),
             "regions": at_nodes(regions.as_subclass(Tensor), self.stride),

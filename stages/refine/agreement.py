@@ -20,10 +20,10 @@ from stages.shards import ImageMaps
 
 
 def agreement_counts(path: Path, image: ImageMaps, thresholds: Sequence[float], crf: CrfSettings) -> NDArray[np.int64]:
-    """Pixels of background and of objects in an image, [thresholds, 3, 2] int64: in both seed and CRF mask, in the
-    seed, in the CRF mask."""
-    pixels = read_scored_image(path, image.size)
-    maps, own = enlarge_maps(image.maps, image.size), image.classes.tolist()
+    """Pixels of background and of objects in an image, at the size it is labelled at, [thresholds, 3, 2] int64: in both
+    seed and CRF mask, in the seed, in the CRF mask."""
+    pixels = read_scored_image(path, image)
+    maps, own = enlarge_maps(image.maps, image.label_size), image.classes.tolist()
     masks = Labeller(pixels, own, crf)(add_threshold(maps, threshold) for threshold in thresholds)
     counts = np.zeros((len(thresholds), 3, 2), dtype=np.int64)
     for row, threshold, labels in zip(counts, thresholds, masks, strict=True):

@@ -53,10 +53,16 @@ def chosen_walker(settings: RefineSettings, affinity: Path | None, localize: Loc
     if settings.affinity.kind == "none":
         return stay
     # Imported here, not above: each process of the pool imports this module again and does not need torch.
-    from stages.devices import pick_device
+    from stages.devices import memory_for, pick_device
     from stages.refine.walkers import build_walker
 
-    return build_walker(settings, affinity, pick_device(), localize)
+    walker = build_walker(settings, affinity, pick_device(), localize)
+
+    def walk(path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
+        with memory_for(f"{path} {image.size}", "lower data.longest_side or localize.maps.size"):
+            return walker(path, image, backgrounds)
+
+    return walk
 
 
 def run(arguments: list[str] | None = None) -> None:

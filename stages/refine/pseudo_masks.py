@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from stages.dense_crf import ImageCrf
 from stages.errors import DataError
 from stages.finite import check_finite
-from stages.images import IGNORE, read_image, write_mask
-from stages.labelling import enlarge_maps
+from stages.images import IGNORE, image_size, read_image, write_mask
+from stages.labelling import enlarge_labels, enlarge_maps
 from stages.refine.background import best_labels, mask_values
 from stages.settings import CrfSettings
+from stages.shards import ImageMaps
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class ImageScores:
     scores: [1 + K, rows, columns] float32 in [0, 1]; several if the mask is to mark where they disagree.
     classes: [K] positions in the class list from 0.
     size: (rows, columns) of the image.
-    extent: pixels covered by the scores from the upper left corner, `size` or slightly more.
+    extent: pixels covered by the scores from the upper left corner, `label_size` or slightly more.
+    working: (rows, columns) at which the image is labelled; None for `size`.
 
     Raises DataError if a score is not finite: labels would be made of it.
     """
@@ -33,6 +35,12 @@ class ImageScores:
     classes: tuple[int, ...]
     size: tuple[int, int]
     extent: tuple[int, int]
+    working: tuple[int, int] | None = None
+
+    @property
+    def label_size(self) -> tuple[int, int]:
+        """(rows, columns) at which the image is labelled."""
+        return self.working or self.size
 
     def __post_init__(self) -> None:
         named = {f"score {number}": own for number, own in enumerate(self.scores)}
@@ -87,26 +95,28 @@ def agreed(masks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.where(same, masks[0], np.uint8(IGNORE))
 
 
-def read_scored_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The image [rows, columns, 3] uint8 RGB. Raises DataError when it differs from the size its maps were made at."""
-    image = np.asarray(read_image(path))
-    if image.shape[:2] != size:
+def read_scored_image(path: Path, image: ImageMaps | ImageScores) -> NDArray[np.uint8]:
+    """The image [rows, columns, 3] uint8 RGB, at the size it is labelled at. Raises DataError when its own size differs
+    from the one its maps were made for."""
+    size = image_size(path)
+    if size != image.size:
         raise DataError(
-            f"{path}: image is {image.shape[:2]} (rows, columns), its maps were made at {size};"
+            f"{path}: image is {size} (rows, columns), its maps were made at {image.size};"
             " delete the maps of this split and rerun `localize`"
         )
-    return image
+    return np.asarray(read_image(path, image.label_size))
 
 
 def enlarge_scores(scores: NDArray[np.float32], image: ImageScores) -> NDArray[np.float32]:
-    """Scores at the image's size, bilinear."""
-    rows, columns = image.size
+    """Scores at the size the image is labelled at, bilinear."""
+    rows, columns = image.label_size
     return enlarge_maps(scores, image.extent)[:, :rows, :columns]
 
 
 def write_pseudo_mask(image_path: Path, image: ImageScores, crf: CrfSettings, mask_path: Path) -> None:
-    """Labels one image from its file and writes its mask; 255 where several scores give different labels."""
-    pixels = read_scored_image(image_path, image.size)
+    """Labels one image from its file and writes its mask, at the image's size; 255 where several scores give different
+    labels."""
+    pixels = read_scored_image(image_path, image)
     label = Labeller(pixels, image.classes, crf)
     masks = label(enlarge_scores(scores, image) for scores in image.scores)
-    write_mask(mask_path, agreed(list(masks)))
+    write_mask(mask_path, enlarge_labels(agreed(list(masks)), image.size))

@@ -21,4 +21,6 @@ class Walker(Protocol):
 def stay(path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
     """No walk: the maps as stored, with background's score."""
     scores = tuple(background(image.maps) for background in backgrounds)
-    return ImageScores(image.id, scores, tuple(image.classes.tolist()), image.size, image.size)
+    return ImageScores(
+        image.id, scores, tuple(image.classes.tolist()), image.size, image.label_size, working=image.working
+    )

@@ -31,6 +31,7 @@ def sure_regions(
 
 
 def write_sure_regions(image_path: Path, image: ImageMaps, settings: LearnedAffinity, mask_path: Path) -> None:
-    """Writes the sure regions of one image, read from its file, as an indexed PNG."""
-    pixels = read_scored_image(image_path, image.size)
-    write_mask(mask_path, sure_regions(pixels, enlarge_maps(image.maps, image.size), image.classes.tolist(), settings))
+    """Writes the sure regions of one image, read from its file, as an indexed PNG of the size it is labelled at."""
+    pixels = read_scored_image(image_path, image)
+    maps = enlarge_maps(image.maps, image.label_size)
+    write_mask(mask_path, sure_regions(pixels, maps, image.classes.tolist(), settings))

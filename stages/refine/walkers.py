@@ -41,17 +41,17 @@ class LearnedWalker:
 
     def __call__(self, path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
         stride = self.net.stride
-        rows, columns = (-(-side // stride) * stride for side in image.size)
+        rows, columns = (-(-side // stride) * stride for side in image.label_size)
         extent = (rows, columns)
         grid = (rows // stride, columns // stride)
-        transitions = self._transitions(pad_to(pixels_of(path), extent), grid)
-        maps = pad_to(torch.from_numpy(enlarge_maps(image.maps, image.size)), extent)
+        transitions = self._transitions(pad_to(pixels_of(path, image.label_size), extent), grid)
+        maps = pad_to(torch.from_numpy(enlarge_maps(image.maps, image.label_size)), extent)
         walked = []
         for background in backgrounds:
             scores = torch.from_numpy(background(maps.numpy())).to(self.device)
             nodes = F.avg_pool2d(scores, stride).flatten(1)
             walked.append(as_maps(reversible_walk(nodes, transitions, doublings=self.settings.walk.doublings), grid))
-        return ImageScores(image.id, tuple(walked), tuple(image.classes.tolist()), image.size, extent)
+        return scores_of(image, walked, extent)
 
     def _transitions(self, pixels: Tensor, grid: tuple[int, int]) -> Tensor:
         images = transforms.normalize(pixels[None].to(self.device), *map(list, self.net.statistics))
@@ -89,7 +89,7 @@ class AttentionWalker:
             scores = torch.from_numpy(background(image.maps)).to(self.device)
             nodes = F.interpolate(scores[None], size=grid, mode="area")[0].flatten(1)
             walked.append(as_maps(random_walk(nodes, transitions, doublings=self.settings.walk.doublings), grid))
-        return ImageScores(image.id, tuple(walked), tuple(image.classes.tolist()), image.size, image.size)
+        return scores_of(image, walked, image.label_size)
 
 
 def build_walker(
@@ -119,9 +119,15 @@ def build_walker(
     return AttentionWalker(localizer, settings, device)
 
 
-def pixels_of(path: Path) -> Tensor:
-    """An image's pixels, [3, rows, columns] float32 in [0, 1]."""
-    image: Image.Image = read_image(path)
+def scores_of(image: ImageMaps, walked: Sequence[Scores], extent: tuple[int, int]) -> ImageScores:
+    """The walked scores of an image, to be labelled."""
+    classes = tuple(image.classes.tolist())
+    return ImageScores(image.id, tuple(walked), classes, image.size, extent, working=image.working)
+
+
+def pixels_of(path: Path, size: tuple[int, int]) -> Tensor:
+    """An image's pixels at `size`, [3, rows, columns] float32 in [0, 1]."""
+    image: Image.Image = read_image(path, size)
     return transforms.to_dtype(transforms.pil_to_tensor(image), torch.float32, scale=True)
 
 

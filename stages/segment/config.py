@@ -16,11 +16,13 @@ POLY_POWER = 0.9
 LOG_EVERY = 10
 
 
-def train_pipeline(settings: SegmenterTraining, classes: int) -> list[dict[str, Any]]:
+def train_pipeline(
+    settings: SegmenterTraining, classes: int, *, longest_side: int | None = None
+) -> list[dict[str, Any]]:
     """Loading, random scale, crop, mirror, and colours if set: after the crop, where there are fewest pixels."""
     colours = [{"type": "PhotoMetricDistortion"}] if settings.colours else []
     return [
-        {"type": "LoadImageAndMask", "classes": classes + 1},
+        {"type": "LoadImageAndMask", "classes": classes + 1, "longest_side": longest_side},
         {"type": "RandomScale", "scales": settings.scales},
         {"type": "RandomCrop", "crop_size": (settings.crop, settings.crop)},
         {"type": "RandomFlip", "prob": 0.5},
@@ -71,7 +73,8 @@ def moving_average(settings: SegmenterTraining) -> list[dict[str, Any]]:
 class TrainingFiles:
     """The inputs and work folder of a training; without `masks` the index's own true masks are used.
 
-    model: written by `stages.segment.resolve_model`.  weights: of the backbone (safetensors).
+    model: written by `stages.segment.resolve_model`.  weights: of the backbone (safetensors).  longest_side: larger
+    images are read at this size.
     """
 
     index: Path
@@ -80,6 +83,7 @@ class TrainingFiles:
     weights: Path
     work: Path
     masks: Sequence[Path] = ()
+    longest_side: int | None = None
 
 
 def train_config(
@@ -101,7 +105,7 @@ def train_config(
         "root": str(files.root),
         "classes": list(classes),
         "masks": [str(folder) for folder in files.masks],
-        "pipeline": train_pipeline(settings, len(classes)),
+        "pipeline": train_pipeline(settings, len(classes), longest_side=files.longest_side),
     }
     optim_wrapper = ConfigDict(optimizer(settings))
     optim_wrapper.merge(ConfigDict(resolved["optim_wrapper"]))

@@ -10,32 +10,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from stages.devices import autocast
+from stages.devices import autocast, memory_for
 from stages.finite import check_finite
-from stages.images import BACKGROUND, read_image
+from stages.images import BACKGROUND, image_size, read_image, working_size
 from stages.index import Record
 from stages.segment.model import ChannelsLastEncoderDecoder, Segmenter
 from stages.settings import InferenceSettings
 
 # Neighbouring windows share a third, as in mmsegmentation's own configs (513 by 341).
 WINDOW_STEP = 2 / 3
+MEMORY_CURE = "lower data.longest_side, or set segment.inference.window"
 
 
 def predict_images(
-    segmenter: Segmenter, records: Iterable[Record], root: Path, settings: InferenceSettings, *, tags: bool
+    segmenter: Segmenter,
+    records: Iterable[Record],
+    root: Path,
+    settings: InferenceSettings,
+    *,
+    tags: bool,
+    longest_side: int | None = None,
 ) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.float32]]]:
     """Yields each image's id, pixels [rows, columns, 3] and class probabilities [1 + C, rows, columns].
 
-    tags: classes that are not among the image's tags get probability 0.
+    tags: classes that are not among the image's tags get probability 0.  longest_side: larger images are predicted at
+    this size (`working_size`).
     """
     device = next(segmenter.model.parameters()).device
     positions = {name: position for position, name in enumerate(segmenter.classes)}
     for record in records:
-        image = np.array(read_image(root / record.image))
-        scores = class_probabilities(segmenter.model, torch.from_numpy(image).permute(2, 0, 1).to(device), settings)
-        check_finite(
-            root / record.image, {"a probability": scores}, "the segmenter's weights are not whole; train it again"
-        )
+        path = root / record.image
+        image = np.array(read_image(path, working_size(image_size(path), longest_side)))
+        with memory_for(f"{path} {image.shape[:2]}", MEMORY_CURE):
+            scores = class_probabilities(segmenter.model, torch.from_numpy(image).permute(2, 0, 1).to(device), settings)
+        check_finite(path, {"a probability": scores}, "the segmenter's weights are not whole; train it again")
         if tags:
             scores = told(scores, [positions[name] for name in record.labels])
         yield record.id, image, scores.cpu().numpy()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stages.dense_crf import ImageCrf
 from stages.images import write_mask
+from stages.labelling import best_enlarged, enlarge_labels
 from stages.settings import CrfSettings
 
 Labels = NDArray[np.uint8]
@@ -43,7 +44,15 @@ def refined(
 
 
 def write_labels(
-    image: NDArray[np.uint8], labels: Labels, probabilities: Probabilities, crf: CrfSettings | None, path: Path
+    image: NDArray[np.uint8],
+    labels: Labels,
+    probabilities: Probabilities,
+    crf: CrfSettings | None,
+    path: Path,
+    size: tuple[int, int],
 ) -> None:
-    """Writes the mask of one image."""
-    write_mask(path, refined(image, labels, probabilities, crf))
+    """Writes the mask of one image at `size` (rows, columns), its own; it may have been predicted at a smaller one."""
+    if crf is None and image.shape[:2] != size:
+        write_mask(path, labels[best_enlarged(probabilities, size)])
+    else:
+        write_mask(path, enlarge_labels(refined(image, labels, probabilities, crf), size))

@@ -1,6 +1,11 @@
 """Photos of a folder: finds them, and predicts each at a size similar to the training images."""
 
-from collections.abc import Sequence
+import csv
+import logging
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +21,129 @@ from stages.segment.labels import mask_of
 from stages.segment.model import Segmenter
 from stages.settings import InferenceSettings
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".avif", ".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# What predictions of a folder consist of.
+MASKS, OVERLAYS, AREAS = "masks", "overlays", "areas.csv"
+COLUMNS = ("image", "class", "pixels", "share")
+LONGEST_STEM = 240  # bytes: file systems allow 255, and a file that is being written has fourteen more
 
 
-def find_photos(folder: Path) -> list[Path]:
-    """All photos below a folder, relative to it, sorted.
+@dataclass
+class _Found:
+    """What is below a folder: photos, folders of predictions, and the other files by extension."""
 
-    Raises DataError when there is none, or when two differ only in their extension and would share one mask.
+    photos: list[Path] = field(default_factory=list)
+    predicted: list[Path] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+
+
+def find_photos(folder: Path, *, output: Path | None = None) -> list[Path]:
+    """All photos below a folder, relative to it, sorted. Linked folders are searched too, each folder once.
+
+    Predictions are no photos: the masks and overlays in `output`, and those beside a table of areas, are left out, and
+    the log says so. Raises DataError when there is no photo, when two would have one mask, or when a name is not text.
     """
     if not folder.is_dir():
         raise DataError(f"--images: {folder} is no folder; name the folder with the photos")
-    photos = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = _search(folder, output)
+    for place in found.predicted:
+        log.info("%s: left out, since it holds predictions", place)
+    if found.others:
+        log.info("no photos: %s", ", ".join(f"{count} {name}" for name, count in sorted(found.others.items())))
+    photos = sorted(path.relative_to(folder) for path in found.photos)
     if not photos:
-        raise DataError(f"--images: {folder} holds no photo ({', '.join(SUFFIXES)})")
+        besides = " but predictions" if found.predicted else ""
+        raise DataError(f"--images: {folder} holds no photo{besides} ({', '.join(SUFFIXES)})")
+    _check_names(folder, photos)
+    return photos
+
+
+def _search(folder: Path, output: Path | None) -> _Found:
+    """Linked folders come last, so that a folder that is found both ways keeps its own name."""
+    found, seen = _Found(), set[Path]()
+    if any(_is_predicted(place, output) for place in (folder.resolve(), *folder.resolve().parents)):
+        found.predicted.append(folder)
+        return found
+    waiting, linked = deque([folder]), deque[Path]()
+    while waiting or linked:
+        place = (waiting or linked).popleft()
+        real = place.resolve()
+        if real in seen:
+            continue
+        seen.add(real)
+        if _is_predicted(real, output):
+            found.predicted.append(place)
+            continue
+        for path, is_folder in _entries(place):
+            if is_folder:
+                (linked if path.is_symlink() else waiting).append(path)
+            elif path.suffix.lower() in SUFFIXES:
+                found.photos.append(path)
+            else:
+                found.others[path.suffix.lower() or path.name] += 1
+    return found
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """The entries of a folder by name, and which of them are folders."""
+    try:
+        with os.scandir(folder) as entries:
+            yield from [(Path(entry.path), entry.is_dir()) for entry in sorted(entries, key=lambda entry: entry.name)]
+    except OSError as error:
+        raise DataError(f"--images: {folder} cannot be searched ({error.strerror}); make it readable") from error
+
+
+def _is_predicted(folder: Path, output: Path | None) -> bool:
+    if folder.name not in (MASKS, OVERLAYS):
+        return False
+    return is_predictions(folder.parent) or (output is not None and folder.parent == output.resolve())
+
+
+def is_predictions(folder: Path) -> bool:
+    """Whether a folder holds predictions: it has their table of areas."""
+    try:
+        with (folder / AREAS).open(newline="", encoding="utf-8") as stream:
+            return tuple(next(csv.reader(stream), ())) == COLUMNS
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+
+
+def check_output(output: Path) -> None:
+    """Raises DataError if predictions written to a folder would mix with files that are none, or replace them."""
+    if output.exists() and not output.is_dir():
+        raise DataError(f"--output: {output} is a file; name a folder")
+    if is_predictions(output):
+        return
+    for name in (MASKS, OVERLAYS, AREAS):
+        place = output / name
+        if place.is_file() or (place.is_dir() and any(place.iterdir())):
+            raise DataError(f"--output: {place} is there already and holds no predictions; choose another folder")
+
+
+def _check_names(folder: Path, photos: Sequence[Path]) -> None:
+    """Raises DataError unless every photo can have a mask of its own, and a row in the table."""
     stems: dict[Path, Path] = {}
     for photo in photos:
+        try:
+            str(photo).encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"--images: the name of {str(folder / photo)!r} is not UTF-8; rename it") from error
+        if len(photo.stem.encode()) > LONGEST_STEM:
+            raise DataError(
+                f"--images: the name of {folder / photo} is too long for its mask's; shorten it to {LONGEST_STEM} bytes"
+            )
         other = stems.setdefault(photo.with_suffix(""), photo)
         if other != photo:
             raise DataError(f"--images: {folder / other} and {folder / photo} would have one mask; rename one of them")
-    return photos
+    written = {photo.with_suffix(suffix): photo for photo in photos for suffix in (".png", ".jpg")}
+    for photo in photos:
+        if taken := next((place for place in photo.parents if place in written), None):
+            raise DataError(
+                f"--images: the mask of {folder / written[taken]} would have the name of the folder {taken}; rename one"
+                " of them"
+            )
 
 
 def predict_photo(

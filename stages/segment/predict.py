@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from stages.devices import pick_device
+from stages.devices import memory_for, pick_device
 from stages.errors import DataError
 from stages.experiment import read_config
 from stages.files import atomic_path, write_csv
-from stages.images import BACKGROUND, BACKGROUND_NAME, image_size, read_image, voc_palette, write_mask
+from stages.images import BACKGROUND, BACKGROUND_NAME, check_image, read_image, voc_palette, write_mask
 from stages.runtime.command import main, output_path
 from stages.segment.model import Segmenter, load_segmenter
-from stages.segment.photos import find_photos, predict_photo
+from stages.segment.photos import AREAS, COLUMNS, MASKS, OVERLAYS, check_output, find_photos, predict_photo
 from stages.settings import InferenceSettings
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ SEGMENTER = "segment/pseudo_masks/segmenter.safetensors"
 # Longest side of VOC's training images; larger photos are predicted at this size.
 LONGEST_SIDE = 500
 OPACITY = 0.5
-COLUMNS = ("image", "class", "pixels", "share")
+MOST_FAULTS = 20  # named in one error
 
 
 def find_segmenter(results: Path) -> Path:
@@ -59,42 +59,65 @@ def predict_folder(
 ) -> int:
     """Writes `masks/<name>.png`, `overlays/<name>.jpg` and `areas.csv` for all photos below a folder; returns how many.
 
-    Raises DataError before any work when a photo's header cannot be read.
+    Raises DataError before any work when a photo cannot be read, or when other files are in the way.
     """
-    photos = find_photos(folder)
-    for photo in photos:
-        image_size(folder / photo)
+    check_output(output)
+    photos = find_photos(folder, output=output)
+    check_photos(folder, photos)
+    # Marks the masks as predictions from the first one on: they are no photos, and may be replaced.
+    if not (output / AREAS).exists():
+        write_csv(output / AREAS, [COLUMNS])
     rows: list[tuple[str, str, int, str]] = []
     for photo in tqdm(photos, desc="predict", unit="image"):
         picture = read_image(folder / photo)
-        mask = predict_photo(segmenter, picture, settings, longest_side=longest_side)
-        write_mask(output / "masks" / photo.with_suffix(".png"), mask)
-        with atomic_path(output / "overlays" / photo.with_suffix(".jpg")) as temporary:
+        with memory_for(str(folder / photo), "lower --longest-side"):
+            mask = predict_photo(segmenter, picture, settings, longest_side=longest_side)
+        write_mask(output / MASKS / photo.with_suffix(".png"), mask)
+        with atomic_path(output / OVERLAYS / photo.with_suffix(".jpg")) as temporary:
             overlay_picture(picture, mask).save(temporary, quality=90)
         rows += area_rows(photo.as_posix(), mask, segmenter.classes)
-    write_csv(output / "areas.csv", [COLUMNS, *rows])
+    write_csv(output / AREAS, [COLUMNS, *rows])
     return len(photos)
+
+
+def check_photos(folder: Path, photos: Sequence[Path]) -> None:
+    """Decodes the photos. Raises one DataError for all that cannot be read."""
+    faults = []
+    for photo in tqdm(photos, desc="check", unit="image"):
+        try:
+            check_image(folder / photo)
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        more = len(faults) - MOST_FAULTS
+        raise DataError("\n".join([*faults[:MOST_FAULTS], *([f"and {more} other photos"] if more > 0 else [])]))
 
 
 def run(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    command.add_argument("--images", type=Path, required=True, help="folder of photos; folders in it are searched too")
+    command.add_argument(
+        "--images", type=Path, required=True, help="folder of photos; folders in it, linked ones too, are searched"
+    )
     command.add_argument("--output", type=output_path, required=True, help="folder for masks/, overlays/ and areas.csv")
     command.add_argument("--segmenter", type=Path, help="segmenter.safetensors; default: the only one there is")
     command.add_argument("--config", type=Path, help="take scales, mirror, window and CRF from this config: `segment`")
     command.add_argument(
-        "--longest-side", type=int, default=LONGEST_SIDE, help="larger photos are predicted at this many pixels"
+        "--longest-side",
+        type=int,
+        help=f"larger photos are predicted at this many pixels; default: the config's, or {LONGEST_SIDE}",
     )
     args = command.parse_args(arguments)
-    if args.longest_side < 1:
+    if args.longest_side is not None and args.longest_side < 1:
         raise DataError(f"--longest-side: {args.longest_side}; give the pixels of the longer side")
-    settings = read_config(args.config).segment.inference if args.config else InferenceSettings()
+    experiment = read_config(args.config) if args.config else None
+    settings = experiment.segment.inference if experiment else InferenceSettings()
+    longest_side = args.longest_side or (experiment and experiment.data.longest_side) or LONGEST_SIDE
     path = args.segmenter or find_segmenter(RESULTS)
     segmenter = load_segmenter(path)
     segmenter.model.to(pick_device())
     source = args.config or "none given, so one scale and no CRF"
     log.info("%s: %s; scales %s (config: %s)", path, ", ".join(segmenter.classes), settings.scales, source)
-    count = predict_folder(segmenter, args.images, args.output, settings, longest_side=args.longest_side)
+    count = predict_folder(segmenter, args.images, args.output, settings, longest_side=longest_side)
     log.info("%d photos: %s", count, args.output)
 
 

@@ -36,6 +36,7 @@ def fingerprint(
         code=code,
         files=[files.index, classes, files.model, files.weights],
     )
+    known["longest_side"] = str(files.longest_side)
     return known | {"masks": digest(training_masks(read_index(files.index), files.root, files.masks))}
 
 
@@ -63,11 +64,12 @@ def run(arguments: list[str] | None = None) -> None:
     command = training_parser(__doc__, "index", "root", "classes", "model", "weights")
     command.add_argument("--masks", type=Path, nargs="*", default=[], help="folders of pseudo masks")
     command.add_argument("--gpus", type=int, default=1, help="GPUs over which a step's batch is spread")
+    command.add_argument("--longest-side", type=int, help="pixels at which larger images are read")
     args = command.parse_args(arguments)
     settings = parse_settings(SegmentSettings, args.settings).training
     if relaunch("stages.segment.train", args.gpus, arguments):
         return
-    files = TrainingFiles(args.index, args.root, args.model, args.weights, args.work, masks=args.masks)
+    files = TrainingFiles(args.index, args.root, args.model, args.weights, args.work, args.masks, args.longest_side)
     resume = resumes_in(
         args.work, lambda: fingerprint(settings, files, classes=args.classes, seed=args.seed, code=args.code)
     )

@@ -6,28 +6,32 @@ from pathlib import Path
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
+from PIL import Image
 
 from stages.errors import DataError
-from stages.images import IGNORE, read_image, read_mask
+from stages.images import IGNORE, image_size, read_image, read_mask, working_size
 
 
 @TRANSFORMS.register_module()
 class LoadImageAndMask(BaseTransform):
     """Reads image and mask: `img` [rows, columns, BGR] uint8 (OpenCV's order), `gt_seg_map` [rows, columns] uint8.
 
-    `classes` counts background. Raises DataError when either cannot be read, sizes differ or a label is unknown.
+    `classes` counts background; larger images are read at `longest_side`. Raises DataError when either cannot be read,
+    sizes differ or a label is unknown.
     """
 
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
+    def __init__(self, classes: int, longest_side: int | None = None) -> None:
+        self.classes, self.longest_side = classes, longest_side
 
     def transform(self, results: dict) -> dict:
-        image = np.asarray(read_image(Path(results["img_path"])))
+        rows, columns = image_size(Path(results["img_path"]))
+        size = working_size((rows, columns), self.longest_side)
+        image = np.asarray(read_image(Path(results["img_path"]), size))
         mask = read_mask(Path(results["seg_map_path"]))
-        if mask.shape != image.shape[:2]:
+        if mask.shape != (rows, columns):
             raise DataError(
                 f"{results['seg_map_path']}: mask is {mask.shape[1]}x{mask.shape[0]}, its image is"
-                f" {image.shape[1]}x{image.shape[0]}; export the mask at the image's size"
+                f" {columns}x{rows}; export the mask at the image's size"
             )
         labels = mask[mask != IGNORE]
         if labels.size and labels.max() >= self.classes:
@@ -37,6 +41,8 @@ class LoadImageAndMask(BaseTransform):
             )
         results["img"] = np.ascontiguousarray(image[..., ::-1])
         results["img_shape"] = results["ori_shape"] = image.shape[:2]
+        if mask.shape != size:
+            mask = np.array(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
         results["gt_seg_map"] = mask
         results["seg_fields"].append("gt_seg_map")
         return results

@@ -9,6 +9,8 @@ from stages.class_names import background_fault
 from stages.settings.base import Count, CountRange, RulePath, Share, ShareRange, Strict
 from stages.vocabulary import SplitName
 
+PHOTO_SIDE = 500  # longest side of VOC's images, for which CRFs and networks have been tuned
+
 
 class DemoSettings(Strict):
     """The demo set: photographic cut-outs pasted over photographs."""
@@ -147,11 +149,26 @@ class DataSettings(Strict):
         False, description="whether to download missing files into `root` where the licence allows (voc, coco)"
     )
     shards: Count = Field(4, description="jobs that the work on a split's images is divided into")
+    longest_side: Annotated[int, Field(ge=32)] | None = Field(
+        None,
+        description="pixels: a longer image is labelled, learned by the segmenter and predicted at this size, and its"
+        " masks are enlarged to its own, so that photos of many megapixels take neither minutes nor gigabytes each;"
+        " nothing: at its own size. If omitted, 500 for folder and csv, nothing for the others, whose scores are for"
+        " full size",
+    )
     demo: DemoSettings = DemoSettings()
     voc: VocSettings = VocSettings()
     coco: CocoSettings = CocoSettings()
     openimages: OpenImagesSettings = OpenImagesSettings()
     folder: FolderSettings = FolderSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def photos_are_bounded(cls, given: Any) -> Any:
+        """Fills in `longest_side` where users bring their own photos."""
+        if isinstance(given, dict) and "longest_side" not in given and given.get("format") in ("folder", "csv"):
+            return given | {"longest_side": PHOTO_SIDE}
+        return given
 
     @property
     def untagged(self) -> tuple[SplitName, ...]:

@@ -1,9 +1,11 @@
 """An experiment: all sections of a config file, and the rules between them."""
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from stages.settings.base import Strict
 from stages.settings.compare import CompareSettings
@@ -14,11 +16,30 @@ from stages.settings.localize import LocalizeSettings
 from stages.settings.refine import LearnedAffinity, RefineSettings
 from stages.settings.segment import SegmentSettings
 
+NAME = r"^\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
+LONGEST_NAME = 200  # file systems allow 255 bytes
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(NAME.strip("^$"), name) or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"must name a folder below results/: letters, digits, `_`, `-` and `.`, not dots alone, {LONGEST_NAME} at"
+            " most"
+        )
+    return name
+
+
+ExperimentName = Annotated[
+    str,
+    AfterValidator(_folder_name),
+    WithJsonSchema({"type": "string", "pattern": NAME, "maxLength": LONGEST_NAME}),
+]
+
 
 class Experiment(Strict):
     """One experiment: a complete config file."""
 
-    experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(description="name of the results folder")
+    experiment: ExperimentName = Field(description="name of the results folder")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every random choice")
     store: Path | None = Field(
         None,
@@ -48,6 +69,8 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def sections_agree(self) -> "Experiment":
+        if self.store is not None and os.path.normpath(self.store) == f"results/{self.experiment}":
+            raise ValueError(f"store: {self.store} is the results folder of this experiment; name another one")
         missing = sorted(self.models - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights has no entry for {', '.join(missing)}")

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from stages.cli import app as cli
 from stages.cli.app import app
+from stages.errors import SettingsError
+from stages.experiment import read_config
 from tests.workflow.tiny import REPOSITORY, environment
 
 Calls = list[list[str]]
@@ -38,11 +40,14 @@ def test_run_is_snakemake_with_the_targets_after_the_config(calls: Calls) -> Non
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["check", "-c", "p.yaml", "--sheets", "s"], "stages.data.check --config p.yaml --sheets s"),
+        (
+            ["check", "-c", "configs/msrc.yaml", "--sheets", "s"],
+            "stages.data.check --config configs/msrc.yaml --sheets s",
+        ),
         (["show", "/a.jpg", "--classes", "bird,cat"], "stages.localize.show --image /a.jpg --classes bird,cat"),
         (
-            ["predict", "/photos", "-o", "/out", "-c", "c.yaml"],
-            "stages.segment.predict --images /photos --output /out --config c.yaml",
+            ["predict", "/photos", "-o", "/out", "-c", "configs/demo.yaml"],
+            "stages.segment.predict --images /photos --output /out --config configs/demo.yaml",
         ),
     ],
 )
@@ -50,6 +55,63 @@ def test_the_others_are_commands_of_stages(calls: Calls, words: list[str], expec
     done = invoke(*words)
     assert done.exit_code == 0, done.output
     assert calls == [[*expected.split(), f"in {REPOSITORY}"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("run -c my.yaml -n", "snakemake --cores all --dry-run --configfile {here}/my.yaml -- all"),
+        ("run -n", "snakemake --cores all --dry-run --configfile configs/demo.yaml -- all"),
+        ("check -c my.yaml --sheets s", "stages.data.check --config {here}/my.yaml --sheets {here}/s"),
+        ("check -c configs/msrc.yaml", "stages.data.check --config configs/msrc.yaml"),
+        (
+            "show a.jpg --results mine --output a.png",
+            "stages.localize.show --image {here}/a.jpg --results {here}/mine --output {here}/a.png",
+        ),
+        ("show b/a.jpg", "stages.localize.show --image {here}/b/a.jpg --output {here}/a-maps.png"),
+        (
+            "predict photos -c my.yaml --segmenter s.safetensors",
+            "stages.segment.predict --images {here}/photos --output {here}/masks --config {here}/my.yaml"
+            " --segmenter {here}/s.safetensors",
+        ),
+        (
+            "predict . -o out --segmenter configs/demo.yaml",  # stands for a result of the clone
+            "stages.segment.predict --images {here} --output {here}/out --segmenter {clone}/configs/demo.yaml",
+        ),
+    ],
+)
+def test_paths_are_relative_to_the_callers_folder(
+    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, expected: str
+) -> None:
+    (tmp_path / "my.yaml").write_text((REPOSITORY / "configs/demo.yaml").read_text())
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    done = invoke(*words.split())
+    assert done.exit_code == 0, done.output
+    places = expected.format(here=tmp_path, clone=REPOSITORY)
+    assert calls == [[*places.split(), f"in {REPOSITORY}"]]
+
+
+@pytest.mark.parametrize("command", ["run -n -c", "check -c", "status -c", "report -c", "predict photos -c"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "my.yaml: cannot be read as a config: no such file in {here} or {clone}; correct the path"),
+        (b"experiment: caf\xe9", "my.yaml: cannot be read as a config: not UTF-8; save it in UTF-8"),
+        (b"", "my.yaml: a config has settings by name (`experiment: birds`), but it is empty"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, content: bytes | None, message: str
+) -> None:
+    monkeypatch.setattr(cli, "call", lambda *words, folder: read_config(Path(words[words.index("--config") + 1])))
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path("my.yaml").write_bytes(content)
+    done = invoke(*command.split(), "my.yaml")
+    assert isinstance(done.exception, SettingsError)
+    assert str(done.exception).endswith(message.format(here=tmp_path, clone=REPOSITORY))
+    assert "\n" not in str(done.exception)
 
 
 def test_the_report_is_made_and_its_place_printed(calls: Calls) -> None:

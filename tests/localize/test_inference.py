@@ -189,3 +189,52 @@ def test_map_features_of_other_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "00000-0-0.npy").write_bytes(b"cut")
     with pytest.raises(DataError, match="no whole features"):
         features.read([0], 0, mirrored=True)
+
+
+def test_maps_of_large_images_are_stored_for_the_size_they_are_labelled_at(make_localizer, photos: Path) -> None:
+    localizer, records = make_localizer(), records_of(CLASSES, CLASSES)
+    settings = LocalizeSettings.model_validate({"backbone": {"kind": "vit"}, "maps": {"size": 64}})
+    common = {"localizer": localizer, "classes": CLASSES, "settings": settings, "device": CPU}
+    whole, same, bounded = (
+        next(make_maps(records[:1], photos, **common, longest_side=side)) for side in (None, 100, 50)
+    )
+    assert whole.label_size == same.label_size == bounded.size == (70, 100)
+    np.testing.assert_array_equal(same.maps, whole.maps)
+    assert bounded.label_size == (35, 50)
+    assert bounded.maps.shape == (len(CLASSES), 9, 13)
+    np.testing.assert_array_equal(bounded.probabilities, whole.probabilities)
+
+
+def test_the_area_of_thin_images_is_bounded_and_that_of_others_unchanged() -> None:
+    for shorter, stride in ((64, 16), (224, 16), (384, 14), (480, 16), (18, 32)):
+        for rows, columns in ((375, 500), (500, 375), (427, 640), (100, 400), (400, 100), (7, 7), (1, 1)):
+            factor = shorter / min(rows, columns)
+            expected = tuple(max(stride, round(side * factor / stride) * stride) for side in (rows, columns))
+            assert size_on_grid((rows, columns), shorter, stride) == expected
+    for size in ((2000, 100), (30, 2000), (1, 300), (20000, 1), (3, 9000)):
+        rows, columns = size_on_grid(size, 480, 16)
+        assert rows * columns <= 1.1 * 4 * 480**2
+        assert (rows > columns) == (size[0] > size[1])
+        assert rows % 16 == columns % 16 == 0
+    # As large as one of 4:1, in its own shape.
+    assert size_on_grid((100, 1600), 64, 16) == (32, 512)
+
+
+def test_maps_of_thin_images(make_localizer, photos: Path) -> None:
+    Image.effect_noise((300, 1), 80).convert("RGB").save(photos / "0.png")
+    Image.effect_noise((6, 400), 80).convert("RGB").save(photos / "1.png")
+    maps = {"size": 64, "scales": (1.0, 1.5), "class_attention": True, "patch_affinity": True}
+    found = maps_of(make_localizer(), records_of(CLASSES, CLASSES), photos, maps=maps)
+    assert [found[name].maps.shape[1:] for name in ("im0", "im1")] == [(1, 75), (100, 2)]
+    assert all(np.isfinite(image.maps).all() for image in found.values())
+
+
+def test_an_image_for_which_memory_is_too_small_is_named(make_localizer, photos: Path) -> None:
+    localizer = make_localizer()
+
+    def full(*given: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 98765 bytes.")
+
+    localizer.locate_each = full
+    with pytest.raises(DataError, match=r"0\.png.*\(70, 100\).*memory.*localize\.maps"):
+        maps_of(localizer, records_of(CLASSES), photos, maps={"size": 64})

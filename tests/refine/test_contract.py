@@ -1,5 +1,6 @@
 """What every walk between maps and CRF holds to, for each kind of `refine.affinity`."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
@@ -107,3 +108,14 @@ def test_an_image_without_classes_is_background(walker: Walker, photo: Path) -> 
     for scores, threshold in zip(result.scores, (0.25, 0.5), strict=True):
         assert len(scores) == 1
         np.testing.assert_allclose(scores, threshold, rtol=1e-5)
+
+
+def test_a_large_image_is_walked_at_the_size_it_is_labelled_at(walker: Walker, photo: Path) -> None:
+    settings, small = RefineSettings(), image_of(4, 1)
+    large = dataclasses.replace(small, size=(4 * SIZE[0], 4 * SIZE[1]), working=SIZE)
+    with Image.open(photo) as image:
+        image.resize((4 * SIZE[1], 4 * SIZE[0]), Image.Resampling.NEAREST).save(photo.with_name("large.png"))
+    expected = walker(photo, small, [Background(settings, 0.4)])
+    result = walker(photo.with_name("large.png"), large, [Background(settings, 0.4)])
+    assert (result.size, result.label_size, result.extent) == (large.size, SIZE, expected.extent)
+    assert result.scores[0].shape == expected.scores[0].shape

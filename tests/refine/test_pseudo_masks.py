@@ -8,13 +8,18 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from stages.errors import DataError, SettingsError
-from stages.images import read_mask
+from stages.images import read_mask, write_mask
 from stages.index import Record, write_index
 from stages.labelling import enlarge_maps
-from stages.refine.background import add_threshold
+from stages.refine import pseudo_masks
+from stages.refine.affinity_views import AffinityViews
+from stages.refine.agreement import agreement_counts
+from stages.refine.background import Background, add_threshold
 from stages.refine.make_masks import run
 from stages.refine.pseudo_masks import Labeller, agreed, label_image
-from stages.settings import CrfSettings, RefineSettings
+from stages.refine.scoring import stay
+from stages.refine.sure_regions import write_sure_regions
+from stages.settings import CrfSettings, LearnedAffinity, RefineSettings
 from stages.shards import ImageMaps, read_shard, write_shard
 
 THRESHOLD_ONLY = RefineSettings(background_threshold=0.4, crf=CrfSettings(iterations=0))
@@ -160,3 +165,39 @@ def test_a_walk_without_its_network_is_refused(tmp_path, disc):
     command[command.index("--settings") + 1] = json.dumps({"affinity": {"kind": "learned"}})
     with pytest.raises(SettingsError, match="--affinity"):
         run(command)
+
+
+def test_a_large_photo_is_labelled_small_and_its_mask_is_large(tmp_path, disc, monkeypatch):
+    image, truth, sloppy = disc
+    large = Image.fromarray(image).resize((800, 640), Image.Resampling.NEAREST)
+    large.save(tmp_path / "a.png")
+    whole = ImageMaps("a", sloppy[:, ::4, ::4], np.array([1]), (640, 800), working=(80, 100))
+    sizes = []
+    original = pseudo_masks.Labeller
+
+    def noted(pixels, *more):
+        sizes.append(pixels.shape)
+        return original(pixels, *more)
+
+    monkeypatch.setattr(pseudo_masks, "Labeller", noted)
+    settings = RefineSettings()
+    scores = stay(tmp_path / "a.png", whole, [Background(settings, 0.4)])
+    pseudo_masks.write_pseudo_mask(tmp_path / "a.png", scores, settings.crf, tmp_path / "mask.png")
+    assert sizes == [(80, 100, 3)]
+    mask = read_mask(tmp_path / "mask.png")
+    assert mask.shape == (640, 800)
+    assert set(np.unique(mask)) == {0, 2}
+    # The colours at the border are mixed: of a disc of 24 pixels, that is a twelfth for each pixel of it.
+    assert iou(mask == 2, truth.repeat(8, 0).repeat(8, 1)) > 0.9
+    # What sees the image at its label size: the choice of a threshold, and sure regions.
+    counts = agreement_counts(tmp_path / "a.png", whole, (0.4,), settings.crf)
+    assert counts[0, 1].sum() == counts[0, 2].sum() == 80 * 100
+    write_sure_regions(tmp_path / "a.png", whole, LearnedAffinity(kind="learned"), tmp_path / "regions.png")
+    assert read_mask(tmp_path / "regions.png").shape == (80, 100)
+    views = AffinityViews(
+        [tmp_path / "a.png"], [tmp_path / "regions.png"], crop=64, stride=8, statistics=((0, 0, 0), (1, 1, 1))
+    )
+    assert views[0]["inputs"].shape == (3, 64, 64)
+    write_mask(tmp_path / "regions.png", np.zeros((80, 99), dtype=np.uint8))
+    with pytest.raises(DataError, match=r"regions\.png: not of its image's size"):
+        views[0]

@@ -76,3 +76,15 @@ def test_random_scale_is_relative_to_the_image() -> None:
     halved = RandomScale((0.5, 0.5))(results)
     assert halved["img"].shape == (20, 30, 3)
     assert halved["gt_seg_map"].shape == (20, 30)
+
+
+def test_large_images_are_learned_small(tiny_set) -> None:
+    mask = np.zeros((60, 72), dtype=np.uint8)
+    mask[:, 36:] = 2
+    mask[:2] = 255
+    write_mask(tiny_set.root / "0.png", mask)
+    info = {"img_path": tiny_set.root / "0.jpg", "seg_map_path": tiny_set.root / "0.png", "seg_fields": []}
+    loaded = LoadImageAndMask(classes=3, longest_side=36).transform(info)
+    assert loaded["img"].shape == (30, 36, 3)
+    assert loaded["img_shape"] == loaded["ori_shape"] == (30, 36)
+    np.testing.assert_array_equal(loaded["gt_seg_map"], mask[1::2, 1::2])

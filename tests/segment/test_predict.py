@@ -3,6 +3,7 @@
 import csv
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -105,3 +106,129 @@ def test_the_only_segmenter_is_found(tmp_path: Path) -> None:
             assert predict.find_segmenter(tmp_path) == path
     with pytest.raises(DataError, match="choose one: --segmenter .*birds.* . .*coins"):
         predict.find_segmenter(tmp_path)
+
+
+def names_of(output: Path) -> list[str]:
+    return sorted(path.relative_to(output).as_posix() for path in (output / "masks").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("place", ["masks", ".", "deep/er"])
+def test_predictions_among_the_photos_are_no_photos(
+    folder: Path, segmenter_file: Path, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = folder / place
+    command = ["--images", str(folder), "--output", str(output), "--segmenter", str(segmenter_file)]
+    expected = ["masks/a.png", "masks/süß/b c.png"]
+    for _ in range(3):
+        predict.run(command)
+        assert names_of(output) == expected
+        assert len(list(output.rglob("*.jpg"))) == (3 if place == "." else 2)
+    # An output elsewhere finds them by their table.
+    predict.run([*command[:2], "--output", str(folder / "again"), *command[4:]])
+    assert names_of(folder / "again") == expected
+    with caplog.at_level("INFO"):
+        assert [path.as_posix() for path in find_photos(folder)] == ["a.jpg", "süß/b c.png"]
+    assert f"{output / 'masks'}: left out" in caplog.text
+    assert "no photos: 2 .csv, 1 .txt" in caplog.text
+    for part in (output, output / "masks", output / "masks/süß"):
+        if part != folder:
+            with pytest.raises(DataError, match="holds no photo but predictions"):
+                find_photos(part)
+
+
+def test_a_killed_prediction_leaves_no_photos(
+    folder: Path, segmenter_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["--images", str(folder), "--output", str(folder / "out"), "--segmenter", str(segmenter_file)]
+
+    def killed(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "overlay_picture", killed)
+        with pytest.raises(KeyboardInterrupt):
+            predict.run(command)
+    assert names_of(folder / "out") == ["masks/a.png"]
+    assert len(find_photos(folder)) == 2
+    predict.run(command)
+    assert names_of(folder / "out") == ["masks/a.png", "masks/süß/b c.png"]
+
+
+def test_photos_inside_the_output_are_predicted(folder: Path, segmenter_file: Path) -> None:
+    output = folder.parent
+    for _ in range(2):
+        predict.run(["--images", str(folder), "--output", str(output), "--segmenter", str(segmenter_file)])
+        assert names_of(output) == ["masks/a.png", "masks/süß/b c.png"]
+
+
+def test_files_of_others_are_not_replaced(folder: Path, segmenter_file: Path, tmp_path: Path) -> None:
+    for name in ("masks/a.png", "overlays/a.jpg", "areas.csv"):
+        output = tmp_path / name.replace("/", "-")
+        (output / name).parent.mkdir(parents=True, exist_ok=True)
+        (output / name).write_bytes(b"drawn by hand")
+        with pytest.raises(DataError, match=f"{name.split('/')[0]} is there already and holds no predictions"):
+            predict.run(["--images", str(folder), "--output", str(output), "--segmenter", str(segmenter_file)])
+        assert (output / name).read_bytes() == b"drawn by hand"
+    with pytest.raises(DataError, match=r"a\.jpg is a file; name a folder"):
+        predict.check_output(folder / "a.jpg")
+
+
+def test_linked_folders_are_searched_once_and_without_loops(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "in").mkdir(parents=True)
+    shutil.copy(folder / "a.jpg", elsewhere / "in/c.JPG")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "z file.jpg").symlink_to(elsewhere / "in/c.JPG")
+    expected = ["a.jpg", "linked/in/c.JPG", "süß/b c.png", "z file.jpg"]
+    assert [path.as_posix() for path in find_photos(folder)] == expected
+    (elsewhere / "back").symlink_to(folder)
+    (folder / "süß/up").symlink_to("..")
+    (folder / "another name").symlink_to("süß")
+    assert [path.as_posix() for path in find_photos(folder)] == expected
+    (folder / "gone.jpg").symlink_to(elsewhere / "nothing")
+    with pytest.raises(DataError, match=r"gone\.jpg: no such image"):
+        predict.check_photos(folder, find_photos(folder))
+
+
+def test_every_photo_has_a_mask_of_its_own(folder: Path) -> None:
+    (folder / "other").mkdir()
+    shutil.copy(folder / "a.jpg", folder / "other/a.jpg")
+    assert len(find_photos(folder)) == 3
+    (folder / "a.png").mkdir()
+    shutil.copy(folder / "a.jpg", folder / "a.png/b.jpg")
+    with pytest.raises(DataError, match=r"the mask of .*a\.jpg would have the name of the folder a\.png"):
+        find_photos(folder)
+
+
+def test_a_name_too_long_for_its_mask_is_told(folder: Path, segmenter_file: Path) -> None:
+    shutil.move(folder / "a.jpg", folder / f"{'ä' * 120}.jpg")
+    predict.run(["--images", str(folder), "--output", str(folder / "o"), "--segmenter", str(segmenter_file)])
+    assert (folder / f"o/masks/{'ä' * 120}.png").is_file()
+    shutil.copy(folder / f"{'ä' * 120}.jpg", folder / f"{'ä' * 121}.jpg")
+    with pytest.raises(DataError, match="is too long for its mask's; shorten it to 240 bytes"):
+        find_photos(folder)
+
+
+def test_a_name_that_is_no_text_is_told(folder: Path) -> None:
+    shutil.copy(folder / "a.jpg", bytes(folder) + b"/caf\xe9.jpg")
+    with pytest.raises(DataError, match=r"caf.*is not UTF-8; rename it"):
+        find_photos(folder)
+
+
+def test_all_broken_photos_are_told_before_any_is_predicted(folder: Path, segmenter_file: Path, tmp_path: Path) -> None:
+    whole = (folder / "a.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "z.jpg").write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"cut\.jpg: cannot be read as an image .*\n.*z\.jpg: cannot be read"):
+        predict.run(["--images", str(folder), "--output", str(tmp_path / "o"), "--segmenter", str(segmenter_file)])
+    assert not (tmp_path / "o").exists()
+
+
+def test_thin_photos_are_predicted(make_settings, build) -> None:
+    model = build(make_settings()).eval()
+    segmenter = SimpleNamespace(model=model, classes=("blue", "red"))
+    settings = [InferenceSettings(), InferenceSettings(scales=(0.5, 1.5), flip=True, crf="irn", window=64)]
+    for size in ((1, 300), (300, 1), (1, 1), (1500, 2), (40, 29)):
+        for inference in settings:
+            mask = predict_photo(segmenter, Image.new("RGB", size[::-1]), inference, longest_side=300)
+            assert mask.shape == size

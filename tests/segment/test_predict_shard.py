@@ -10,6 +10,7 @@ from PIL import Image
 from stages.errors import DataError
 from stages.images import read_mask, voc_palette
 from stages.index import read_index, write_classes
+from stages.labelling import best_enlarged
 from stages.segment import predict_shard
 from stages.segment.inference import class_probabilities, predict_images
 from stages.segment.labels import mask_of
@@ -97,3 +98,27 @@ def test_the_largest_score_over_scales_and_mirror_is_taken_where_asked(make_sett
     torch.testing.assert_close(fused, largest / largest.sum(dim=0), rtol=0, atol=1e-5)
     mean = class_probabilities(model, image, settings.inference.model_copy(update={"fusion": "mean"}))
     torch.testing.assert_close(mean, torch.stack(views).mean(dim=0), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("inference", [{}, {"crf": {"iterations": 3}}])
+def test_large_images_are_predicted_small_and_their_masks_are_large(
+    tiny_set, make_settings, segmenter_file, tmp_path, inference
+) -> None:
+    settings = make_settings(inference=inference)
+    words = options(tiny_set, settings, segmenter_file, tmp_path / "predictions", 0)
+    predict_shard.run([*words, "--longest-side", "36"])
+    assert read_mask(tmp_path / "predictions/im.0.png").shape == (60, 72)
+    segmenter, records = load_segmenter(segmenter_file), read_index(tiny_set.index)
+    (predicted,) = predict_images(
+        segmenter, records[:1], tiny_set.root, settings.inference, tags=False, longest_side=36
+    )
+    assert predicted[1].shape == (30, 36, 3)
+    assert predicted[2].shape == (3, 30, 36)
+    if not inference:
+        enlarged = best_enlarged(predicted[2], (60, 72))
+        np.testing.assert_array_equal(read_mask(tmp_path / "predictions/im.0.png"), enlarged)
+    whole = options(tiny_set, settings, segmenter_file, tmp_path / "whole", 0)
+    predict_shard.run(whole)
+    predict_shard.run([*whole[:-6], "--output", str(tmp_path / "same"), *whole[-4:], "--longest-side", "72"])
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "same" / path.name).read_bytes()

@@ -40,6 +40,7 @@ LOCATED = {"make_maps": 4, "score_maps": 2, **REFINED}
         ),
         pytest.param("crf:\n    iterations: 2", "crf:\n    iterations: 5", REFINED, id="refine.crf"),
         pytest.param("flip: false", "flip: true", LOCATED, id="localize.maps"),
+        pytest.param("  shards: 2\n", "  shards: 2\n  longest_side: 64\n", LOCATED, id="data.longest_side"),
         pytest.param("    epochs: 1", "    epochs: 2", {"train_localizer": 1, **LOCATED}, id="localize.training"),
         pytest.param(
             *("kind: mmcst\n", "kind: mmcst\n    pooling_decay: 0.9\n"),

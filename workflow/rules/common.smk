@@ -57,9 +57,26 @@ shell.prefix(
 )
 
 
-def needs(megabytes, *, minutes, gpu=0):
-    """The resources of a job: memory in MB on the first try, as much again on each retry; time; GPUs."""
-    return {"gpu": gpu, "mem_mb": lambda wildcards, attempt: megabytes * attempt, "runtime": minutes}
+def needs(megabytes, *, minutes, gpu=0, each=0):
+    """The resources of a job: memory in MB on the first try, as much again on each retry; time; GPUs.
+
+    each: further megabytes for each of its processes, of which it starts as many as it has threads.
+    """
+    return {
+        "gpu": gpu,
+        "mem_mb": lambda wildcards, attempt, threads: (megabytes + each * threads) * attempt,
+        "runtime": minutes,
+    }
+
+
+# Pixels of the images that a job works on: an image of COCO, unless the config bounds them.
+PIXELS = experiment.data.longest_side**2 if experiment.data.longest_side else 640 * 480
+
+
+def crf_process(bytes_of_pixel):
+    """The megabytes of a process that runs CRFs: Python, and so many bytes for each pixel of an image. Measured with
+    five classes, on noise, where the lattice of colours is largest."""
+    return 60 + bytes_of_pixel * PIXELS // 10**6
 
 
 def shown(path, caption, category, **labels):
@@ -99,6 +116,12 @@ def given(*names):
 def dataset_root(wildcards):
     """The folder that the paths in an index are relative to: a function, since it is a user's or a rule's."""
     return plan.dataset.root
+
+
+def longest_side(wildcards):
+    """The size at which larger images are labelled and predicted, as an option; none if there is no bound."""
+    side = experiment.data.longest_side
+    return f"--longest-side {side}" if side else ""
 
 
 def results_folder(wildcards):

@@ -3,8 +3,8 @@
 
 # Settings of `data` that affect neither the composed set nor the generated true masks.
 NOT_OF_DEMO = ["shards", "voc", "coco", "openimages", "folder", "expected", "on_error", "fetch"]
-NOT_OF_DEMO += ["captions", "demo.cache", "demo.packages"]
-DATA_OF_INDEX = ["captions", "shards", "demo", "folder", "fetch", "expected", "coco.captions"]
+NOT_OF_DEMO += ["captions", "longest_side", "demo.cache", "demo.packages"]
+DATA_OF_INDEX = ["captions", "shards", "longest_side", "demo", "folder", "fetch", "expected", "coco.captions"]
 
 
 rule fetch:
@@ -183,7 +183,7 @@ rule make_index:
     resources:
         **needs(6000, minutes=240),
     params:
-        settings=settings("data", without=["shards", "demo", "fetch"]),
+        settings=settings("data", without=["shards", "longest_side", "demo", "fetch"]),
         root=dataset_root,
         options=given("masks"),
         code=code_of("stages.data.make_index"),

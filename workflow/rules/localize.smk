@@ -119,12 +119,13 @@ rule make_maps:
     params:
         settings=lambda wildcards: plan.localizers.maps_json(localizer_of(wildcards).settings),
         options=given("features"),
+        size=longest_side,
         root=dataset_root,
         shards=experiment.data.shards,
         code=code_of("stages.localize.make_maps"),
     shell:
         "python -m stages.localize.make_maps --settings {params.settings:q} --index {input.index} --root {params.root:q}"
-        " --localizer {input.localizer} {params.options} --shard {wildcards.shard} --shards {params.shards}"
+        " --localizer {input.localizer} {params.options} {params.size} --shard {wildcards.shard} --shards {params.shards}"
         " --output {output.maps} &> {log}"
 
 

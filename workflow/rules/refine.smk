@@ -24,7 +24,7 @@ rule make_sure_regions:
     # The CRF has one thread of its own, so this is the number of processes.
     threads: 8
     resources:
-        **needs(2000, minutes=480),
+        **needs(400, minutes=480, each=crf_process(600)),
     params:
         settings=lambda wildcards: plan.refiners.regions_json(plan.refiners.by_regions[wildcards.regions]),
         root=dataset_root,
@@ -82,7 +82,7 @@ rule choose_threshold:
         "../../environment.yml"
     threads: 8
     resources:
-        **needs(2000, minutes=240),
+        **needs(400, minutes=240, each=crf_process(2000)),
     params:
         settings=lambda wildcards: plan.refiners.threshold_json(plan.refiners.by_threshold[wildcards.threshold]),
         options=given("score", "maps"),
@@ -109,7 +109,8 @@ rule make_masks:
     # The CRF has one thread of its own, so this is the number of processes.
     threads: 8
     resources:
-        **needs(6000, minutes=240, gpu=lambda wildcards: refiner_of(wildcards).gpus),
+        # Besides the processes, the walk.
+        **needs(2000, minutes=240, gpu=lambda wildcards: refiner_of(wildcards).gpus, each=crf_process(1200)),
     params:
         settings=lambda wildcards: plan.refiners.masks_json(refiner_of(wildcards)),
         options=given("affinity", "threshold"),

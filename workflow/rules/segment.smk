@@ -62,6 +62,7 @@ rule train_segmenter:
         seed=lambda wildcards: segmenter_of(wildcards).seed,
         code=code_of("stages.segment.train"),
         root=dataset_root,
+        size=longest_side,
         masks=lambda wildcards, input: f"--masks {input.masks}" if input.masks else "",
         # Not an output: Snakemake would delete it, and the checkpoints in it, when the training is interrupted.
         work=lambda wildcards: f"{plan.files.results}/work/segment/{wildcards.segmenter}",
@@ -70,7 +71,7 @@ rule train_segmenter:
     shell:
         "python -m stages.segment.train --settings {params.settings:q} --seed {params.seed} --code {params.code}"
         " --index {input.index} --root {params.root:q} --classes {input.classes} --model {input.model}"
-        " --weights {input.weights} {params.masks} --gpus {resources.gpu} --work {params.work}"
+        " --weights {input.weights} {params.masks} {params.size} --gpus {resources.gpu} --work {params.work}"
         " --curves {output.curves} --output {output.segmenter} &> {log}"
 
 
@@ -90,14 +91,16 @@ rule predict:
         "../../environment.yml"
     threads: 8
     resources:
-        **needs(6000, minutes=240, gpu=1),
+        # Besides the segmenter, the processes of the CRF.
+        **needs(4000, minutes=240, gpu=1, each=crf_process(1200)),
     params:
         settings=settings("segment", only=["inference"]),
         told=lambda wildcards: "--told" if wildcards.view == "told" else "",
         root=dataset_root,
+        size=longest_side,
         shards=experiment.data.shards,
         code=code_of("stages.segment.predict_shard"),
     shell:
         "python -m stages.segment.predict_shard --settings {params.settings:q} --index {input.index} --root {params.root:q}"
         " --classes {input.classes} --segmenter {input.segmenter} --shard {wildcards.shard} --shards {params.shards}"
-        " {params.told} --processes {threads} --output {output.predictions} &> {log}"
+        " {params.told} {params.size} --processes {threads} --output {output.predictions} &> {log}"
