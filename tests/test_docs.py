@@ -151,6 +151,13 @@ def test_every_message_of_the_troubleshooting_page_is_one_of_the_program() -> No
     assert [message for message in messages if message not in source] == []
 
 
+def test_the_tests_that_hold_mended_inputs_are_there() -> None:
+    text = (REPOSITORY / "docs/bad-inputs.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.py)`", text))
+    assert len(named) > 20
+    assert sorted(name for name in named if not (REPOSITORY / "tests" / name).is_file()) == []
+
+
 def test_the_reference_is_that_of_the_settings() -> None:
     assert (REPOSITORY / "docs/settings.md").read_text(encoding="utf-8") == page_text()
 
