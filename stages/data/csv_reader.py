@@ -1,8 +1,10 @@
 """Reads the user's own dataset: `<root>/<split>.csv` with the columns of the index."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
+from stages.data.image_paths import image_key, refuse_misspelt
 from stages.errors import DataError
 from stages.index import COLUMNS, Record, numbered_rows
 from stages.settings import DataSettings
@@ -12,29 +14,57 @@ def read_csv_split(root: Path, split: str, settings: DataSettings) -> tuple[list
     """The records of a split and the CSV that lists them; an empty column `split` is filled in, and the tags of several
     rows of one id and image are joined.
 
-    Raises DataError if the CSV is missing, has other columns, or contains rows of another split or rows of one image
-    that contradict each other.
+    Raises DataError if the CSV is missing, has other columns, or contains rows of another split, rows of one image
+    that contradict each other, or one image under several ids.
     """
     source = root / f"{split}.csv"
     if not source.is_file():
         raise DataError(f"{source}: no such file; data.format csv reads one CSV per split, columns {','.join(COLUMNS)}")
     joined: dict[tuple[str, str], Record] = {}
     first: dict[tuple[str, str], int] = {}
-    for line, record in numbered_rows(source):
+    rows = numbered_rows(source)
+    refuse_misspelt(root, ((line, record.image.strip()) for line, record in rows), source=source)
+    for line, record in rows:
         if record.split not in ("", split):
             raise DataError(
                 f"{source}: {record.id} has split {record.split!r}, but this file is the split {split!r}; move the row"
             )
-        labels = tuple(dict.fromkeys(filter(None, (label.strip() for label in record.labels))))
-        below = Path(record.mask).is_relative_to(root.absolute())
-        mask = str(Path(record.mask).relative_to(root.absolute())) if below else record.mask
-        own = dataclasses.replace(record, mask=mask, split=split, labels=labels)
-        key = (own.id, own.image)
+        own = _below_root(record, root, split)
+        key = (own.id, image_key(root, own.image))
         if key in joined:
             own = join(joined[key], own, place=f"{source}:{line}", before=first[key])
         joined[key] = own
         first.setdefault(key, line)
+    _refuse_several_ids(joined, first, source)
     return list(joined.values()), source
+
+
+def _below_root(record: Record, root: Path, split: str) -> Record:
+    """A row as its record: without the spaces around its fields, which would make two images of one."""
+    labels = tuple(dict.fromkeys(filter(None, (label.strip() for label in record.labels))))
+    below = Path(record.mask).is_relative_to(root.absolute())
+    mask = str(Path(record.mask).relative_to(root.absolute())) if below else record.mask
+    return dataclasses.replace(
+        record, id=record.id.strip(), image=record.image.strip(), mask=mask.strip(), split=split, labels=labels
+    )
+
+
+def _refuse_several_ids(
+    joined: Mapping[tuple[str, str], Record], first: Mapping[tuple[str, str], int], source: Path
+) -> None:
+    """Raises DataError if one image has several ids with other tags or masks, as tables with a row an object have: it
+    would be learned, and scored, as background of what its other rows are tagged with."""
+    known: dict[str, tuple[str, str]] = {}
+    for key, record in joined.items():
+        before = known.setdefault(key[1], key)
+        other = joined[before]
+        tags = record.labels and other.labels and set(record.labels) != set(other.labels)
+        if tags or (record.mask and other.mask and record.mask != other.mask):
+            raise DataError(
+                f"{source}:{first[key]}: {record.image} has the id {record.id!r} here, but {other.id!r} in line"
+                f" {first[before]}, with other {'tags' if tags else 'masks'}; give all rows of an image one id and one"
+                " mask: their tags are joined"
+            )
 
 
 def join(known: Record, other: Record, *, place: str, before: int) -> Record:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from stages.data.ids import id_of
+from stages.data.image_paths import image_key, refuse_misspelt
 from stages.errors import DataError
 from stages.index import LABEL_SEPARATOR, Record, Table
 from stages.settings import DataSettings
@@ -25,7 +26,9 @@ def read_folder_split(root: Path, split: str, settings: DataSettings) -> tuple[l
     number of fields, an unknown split or no image, or rows of one image that contradict each other.
     """
     source = root / settings.folder.table
-    rows = join_rows(read_rows(source), source)
+    written = read_rows(source)
+    refuse_misspelt(root, ((line, row["image"]) for line, row in written), source=source)
+    rows = join_rows(written, root, source)
     splits = share_out(rows, settings.folder)
     records = []
     for row in rows:
@@ -59,13 +62,13 @@ def read_rows(source: Path) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def join_rows(rows: Iterable[tuple[int, Mapping[str, str]]], source: Path) -> list[dict[str, str]]:
+def join_rows(rows: Iterable[tuple[int, Mapping[str, str]]], root: Path, source: Path) -> list[dict[str, str]]:
     """One row an image: tables with a row a tag repeat it. Raises DataError, with file and line, if rows of one image
     name two splits, masks or captions."""
     joined: dict[str, dict[str, str]] = {}
     first: dict[str, int] = {}
     for line, row in rows:
-        image = row["image"]
+        image = image_key(root, row["image"])
         known = joined.setdefault(image, dict(row))
         if first.setdefault(image, line) == line:
             continue
@@ -76,6 +79,8 @@ def join_rows(rows: Iterable[tuple[int, Mapping[str, str]]], source: Path) -> li
                     f" {first[image]}; rows of one image add tags, and must agree in all else"
                 )
             known[name] = known[name] or row[name]
+        # The plain path, if one row has it, so that the id does not depend on the order of the rows.
+        known["image"] = min(known["image"], row["image"], key=lambda name: (name != image, name))
         known["tags"] = f"{known['tags']}{LABEL_SEPARATOR}{row['tags']}"
     return list(joined.values())
 

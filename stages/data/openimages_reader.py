@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.data.image_paths import image_key
 from stages.errors import DataError
 from stages.images import BACKGROUND, IGNORE, image_size, opened
 from stages.index import Record, read_utf8
@@ -29,20 +30,25 @@ def read_openimages_split(root: Path, split: str, settings: DataSettings) -> tup
     """
     source = root / settings.openimages.metadata / split / "class_labels.txt"
     records = []
-    first: dict[str, tuple[int, str]] = {}
-    for number, (image, label) in _rows(source, 2):
-        line, other = first.setdefault(image, (number, label))
-        if label != other:  # one row twice is a duplicate, which `problems` names
+    first: dict[str, tuple[int, int]] = {}
+    for number, (image, text) in _rows(source, 2):
+        if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) >= len(settings.classes):
+            raise DataError(
+                f"{source}:{number}: class {text!r} must be a number from 0 to {len(settings.classes) - 1}, a"
+                " position in data.classes"
+            )
+        label = int(text)
+        key = image_key(root, image)
+        if key in first:
+            line, other = first[key]
+            if label == other:
+                continue
             raise DataError(
                 f"{source}:{number}: {image} has class {label} here, but {other} in line {line}; the benchmark has one"
                 " class an image: use the published list, or data.format csv for several tags"
             )
-        if not label.isdecimal() or len(label) > MOST_DIGITS or int(label) >= len(settings.classes):
-            raise DataError(
-                f"{source}:{number}: class {label!r} must be a number from 0 to {len(settings.classes) - 1}, a"
-                " position in data.classes"
-            )
-        tags = (settings.classes[int(label)],)
+        first[key] = (number, label)
+        tags = (settings.classes[label],)
         records.append(Record(id=PurePosixPath(image).stem, image=image, mask="", labels=tags, split=split))
     return records, source
 
@@ -92,14 +98,16 @@ def openimages_masks(
     instances: dict[str, list[Path]] = {}
     ignored: dict[str, Path] = {}
     for _, (image, mask, ignore) in _rows(source, 3):
-        instances.setdefault(image, []).append(folder / mask)
+        key = image_key(root, image)
+        instances.setdefault(key, []).append(folder / mask)
         if ignore:
-            ignored[image] = folder / ignore
+            ignored[key] = folder / ignore
     for record in read_openimages_split(root, split, settings)[0]:
+        key = image_key(root, record.image)
         yield OpenImagesMask(
             id=record.id,
-            instances=tuple(instances.get(record.image, ())),
-            ignored=ignored.get(record.image),
+            instances=tuple(instances.get(key, ())),
+            ignored=ignored.get(key),
             value=1 if side else settings.classes.index(record.labels[0]) + 1,
             image=root / record.image,
             side=side,

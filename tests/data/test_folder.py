@@ -50,6 +50,27 @@ def test_a_row_a_tag_is_one_image_with_all_of_them(tmp_path: Path) -> None:
     assert [record.id for record in read_folder_split(tmp_path, "train", settings(val=0))[0]] == ["3"]
 
 
+def test_rows_that_reach_one_image_through_another_folder_are_joined(tmp_path: Path) -> None:
+    for rows in ("sub/../2.png,cat\n2.png,dog\n", "2.png,dog\nsub/../2.png,cat\n"):
+        table(tmp_path, f"image,tags\n{rows}")
+        (record,), _ = read_folder_split(tmp_path, "train", settings(val=0))
+        assert (record.id, record.image, set(record.labels)) == ("2", "2.png", {"cat", "dog"})
+
+
+@pytest.mark.parametrize(
+    ("stored", "other"), [("2.jpg", "2.JPG"), ("Früh.jpg", "Fru\u0308h.jpg"), ("a/2.jpg", "A\\2.jpg")]
+)
+def test_a_row_that_misses_the_file_of_another_is_refused(tmp_path: Path, stored: str, other: str) -> None:
+    (tmp_path / stored).parent.mkdir(exist_ok=True)
+    (tmp_path / stored).touch()
+    table(tmp_path, f"image,tags\n{stored},cat\n{other},dog\n")
+    with pytest.raises(DataError, match=r"tags\.csv:3: there is no image .* of line 2 is the same but for case, sep"):
+        read_folder_split(tmp_path, "train", settings())
+    (tmp_path / other.replace("\\", "/")).parent.mkdir(exist_ok=True)
+    (tmp_path / other).touch()  # two files are two images
+    assert len(read_folder_split(tmp_path, "train", settings(val=0))[0]) == 2
+
+
 @pytest.mark.parametrize(
     ("column", "first", "second"), [("split", "val", "train"), ("mask", "a.png", "b.png"), ("caption", "A cat", "Two")]
 )

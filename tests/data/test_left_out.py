@@ -79,6 +79,36 @@ def test_a_row_a_tag_is_one_image_with_all_of_them(make_record, tmp_path: Path, 
         run(tmp_path, on_error)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("one,images/one.jpg", "one,./images/../images//one.jpg"), ("one ,images/one.jpg", "one, images/one.jpg")],
+)
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_rows_that_write_one_image_in_two_ways_are_joined(
+    make_record, tmp_path: Path, on_error: str, first: str, second: str
+) -> None:
+    make_record()
+    for rows in ((first, second), (second, first)):
+        (tmp_path / "train.csv").write_text(HEADER + f"{rows[0]},,cat,,\n{rows[1]},,dog,,\n")
+        run(tmp_path, on_error)
+        (record,) = read_index(tmp_path / "out/train.csv")
+        assert (record.id, set(record.labels)) == ("one", {"cat", "dog"})
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_row_an_object_with_numbered_ids_is_refused(make_record, tmp_path: Path, on_error: str) -> None:
+    make_record()
+    rows = "one_0,images/one.jpg,,cat,,\none_1,./images/one.jpg,,dog,,\n"
+    (tmp_path / "train.csv").write_text(HEADER + rows)
+    with pytest.raises(
+        DataError, match=r"train\.csv:3: .*one\.jpg has the id 'one_1' here, but 'one_0' in line 2, with"
+    ):
+        run(tmp_path, on_error)
+    (tmp_path / "train.csv").write_text(HEADER + rows.replace("dog", "cat"))  # only shown twice
+    run(tmp_path, on_error)
+    assert len(read_index(tmp_path / "out/train.csv")) == 2
+
+
 def test_half_a_character_is_listed_spelled_out(tmp_path: Path) -> None:
     """JSON can hold it in a file's name, a table in UTF-8 cannot."""
     write_left_out(tmp_path / "left_out.csv", [LeftOut("a\ud83d", "a\ud83d.jpg", "cannot be read")])

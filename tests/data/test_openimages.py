@@ -34,6 +34,18 @@ def test_records_have_one_class(root: Path) -> None:
     assert records[0].image == "val/00x/val00000000000000.jpg"
 
 
+def test_one_image_written_in_two_ways_has_one_class(root: Path) -> None:
+    labels = root / "metadata/val/class_labels.txt"
+    whole = labels.read_text()
+    image, label = whole.splitlines()[0].split(",")
+    labels.write_text(f"{whole}./{image},0{label}\n")  # the same again
+    assert len(read_openimages_split(root, "val", SETTINGS)[0]) == 4
+    assert all(mask.instances for mask in openimages_masks(root, "val", SETTINGS))
+    labels.write_text(f"./{image},1\n{whole}")
+    with pytest.raises(DataError, match=r"class_labels\.txt:2: .* has class 0 here, but 1 in line 1"):
+        read_openimages_split(root, "val", SETTINGS)
+
+
 def test_instances_are_united_and_ignored_regions_give_way(root: Path, tmp_path: Path) -> None:
     mask = next(iter(openimages_masks(root, "val", SETTINGS)))
     stem = root / "val/00x/val00000000000000"
