@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stages.data.captions import with_captions
 from stages.data.coco_scored import check_scored
-from stages.data.make_index import with_made_masks, without_truth
+from stages.data.make_index import drawn_from_outlines, with_made_masks, without_truth
 from stages.data.make_truth import MAKERS, make_truth, read_faults
 from stages.data.readers import read_split
 from stages.data.sheet import draw_sheet, write_sheet
@@ -42,7 +42,16 @@ def check_split(
         count = make_truth(MAKERS[data.format](root, split, data), made, processes=processes, skip=True)
         records = with_made_masks(records, made)
     problems = without_truth(records, read_faults(made))
-    survey = survey_split(records, root, data.classes, split=split, untagged=data.untagged, known=problems)
+    survey = survey_split(
+        records,
+        root,
+        data.classes,
+        split=split,
+        untagged=data.untagged,
+        known=problems,
+        made=made,
+        outlines=drawn_from_outlines(data),
+    )
     print("\n".join(survey_lines(survey, count)))
     sound = [record for position, record in enumerate(records) if position not in survey.faulty]
     if sheet and sound:
@@ -51,12 +60,12 @@ def check_split(
 
 
 def refuse(surveys: Sequence[Survey], config: Path, data: DataSettings) -> None:
-    """Raises DataError if a run would stop; with `data.on_error: skip`, if a split has no valid image, or if most of
-    its masks contradict its tags."""
+    """Raises DataError if a run would stop; with `data.on_error: skip`, if a split has no valid image, or if many of
+    its masks contradict their tags."""
     against = [survey.split for survey in surveys if survey.contradiction]
     if against:
         raise DataError(
-            f"{config}: most masks of {', '.join(against)} contradict their tags or palettes, as said above; a run"
+            f"{config}: masks of {', '.join(against)} contradict their tags or palettes, as said above; a run"
             f" would stop there{', whatever data.on_error says' if data.on_error == 'skip' else ''}"
         )
     wrong = sum(len(survey.problems) for survey in surveys)

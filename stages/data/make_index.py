@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stages.data.captions import with_captions
-from stages.data.contradictions import find_contradiction, refuse_contradiction, untagged_note
+from stages.data.contradictions import find_contradiction, find_notes, refuse_contradiction
 from stages.data.left_out import leave_out, write_left_out
 from stages.data.make_truth import read_faults
+from stages.data.mask_sights import named_by_image
 from stages.data.problems import Problem, examine_all, refuse_problems
 from stages.data.readers import read_split
 from stages.index import Record, write_index
@@ -34,6 +35,11 @@ def without_truth(records: Sequence[Record], faults: Mapping[str, str]) -> list[
     ]
 
 
+def drawn_from_outlines(settings: DataSettings) -> bool:
+    """Whether `make_truth` draws the masks from the objects that also give the tags."""
+    return settings.format == "coco" and settings.coco.masks is None
+
+
 def run(arguments: list[str] | None = None) -> None:
     commands = parser(__doc__, "root", outputs=("output",))
     commands.add_argument("--split", choices=SPLITS, required=True)
@@ -56,9 +62,10 @@ def run(arguments: list[str] | None = None) -> None:
         untagged=settings.untagged,
     )
     # Before single images: a fault of the split explains theirs.
-    contradiction = find_contradiction(records, found.sights, settings.classes)
+    sights = named_by_image(found.sights, {place: record.image for place, record in enumerate(records)}, args.masks)
+    contradiction = find_contradiction(records, sights, settings.classes, outlines=drawn_from_outlines(settings))
     refuse_contradiction(contradiction, source=source)
-    if note := untagged_note(records, found.sights, settings.classes):
+    for note in find_notes(records, sights, settings.classes):
         log.warning("%s: %s", source, note)
     problems = found.problems + (without_truth(records, read_faults(args.masks)) if args.masks else [])
     if settings.on_error == "stop":

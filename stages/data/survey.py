@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.data.contradictions import find_contradiction, untagged_note
+from stages.data.contradictions import find_contradiction, find_notes
+from stages.data.mask_sights import named_by_image
 from stages.data.problems import EMPTY, Found, Problem, examine_image, joined
 from stages.errors import DataError
 from stages.files import sha256_of
@@ -26,7 +27,7 @@ class Survey:
     tags: images by class, 0 for a class of the config that no image has.  sizes: (rows, columns) of readable images.
     faulty: positions of the records with a problem.  untagged, unmasked: number of images without tags, without masks.
     contents: SHA-256 of an image file -> ids of the images with it.
-    contradiction: what most masks contradict.  note: what a run would only log.
+    contradiction: what many masks contradict.  notes: what a run would only log.
     """
 
     split: str
@@ -39,7 +40,7 @@ class Survey:
     faulty: frozenset[int]
     contents: Mapping[str, tuple[str, ...]]
     contradiction: str = ""
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def survey_split(
@@ -50,10 +51,13 @@ def survey_split(
     split: str,
     untagged: Collection[str] = (),
     known: Sequence[Problem] = (),
+    made: Path | None = None,
+    outlines: bool = False,
 ) -> Survey:
     """Reads every image and mask of a split in full.
 
-    untagged: splits that may contain images without tags, besides val and test.  known: problems found before.
+    untagged: splits that may contain images without tags, besides val and test.  known: problems found before.  made:
+    the folder of masks that tagmask made.  outlines: whether it drew them from what gives the tags.
     """
     tags = Counter(dict.fromkeys(classes, 0))
     sizes: list[tuple[int, int]] = []
@@ -71,7 +75,8 @@ def survey_split(
         contents[key] = (*contents.get(key, ()), record.id)
     whole = joined(records, found, known)
     problems = whole.problems
-    contradiction = find_contradiction(records, whole.sights, classes)
+    sights = named_by_image(whole.sights, {place: record.image for place, record in enumerate(records)}, made)
+    contradiction = find_contradiction(records, sights, classes, outlines=outlines)
     return Survey(
         split=split,
         images=len(records),
@@ -84,7 +89,7 @@ def survey_split(
         faulty=frozenset(problem.position for problem in problems),
         contents=contents,
         contradiction=contradiction,
-        note="" if contradiction else untagged_note(records, whole.sights, classes),
+        notes=() if contradiction else find_notes(records, sights, classes),
     )
 
 
@@ -105,7 +110,7 @@ def survey_lines(survey: Survey, made: int = 0) -> Iterator[str]:
         for name, sides in zip(("rows", "columns"), zip(*survey.sizes, strict=True), strict=True):
             yield f"  {name}: {min(sides)} to {max(sides)}, median {statistics.median(sides):g}"
     yield "  images by class: " + ", ".join(f"{name} {count}" for name, count in survey.tags.items())
-    yield from (f"  note: {note}" for note in (survey.note,) if note)
+    yield from (f"  note: {note}" for note in survey.notes)
     yield from (f"  problem of the split: {text}" for text in (survey.contradiction,) if text)
     yield from (f"  problem: {problem}" for problem in survey.problems)
 
