@@ -1,6 +1,7 @@
 """What a class may be called. Imports nothing of the project."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 # As tools write it: `background`, `_background_` (labelme), `BG` (Mask R-CNN).
@@ -9,12 +10,14 @@ CURE = "mask value 0 is background, without a name"
 
 
 def is_background(name: str) -> bool:
-    """Whether a class or tag is the background under any spelling: case, spaces and punctuation do not count.
+    """Whether a class or tag is the background under any spelling: case, width, spaces, punctuation and its own value,
+    0, do not count.
 
-    >>> [is_background(name) for name in ("_background_", " Background ", "BG", "background noise")]
-    [True, True, True, False]
+    >>> [is_background(name) for name in ("_background_", " Background ", "BG", "0: background", "background noise")]
+    [True, True, True, True, False]
     """
-    return re.sub(r"[\W_]+", "", name).casefold() in BACKGROUND_NAMES
+    words = re.split(r"[\W_]+", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(word for word in words if word.strip("0")) in BACKGROUND_NAMES
 
 
 def background_fault(classes: Sequence[str]) -> str:

@@ -17,6 +17,8 @@ BACKGROUND_NAME = "background"
 IGNORE = 255
 TURNED = (5, 6, 7, 8)  # EXIF orientations by which rows become columns
 MOST_GREY = 65535  # at 16 bits
+# What Pillow multiplies the values of grey PNGs of 2 and 4 bits by, so that the largest is white.
+GREY_STEPS = {"L;2": 255 // 3, "L;4": 255 // 15}
 
 
 def voc_palette() -> list[int]:
@@ -137,7 +139,7 @@ def _turned(image: Image.Image) -> bool:
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """Reads an indexed or grey PNG mask as [rows, columns] uint8 of class indices.
+    """Reads an indexed or grey PNG mask, of up to 8 bits, as [rows, columns] uint8 of class indices.
 
     Raises DataError if it is missing, cannot be decoded, or is neither indexed nor grey.
     """
@@ -148,11 +150,15 @@ def read_mask_and_palette(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uin
     """`read_mask`, and the mask's palette as [colours, 3] uint8, None if it is grey."""
     missing = "correct its path, or leave it empty if there is none"
     with opened(path, kind="mask", missing=missing, broken="export it again") as image:
+        if image.mode == "1" and image.format == "PNG":
+            return np.array(image).astype(np.uint8), None
         if image.mode not in ("P", "L"):
             raise DataError(f"{path}: mask mode is {image.mode}, must be P (indexed) or L; export class indices")
         palette = image.getpalette() if image.mode == "P" else None
         colours = None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
-        return np.array(image, dtype=np.uint8), colours
+        # Before the pixels are decoded, which empties the list of tiles.
+        stretch = GREY_STEPS.get(image.tile[0].args, 1) if image.format == "PNG" and image.tile else 1
+        return np.array(image, dtype=np.uint8) // np.uint8(stretch), colours
 
 
 def write_mask(path: Path, mask: NDArray[np.uint8]) -> None:

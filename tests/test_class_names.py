@@ -21,8 +21,14 @@ def test_background_is_no_class_in_any_format(name: str, place: int, layout: str
         DataSettings(format=layout, root=Path("anywhere"), classes=classes)
 
 
+@pytest.mark.parametrize("name", ["0 background", "background (0)", "0: BG", "ｂａｃｋｇｒｏｕｎｄ", "[0]_background"])
+def test_background_with_its_value_or_in_wide_letters_is_no_class(name: str) -> None:
+    with pytest.raises(ValidationError, match="must not be listed"):
+        DataSettings(format="csv", root=Path("anywhere"), classes=("cat", "dog", name))
+
+
 def test_names_that_contain_the_word_are_classes() -> None:
-    classes = ("background noise", "backgrounds", "bgs", "foreground")
+    classes = ("background noise", "backgrounds", "bgs", "foreground", "background 1", "bg2")
     assert DataSettings(format="csv", root=Path("anywhere"), classes=classes).classes == classes
 
 

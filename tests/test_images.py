@@ -1,5 +1,7 @@
 """Images upright and RGB, masks as class indices, the VOC palette."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +208,21 @@ def test_an_image_is_read_at_a_size(tmp_path: Path, name: str, turned: bool) -> 
     assert difference.max() < 16
     # At its own size it is what it is without one.
     assert read_image(tmp_path / name, image_size(tmp_path / name)).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(1, 0), (2, 0), (4, 0), (8, 0), (2, 3)])
+def test_masks_of_few_bits_are_read_as_they_are_written(tmp_path: Path, bits: int, kind: int) -> None:
+    """A PNG written by hand, as its specification says: grey (0) or indexed (3), one row of four values."""
+    values = [0, 1, 1, 0] if bits == 1 else [0, 1, 2, 3]
+    packed = int("".join(f"{value:0{bits}b}" for value in values).ljust(8 * max(1, bits // 2), "0"), 2)
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
+
+    header = struct.pack(">IIBBBBB", 4, 1, bits, kind, 0, 0, 0)
+    palette = chunk(b"PLTE", bytes(range(12))) if kind == 3 else b""
+    row = zlib.compress(b"\0" + packed.to_bytes(max(1, bits // 2), "big"))
+    signature = b"\x89PNG\r\n\x1a\n"
+    path = tmp_path / "a.png"
+    path.write_bytes(signature + chunk(b"IHDR", header) + palette + chunk(b"IDAT", row) + chunk(b"IEND", b""))
+    assert read_mask(path).tolist() == [values]

@@ -188,8 +188,8 @@ def interpolated(masks: Sequence[Seen], classes: Sequence[str]) -> str:
         f"{len(lines)} of {len(tagged)} masks show classes that their images are not tagged with, in thin lines alone,"
         f" e.g. {example.sight.name}: {names_of(example.shown() - example.tags, classes)}, tagged"
         f" {names_of(example.tags, classes)}. Likely cause: the masks were resized with interpolation, smoothed or"
-        " saved as JPEG, which makes values between others along borders. Resize masks by nearest neighbour, and save them as"
-        " PNG"
+        " saved as JPEG, which makes values between others along borders. Resize masks by nearest neighbour, and save"
+        " them as PNG"
     )
 
 
