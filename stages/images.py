@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from stages.errors import DataError
 from stages.files import atomic_path
@@ -15,6 +15,7 @@ from stages.near_names import near_file
 BACKGROUND = 0
 BACKGROUND_NAME = "background"
 IGNORE = 255
+MASK_MODE = "mask mode is"  # how the fault of a mask in colours begins
 TURNED = (5, 6, 7, 8)  # EXIF orientations by which rows become columns
 MOST_GREY = 65535  # at 16 bits
 # What Pillow multiplies the values of grey PNGs of 2 and 4 bits by, so that the largest is white.
@@ -153,11 +154,12 @@ def read_mask_and_palette(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uin
         if image.mode == "1" and image.format == "PNG":
             return np.array(image).astype(np.uint8), None
         if image.mode not in ("P", "L"):
-            raise DataError(f"{path}: mask mode is {image.mode}, must be P (indexed) or L; export class indices")
+            raise DataError(f"{path}: {MASK_MODE} {image.mode}, must be P (indexed) or L; export class indices")
         palette = image.getpalette() if image.mode == "P" else None
         colours = None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
         # Before the pixels are decoded, which empties the list of tiles.
-        stretch = GREY_STEPS.get(image.tile[0].args, 1) if image.format == "PNG" and image.tile else 1
+        tiles = image.tile if isinstance(image, ImageFile.ImageFile) and image.format == "PNG" else []
+        stretch = GREY_STEPS.get(str(tiles[0].args), 1) if tiles else 1
         return np.array(image, dtype=np.uint8) // np.uint8(stretch), colours
 
 

@@ -70,11 +70,12 @@ def refuse(surveys: Sequence[Survey], config: Path, data: DataSettings) -> None:
         )
     wrong = sum(len(survey.problems) for survey in surveys)
     nothing = [survey.split for survey in surveys if len(survey.faulty) == survey.images]
+    count = "1 problem" if wrong == 1 else f"{wrong} problems"
     if wrong and data.on_error == "skip" and not nothing:
-        print(f"{wrong} problems, named above; a run would leave these images out (data.on_error: skip)")
+        print(f"{count}, named above; a run would leave these images out (data.on_error: skip)")
     elif wrong:
         none = f", with no image of {', '.join(nothing)} that can be used" if nothing else ""
-        raise DataError(f"{config}: {wrong} problems in {data.root}, named above; a run would stop at them{none}")
+        raise DataError(f"{config}: {count} in {data.root}, named above; a run would stop at them{none}")
 
 
 def run(arguments: list[str] | None = None) -> None:

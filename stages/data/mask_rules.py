@@ -244,7 +244,7 @@ def other_objects(masks: Sequence[Seen], classes: Sequence[str]) -> str:
 def no_outline(masks: Sequence[Seen], classes: Sequence[str]) -> str:
     """Masks that tagmask drew from outlines, and which show nothing."""
     tagged = [mask for mask in masks if mask.tags]
-    empty = [mask for mask in tagged if not mask.shown()]
+    empty = [mask for mask in tagged if not mask.shown() and IGNORE not in mask.sight.values]
     if len(empty) < LEAST or len(empty) <= len(tagged) / 2:
         return ""
     return (

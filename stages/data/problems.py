@@ -15,7 +15,7 @@ from stages.data.ids import id_fault
 from stages.data.mask_sights import MaskSight, sight_of
 from stages.errors import DataError
 from stages.files import in_utf8
-from stages.images import IGNORE, check_image, is_turned, read_mask_and_palette
+from stages.images import IGNORE, MASK_MODE, check_image, is_turned, read_mask_and_palette
 from stages.index import LABEL_SEPARATOR, Record
 from stages.pool import over_processes
 
@@ -53,10 +53,19 @@ class FoundInAll:
 def refuse_problems(problems: Sequence[Problem], images: int, *, source: Path) -> None:
     """Raises DataError if there is a problem."""
     if problems:
-        more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+        texts = folded([problem.text for problem in problems], images)
+        more = [f"... and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        shown = [problem.text for problem in problems[:SHOWN]]
-        raise DataError("\n".join([f"{source}: {count} in {images} images", *shown, *more]))
+        raise DataError("\n".join([f"{source}: {count} in {images} images", *texts[:SHOWN], *more]))
+
+
+def folded(texts: Sequence[str], images: int) -> list[str]:
+    """The problems, with masks in colours named once, if most images have one."""
+    colours = [text for text in texts if MASK_MODE in text]
+    if len(colours) <= max(1, images / 2):
+        return list(texts)
+    first = f"{colours[0]}; {len(colours)} of {images} masks are no class indices"
+    return [first, *(text for text in texts if MASK_MODE not in text)]
 
 
 def examine_all(
@@ -147,8 +156,10 @@ def find_record_problems(record: Record, classes: Sequence[str], *, untagged: Co
         if is_background(label):
             yield f"{record.id}: tag {label!r} must not be given: background is what has no tag; remove it"
         elif label not in classes:
+            alike = next((name for name in classes if name.casefold() == label.casefold()), "")
+            hint = f"data.classes has {alike!r}, mind case; " if alike else ""
             yield (
-                f"{record.id}: tag {label!r} is not in data.classes; correct the tag (several are separated by "
+                f"{record.id}: tag {label!r} is not in data.classes; {hint}correct the tag (several are separated by "
                 f"`{LABEL_SEPARATOR}`) or add the class"
             )
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from stages.data.contradictions import find_contradiction, find_notes
 from stages.data.mask_sights import named_by_image
-from stages.data.problems import EMPTY, Found, Problem, examine_image, joined
+from stages.data.problems import EMPTY, Found, Problem, examine_image, folded, joined
 from stages.errors import DataError
 from stages.files import sha256_of
 from stages.images import image_size
@@ -112,7 +112,7 @@ def survey_lines(survey: Survey, made: int = 0) -> Iterator[str]:
     yield "  images by class: " + ", ".join(f"{name} {count}" for name, count in survey.tags.items())
     yield from (f"  note: {note}" for note in survey.notes)
     yield from (f"  problem of the split: {text}" for text in (survey.contradiction,) if text)
-    yield from (f"  problem: {problem}" for problem in survey.problems)
+    yield from (f"  problem: {problem}" for problem in folded(survey.problems, survey.images))
 
 
 def double_lines(doubles: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -120,7 +120,7 @@ def double_lines(doubles: Sequence[tuple[str, ...]]) -> Iterator[str]:
     if not doubles:
         yield "no two images have the same content"
         return
-    yield f"{len(doubles)} images occur more than once:"
+    yield f"{len(doubles)} images occur more than once:" if len(doubles) > 1 else "1 image occurs more than once:"
     for names in doubles[:SHOWN]:
         more = f" = ... and {len(names) - NAMED} more, {len(names)} images" if len(names) > NAMED else ""
         yield f"  {' = '.join(names[:NAMED])}{more}"

@@ -57,7 +57,7 @@ def test_doubles_and_faults_are_named_and_the_command_fails(config: Path, capsys
     images = config.parent / "images"
     shutil.copy(images / "one.jpg", images / "three.jpg")
     (images / "two.jpg").write_bytes(b"")
-    with pytest.raises(DataError, match="1 problems in .*, named above"):
+    with pytest.raises(DataError, match="1 problem in .*, named above"):
         check.run(["--config", str(config)])
     printed = capsys.readouterr().out
     assert "problem: " in printed
@@ -114,7 +114,7 @@ def test_masks_that_a_run_makes_are_not_missing(
 def test_a_broken_source_of_true_masks_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = miniature(tmp_path, "openimages")
     (tmp_path / "openimages/val/00x/val00000000000000_m1.png").write_bytes(b"no mask")
-    with pytest.raises(DataError, match="1 problems in"):
+    with pytest.raises(DataError, match="1 problem in"):
         check.run(["--config", str(config), "--processes", "1"])
     assert "problem: " in (printed := capsys.readouterr().out)
     assert "val00000000000000_m1.png: cannot be read as a mask" in printed
@@ -148,4 +148,4 @@ def test_faults_that_are_to_be_skipped_do_not_fail_it(config: Path, capsys: pyte
     (config.parent / "images/two.jpg").write_bytes(b"")
     check.run(["--config", str(config), "--sheets", str(config.parent / "sheets")])
     assert (config.parent / "sheets/train.jpg").is_file()  # of the sound images
-    assert "1 problems, named above; a run would leave these images out" in capsys.readouterr().out
+    assert "1 problem, named above; a run would leave these images out" in capsys.readouterr().out

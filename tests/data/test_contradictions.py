@@ -10,7 +10,7 @@ from PIL import Image
 
 from stages.data import check, make_index
 from stages.data.contradictions import find_contradiction, find_notes
-from stages.data.mask_sights import MaskSight, sight_of
+from stages.data.mask_sights import MaskSight, named_by_image, sight_of
 from stages.errors import DataError
 from stages.images import voc_palette, write_mask
 from stages.index import Record, write_index
@@ -287,6 +287,22 @@ def test_interpolated_masks_are_told(factor: int) -> None:
     text = found(resize, tags=[(3,), (2,), (3,), (3, 1)], ring=False)
     assert "4 of 4 masks show classes that their images are not tagged with, in thin lines alone" in text
     assert "the masks were resized with interpolation" in text
+
+
+def test_outlines_that_draw_nothing_are_told_as_such() -> None:
+    """tagmask drew these masks: nobody can renumber them, and crowds alone are ignored."""
+    records, sights = split_of(TAGS, np.zeros_like)
+    text = find_contradiction(records, sights, CLASSES, outlines=True)
+    assert "the outlines of 12 of 12 images draw nothing, e.g. masks/0.png, tagged 1 (disc)" in text
+    assert find_contradiction(*split_of(TAGS, renumbered(v1=255, v2=255, v3=255)), CLASSES, outlines=True) == ""
+
+
+def test_masks_that_tagmask_made_are_named_by_their_images(tmp_path: Path) -> None:
+    """Their files may be gone when the message is read."""
+    sight = sight_of(draw((1,)), None, tmp_path / "a.png")
+    other = sight_of(draw((1,)), None, tmp_path / "own/b.png")
+    named = named_by_image({0: sight, 1: other}, {0: "photos/a.jpg", 1: "photos/b.jpg"}, tmp_path)
+    assert [mask.name for mask in named.values()] == ["the mask of photos/a.jpg", str(tmp_path / "own/b.png")]
 
 
 @pytest.fixture

@@ -113,6 +113,25 @@ def test_colour_mask(make_record: Make, tmp_path: Path) -> None:
         check(tmp_path, record)
 
 
+def test_masks_in_colours_are_one_line_if_most_are(make_record: Make, tmp_path: Path) -> None:
+    records = [make_record(f"image{number}") for number in range(4)]
+    for record in records[:3]:
+        Image.new("RGB", (12, 8)).save(tmp_path / record.mask)
+    with pytest.raises(DataError) as caught:
+        check(tmp_path, *records)
+    first, second = str(caught.value).splitlines()
+    assert first == "train.txt: 3 problems in 4 images"
+    assert "masks/image0.png: mask mode is RGB" in second
+    assert second.endswith("; 3 of 4 masks are no class indices")
+
+
+def test_a_tag_in_another_case_is_told(make_record: Make, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"tag 'CAT' is not in data\.classes; .* has 'cat', mind case; correct"
+    ):
+        check(tmp_path, make_record(labels=("CAT",)))
+
+
 @pytest.mark.parametrize("name", ["", "2007/one"])
 def test_id_that_is_no_file_name(make_record: Make, tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="an id names files"):
