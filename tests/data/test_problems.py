@@ -126,9 +126,7 @@ def test_masks_in_colours_are_one_line_if_most_are(make_record: Make, tmp_path: 
 
 
 def test_a_tag_in_another_case_is_told(make_record: Make, tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"tag 'CAT' is not in data\.classes; .* has 'cat', mind case; correct"
-    ):
+    with pytest.raises(DataError, match=r"tag 'CAT' is not in data\.classes; .* has 'cat', mind case; correct"):
         check(tmp_path, make_record(labels=("CAT",)))
 
 
