@@ -155,7 +155,7 @@ def drawn_mask(coco: COCO, number: int, values: Mapping[int, int], source: Path,
         for item in found
     )
     file = Path(image["file_name"])
-    return CocoMask(file.stem, source, folder / file, (image["height"], image["width"]), objects)
+    return CocoMask(file.stem, source, folder / file, (int(image["height"]), int(image["width"])), objects)
 
 
 def encoding_tables(values: Mapping[Any, int]) -> dict[Encoding, NDArray[np.uint8]]:

@@ -74,7 +74,7 @@ def test_the_smaller_object_wins_and_crowds_give_way(root: Path, tmp_path: Path)
     objects = [square(1, 1, 1, 1, 3, 3), square(2, 18, 0, 0, 6, 4), square(3, 18, 2, 1, 4, 3)]
     objects.append(square(4, 1, 0, 0, 8, 5, crowd=1))
     content = {
-        "images": [{"id": 1, "file_name": "a.jpg", "height": 5, "width": 8}],
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 5.0, "width": 8}],  # as tables write whole numbers
         "annotations": [{**item, "area": 1.0} for item in objects],
         "categories": [{"id": number, "name": name} for name, number in CATEGORY_IDS.items()],
     }
