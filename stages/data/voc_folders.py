@@ -83,10 +83,8 @@ def _folders_below(root: Path) -> list[Path]:
     found: list[Path] = []
     level = [root]
     for _ in range(DEEPEST):
-        level = [Path(entry.path) for place in level for entry in _entries(place) if entry.is_dir()]
+        level = [Path(entry.path) for place in level[:MOST_FOLDERS] for entry in _entries(place) if entry.is_dir()]
         found += level
-        if len(found) > MOST_FOLDERS:
-            break
     return found[:MOST_FOLDERS]
 
 
