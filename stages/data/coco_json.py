@@ -13,6 +13,7 @@ from pycocotools.coco import COCO
 
 from stages.class_names import is_background
 from stages.data.coco_content import check_instances, read_content, used_categories
+from stages.data.coco_outlines import is_empty
 from stages.errors import DataError
 from stages.settings import DataSettings
 
@@ -60,7 +61,7 @@ def tagged_or_kept(coco: COCO, split: str, settings: DataSettings) -> list[int]:
 def has_outlines(coco: COCO) -> bool:
     """Whether masks can be drawn, which they cannot of boxes alone; without any object, they are empty."""
     annotations = coco.dataset["annotations"]
-    return not annotations or any(item.get("segmentation") for item in annotations)
+    return not annotations or any(not is_empty(item.get("segmentation")) for item in annotations)
 
 
 def fault_of(coco: COCO, number: int, values: Mapping[int, int], path: Path, *, drawn: bool) -> str:
@@ -73,7 +74,7 @@ def fault_of(coco: COCO, number: int, values: Mapping[int, int], path: Path, *, 
         place, category = f"{path}: annotation {item.get('id')!r} of {image['file_name']}", item.get("category_id")
         if type(category) not in (int, float, str) or category not in values:
             return f"{place} has category_id {category!r}, which is not one of the categories; correct it"
-        if drawn and not item.get("segmentation"):
+        if drawn and is_empty(item.get("segmentation")):
             return (
                 f"{place} has no segmentation; add one, or remove the annotation (only where nothing is scored may a"
                 " file do without any)"
@@ -85,7 +86,8 @@ def fault_of(coco: COCO, number: int, values: Mapping[int, int], path: Path, *, 
 
 def _fault_of_size(image: Mapping[str, Any], path: Path) -> str:
     sizes: list[Any] = [image.get(side) for side in ("height", "width")]
-    if not all(type(side) is int and side > 0 for side in sizes):
+    # Table programs write whole numbers as 480.0.
+    if not all(type(side) in (int, float) and 0 < side < math.inf and side == int(side) for side in sizes):
         return f"{path}: {image['file_name']} has height and width {sizes}; they must be whole numbers above 0"
     if math.prod(sizes) > MOST_PIXELS:
         return f"{path}: {image['file_name']} has height and width {sizes}, too large for an image; correct them"

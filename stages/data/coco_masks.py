@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as rle_masks
 from pycocotools.coco import COCO
 
+from stages.data.coco_causes import likely_cause
 from stages.data.coco_json import class_values, coco_name, fault_of, has_outlines, load_instances, tagged_or_kept
 from stages.data.coco_outlines import encode_outline
 from stages.errors import DataError
@@ -155,7 +156,7 @@ def drawn_mask(coco: COCO, number: int, values: Mapping[int, int], source: Path,
         for item in found
     )
     file = Path(image["file_name"])
-    return CocoMask(file.stem, source, folder / file, (image["height"], image["width"]), objects)
+    return CocoMask(file.stem, source, folder / file, (int(image["height"]), int(image["width"])), objects)
 
 
 def encoding_tables(values: Mapping[Any, int]) -> dict[Encoding, NDArray[np.uint8]]:
@@ -209,10 +210,12 @@ def recognise(
     shown_by = read_values(paths)
     fitting: dict[Encoding, int] = dict.fromkeys(tables, 0)
     seen: set[int] = set()
+    tags: list[frozenset[int]] = []
     for number, found in shown_by.items():
         seen |= set(found.tolist())
         objects = coco.imgToAnns.get(number, ())
-        known = {values[item["category_id"]] for item in objects}
+        known = frozenset(values[item["category_id"]] for item in objects)
+        tags.append(known)
         single = any(not item.get("iscrowd", 0) for item in objects)
         for name, table in tables.items():
             shown = set(table[found].tolist()) - {BACKGROUND, IGNORE}
@@ -222,10 +225,14 @@ def recognise(
     counts = ", ".join(f"{name} {count}" for name, count in fitting.items())
     if len(readings) != 1:
         reason = "several encodings fit" if readings else "no encoding fits"
+        names = {
+            values[item["id"]]: item["name"].strip() for item in coco.dataset["categories"] if item["id"] in values
+        }
+        cause = "" if readings else likely_cause([found.tolist() for found in shown_by.values()], tags, names)
+        cure = f"likely cause: {cause}; correct them" if cause else "set data.coco.encoding"
         raise DataError(
             f"{folder}: {reason} these masks (of {len(shown_by)} examined, agreeing with the JSON's classes: {counts};"
-            f" values {_span(sorted(seen))}); set data.coco.encoding, or remove data.coco.masks to have them drawn"
-            " from the JSON"
+            f" values {_span(sorted(seen))}); {cure}, or remove data.coco.masks to have them drawn from the JSON"
         )
     log.info("%s: encoding %s (of %d masks, agreeing with the JSON: %s)", folder, right[0], len(shown_by), counts)
     return right[0]

@@ -11,6 +11,7 @@ from pycocotools import mask as rle_masks
 from stages.errors import DataError
 
 LEAST_NUMBERS = 6  # of a polygon: three corners
+LISTS = "has a polygon of lists; COCO's are x, y, x, y, ... in one list"
 FARTHEST = 16  # sides of the image by which a corner may lie outside it; pycocotools walks along every edge
 FIRST, BITS, MORE, MINUS = 48, 0x1F, 0x20, 0x10  # of a character of compressed run lengths
 MOST_CHARACTERS = 7  # of one run length: 32 bits in groups of five
@@ -24,6 +25,11 @@ def encode_outline(outline: Any, size: tuple[int, int]) -> dict[str, Any]:
     if isinstance(outline, dict):
         return run_lengths(outline, size)
     raise DataError(f"is {shortened(outline)}; COCO's are a list of polygons, or run lengths with size and counts")
+
+
+def is_empty(outline: Any) -> bool:
+    """Whether an object has no outline, but a box alone: nothing, an empty list, or lists that are empty (`[[]]`)."""
+    return not outline or (isinstance(outline, list) and all(polygon == [] for polygon in outline))
 
 
 def shortened(value: Any) -> str:
@@ -43,6 +49,12 @@ def polygons(outline: Sequence[Any], size: tuple[int, int]) -> list[list[float]]
     for polygon in outline:
         if not isinstance(polygon, list):
             raise DataError(f"has {shortened(polygon)} in place of a polygon")
+        # Of a longer polygon, NumPy tells.
+        short = polygon[:LEAST_NUMBERS]
+        if any(isinstance(number, list) for number in short):
+            raise DataError(LISTS)
+        if not all(isinstance(number, int | float) for number in short):
+            raise DataError(f"has the polygon {shortened(polygon)}; COCO's are x, y, x, y, ... in one list")
         if len(polygon) % 2:
             raise DataError(f"has a polygon of {len(polygon)} numbers")
         if len(polygon) >= LEAST_NUMBERS:
@@ -58,7 +70,7 @@ def _corners(polygon: list[Any], size: tuple[int, int]) -> list[float]:
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"has a polygon that is not x, y, x, y, ... ({error})") from error
     if numbers.ndim != 1:
-        raise DataError("has a polygon of lists; COCO's are x, y, x, y, ... in one list")
+        raise DataError(LISTS)
     if not np.isfinite(numbers).all():
         raise DataError("has a polygon with corners that are no finite numbers")
     farthest = np.abs(numbers).max()

@@ -7,8 +7,8 @@ from pathlib import Path
 from stages.errors import SettingsError
 from stages.settings import Experiment, parts_of
 
-# A list that is not empty, or run lengths.
-OUTLINE = re.compile(rb'"segmentation"\s*:\s*(?:\{|\[\s*[^\s\]])')
+# A list with anything but empty lists in it, or run lengths.
+OUTLINE = re.compile(rb'"segmentation"\s*:\s*(?:\{\s*[^\s}]|\[\s*+(?:\[\s*+\]\s*+,?\s*+)*+(?:\[\s*+)*+[^\s\[\],])')
 OBJECT = b'"category_id"'
 CHUNK = 1 << 20  # bytes read at once
 OVERLAP = 1 << 10  # of them kept, for an outline that begins in one chunk and ends in the next

@@ -1,9 +1,11 @@
 """Reads a dataset in the layout of PASCAL VOC. Tags come from Annotations/*.xml, never from masks."""
 
 import logging
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
+from stages.data.id_lines import Known
 from stages.data.id_lists import read_stems
 from stages.data.voc_folders import require_voc_folders
 from stages.errors import DataError
@@ -75,7 +77,19 @@ def voc_ids(root: Path) -> frozenset[str]:
     """The ids of VOC's own train and val, which use VOC's masks. Raises DataError if a list is missing."""
     lists = root / "ImageSets" / "Segmentation"
     cure = f"unpack {TRAINVAL}: the masks of these images must not be SBD's"
-    return frozenset(name for split in ("train", "val") for name in read_stems(lists / f"{split}.txt", missing=cure))
+    known = known_images(root)
+    paths = (lists / f"{split}.txt" for split in ("train", "val"))
+    return frozenset(name for path in paths for name in read_stems(path, missing=cure, known=known))
+
+
+def known_images(root: Path) -> Known:
+    """Whether VOC's folder of images has an id's."""
+
+    @cache
+    def there() -> frozenset[str]:
+        return frozenset(path.stem for path in (root / "JPEGImages").glob("*.jpg"))
+
+    return lambda name: name in there()
 
 
 def read_split_ids(root: Path, split: str, settings: DataSettings) -> tuple[list[str], Path]:
@@ -88,15 +102,15 @@ def read_split_ids(root: Path, split: str, settings: DataSettings) -> tuple[list
     cure = "check data.root and the names of the split files in the config"
     if split == "test":
         cure += f"; it comes with {TEST}; without it leave test out of segment.predict and evaluate"
-    lists = root / "ImageSets" / "Segmentation"
+    lists, known = root / "ImageSets" / "Segmentation", known_images(root)
     source = lists / f"{name}.txt"
     if name != AUGMENTED or source.is_file() or settings.voc.sbd is None:
-        return read_stems(source, missing=cure), source
+        return read_stems(source, missing=cure, known=known), source
     sbd = root / settings.voc.sbd
     unpack = f"unpack {TRAINVAL} and {SBD}, or correct data.voc.sbd"
     parts = (sbd / "train.txt", sbd / "val.txt", lists / "train.txt")
-    joined = {name for path in parts for name in read_stems(path, missing=unpack)}
-    ids = sorted(joined - set(read_stems(lists / "val.txt", missing=unpack)))
+    joined = {name for path in parts for name in read_stems(path, missing=unpack, known=known)}
+    ids = sorted(joined - set(read_stems(lists / "val.txt", missing=unpack, known=known)))
     log.info("%s is missing: using %d images of SBD and VOC's train, without VOC's val", source, len(ids))
     return ids, sbd / "train.txt"
 

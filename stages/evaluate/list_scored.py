@@ -1,10 +1,9 @@
 """Lists the training images to score, those in `evaluate.train_list`; checked before anything is trained."""
 
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 
-from stages.data.id_lists import EXTENSIONS
 from stages.data.left_out import read_left_out
 from stages.errors import DataError
 from stages.evaluate.truth import read_list
@@ -17,14 +16,13 @@ log = logging.getLogger(__name__)
 
 
 def scored_ids(wanted: Sequence[str], there: Sequence[str], left_out: Sequence[str], *, source: Path) -> list[str]:
-    """The listed ids that exist, in the list's order; ids of images that were left out are skipped. Where an id is no
-    image's, but is one without its extension, it is a file's name.
+    """The listed ids that exist, in the list's order; ids of images that were left out are skipped.
 
-    Raises DataError for an id that is neither, and if no id remains.
+    Raises DataError for an id that is no image's, and if no id remains.
     """
     known = set(there)
     expected = known | set(left_out)
-    asked = dict.fromkeys(name if name in expected else stem_in(expected, name) for name in wanted)
+    asked = dict.fromkeys(wanted)
     unknown = [name for name in asked if name not in expected]
     if unknown:
         raise DataError(
@@ -40,12 +38,6 @@ def scored_ids(wanted: Sequence[str], there: Sequence[str], left_out: Sequence[s
     return kept
 
 
-def stem_in(expected: Set[str], name: str) -> str:
-    """The name of an image's file without its extension, if that is an image; else the name."""
-    stem, _, extension = name.rpartition(".")
-    return stem if stem in expected and f".{extension.lower()}" in EXTENSIONS else name
-
-
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "index", outputs=("output",))
     command.add_argument("--left-out", type=Path, required=True, help="table of the training images left out")
@@ -54,7 +46,8 @@ def run(arguments: list[str] | None = None) -> None:
     if source is None:
         raise DataError("evaluate.train_list: names no list of images; all of train are scored")
     left_out = [row.id for row in read_left_out(args.left_out)]
-    ids = scored_ids(read_list(source), [record.id for record in read_index(args.index)], left_out, source=source)
+    there = [record.id for record in read_index(args.index)]
+    ids = scored_ids(read_list(source, {*there, *left_out}), there, left_out, source=source)
     write_text(args.output, "".join(f"{name}\n" for name in ids))
     log.info("%d training images are scored", len(ids))
 

@@ -1,6 +1,6 @@
 """True masks, checked before they are counted. Only the upper bound's training reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +19,21 @@ def chosen_records(records: Sequence[Record], only: Path | None) -> list[Record]
     """
     if only is None:
         return list(records)
-    wanted = set(read_list(only))
-    unknown = sorted(wanted - {record.id for record in records})
+    there = {record.id for record in records}
+    wanted = set(read_list(only, there))
+    unknown = sorted(wanted - there)
     if unknown or not wanted:
         named = f"{len(unknown)} ids that are no training image, first {unknown[0]!r}" if unknown else "no id"
         raise DataError(f"evaluate.train_list: {only} lists {named}; give a list of images of train")
     return [record for record in records if record.id in wanted]
 
 
-def read_list(path: Path) -> list[str]:
-    """The ids of `evaluate.train_list`. Raises DataError when there is no such file or it is not UTF-8."""
+def read_list(path: Path, images: Container[str]) -> list[str]:
+    """The ids of `evaluate.train_list`, a list of some of `images`. Raises DataError when there is no such file, it is
+    not UTF-8, or a line is no id."""
     if not path.is_file():
         raise DataError(f"evaluate.train_list: no file {path}; correct the path, or leave it out to score all of train")
-    return read_ids(path)
+    return read_ids(path, known=images.__contains__)
 
 
 def require_masks(records: Sequence[Record], split: str, setting: str) -> None:

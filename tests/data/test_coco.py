@@ -74,7 +74,7 @@ def test_the_smaller_object_wins_and_crowds_give_way(root: Path, tmp_path: Path)
     objects = [square(1, 1, 1, 1, 3, 3), square(2, 18, 0, 0, 6, 4), square(3, 18, 2, 1, 4, 3)]
     objects.append(square(4, 1, 0, 0, 8, 5, crowd=1))
     content = {
-        "images": [{"id": 1, "file_name": "a.jpg", "height": 5, "width": 8}],
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 5.0, "width": 8}],  # as tables write whole numbers
         "annotations": [{**item, "area": 1.0} for item in objects],
         "categories": [{"id": number, "name": name} for name, number in CATEGORY_IDS.items()],
     }
@@ -209,8 +209,41 @@ def test_the_maps_of_coco_stuff_are_converted(root: Path) -> None:
         np.testing.assert_array_equal(mask.draw(), own[mask.id])
 
 
-def test_masks_that_fit_no_encoding_are_refused(root: Path) -> None:
-    foreign(root, lambda number: number + 3)
+def other_values(root: Path, table: dict[int, int]) -> None:
+    """Masks of train with other values than those of `data.classes`, in a folder of masks by others."""
+    (root / "others/train2014").mkdir(parents=True, exist_ok=True)
+    for mask in coco_masks(root, "train", settings()):
+        values = np.arange(256, dtype=np.uint8)
+        values[list(table)] = list(table.values())
+        write_mask(root / f"others/train2014/{mask.id}.png", values[mask.draw()])
+
+
+@pytest.mark.parametrize(
+    ("table", "cure"),
+    [
+        ({1: 4, 2: 21}, "likely cause: other numbers than any encoding has; by the JSON, 4 is 'red disc', 21 is 'blue"),
+        ({1: 2, 2: 1}, "likely cause: other numbers than any encoding has; by the JSON, 1 is 'blue square', 2 is 'red"),
+        ({1: 255, 2: 255}, "likely cause: binary masks: beside 0 they show 255 alone, which does not tell the classes"),
+        ({1: 7, 2: 7, 255: 0}, "likely cause: binary masks: beside 0 they show 7 alone"),
+        ({1: 0, 2: 0, 255: 0}, "likely cause: the masks are empty; correct them, or remove data.coco.masks"),
+    ],
+)
+def test_masks_that_fit_no_encoding_are_refused_with_the_likely_cause(
+    root: Path, table: dict[int, int], cure: str
+) -> None:
+    other_values(root, table)
+    with pytest.raises(DataError) as error:
+        coco_masks(root, "train", settings(masks="others"))
+    assert "no encoding fits these masks (of 12 examined, " in str(error.value)
+    assert cure in str(error.value)
+
+
+def test_masks_of_other_images_have_no_likely_cause(root: Path) -> None:
+    foreign(root, lambda number: number)
+    paths = sorted((root / "others/train2014").iterdir())
+    contents = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, contents[1:] + contents[:1], strict=True):
+        path.write_bytes(content)
     with pytest.raises(DataError, match=r"no encoding fits these masks \(of 12 examined, .*set data\.coco\.encoding"):
         coco_masks(root, "train", settings(masks="others"))
 

@@ -166,6 +166,10 @@ def test_an_image_without_a_size_is_named(root: Path, tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"train2014_0+1\.jpg has height and width \[None, 80\]; they must be"):
         index(root, tmp_path, settings())
+    content["images"][0]["height"] = 71.5
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"0+1\.jpg has height and width \[71\.5, 80\]; they must be whole numbers"):
+        index(root, tmp_path, settings())
     del content["images"][0]["file_name"]
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"instances_train2014\.json: image 1 has no file_name"):

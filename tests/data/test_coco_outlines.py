@@ -59,6 +59,31 @@ def test_counts_that_do_not_cover_the_image_are_refused(counts: str, message: st
         encode_outline({"size": list(SIZE), "counts": counts}, SIZE)
 
 
+WHOLE = [1, 1, 5, 1, 5, 5]
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [[[1, 1], [5, 1], [5, 5], [1, 5]], WHOLE],
+        [WHOLE, [[1, 1], [5, 1], [5, 5]]],
+        [[[1, 1], [5, 1], [5, 5], [1, 5]]],
+        [[[1, 1], [5, 1], [5, 5], [3, 6], [1, 5]]],
+        [[[1, 1], [5, 1], [5, 5], [5, 6], [3, 6], [1, 5]]],
+    ],
+)
+def test_polygons_of_pairs_are_named_wherever_they_are(outline: list[Any]) -> None:
+    with pytest.raises(DataError, match=r"a polygon of lists; COCO's are x, y, x, y, \.\.\. in one list"):
+        encode_outline(outline, SIZE)
+
+
+def test_a_short_polygon_of_anything_else_is_named() -> None:
+    with pytest.raises(DataError, match=r"has the polygon \['a', 'b'\]"):
+        encode_outline([["a", "b"], WHOLE], SIZE)
+    encoded = encode_outline([[1, 1, 5, 5], [], WHOLE], SIZE)  # without area, as in some files
+    assert encoded == encode_outline([WHOLE], SIZE)
+
+
 @bounded(max_examples=50, deadline=None, derandomize=True)
 @given(
     st.one_of(

@@ -24,6 +24,12 @@ from tests.workflow.tiny import REPOSITORY
         ('{"segmentation":{"size": [1, 2]}}', True),
         ('{"category_id": 1, "segmentation": [ ]}', False),
         ('{"category_id": 1, "segmentation": null}', False),
+        ('{"category_id": 1, "segmentation": {}, "area": 1}', False),
+        ('{"category_id": 1, "segmentation": [], "bbox": [1, 2]}', False),
+        ('{"category_id": 1, "segmentation": [[]], "bbox": [1, 2]}', False),
+        ('{"category_id": 1, "segmentation": [ [ ], []\n], "bbox": [[1, 2]]}', False),
+        ('{"category_id": 1, "segmentation": [[], [1, 2]]}', True),
+        ('{"category_id": 1, "segmentation": [[[1, 2], [3, 4]]]}', True),
         ('{"category_id": 1, "bbox": [1, 2, 3, 4]}', False),
         ('{"annotations": []}', True),
         (" " * (CHUNK - 9) + '"segmentation": [[1]]', True),
@@ -34,11 +40,12 @@ def test_an_outline_is_found_wherever_it_is(tmp_path: Path, text: str, found: bo
     assert has_outline(tmp_path / "a.json") is found
 
 
-def boxes(root: Path, split: str) -> None:
+def boxes(root: Path, split: str, *outline: Any) -> None:
     path = root / f"annotations/instances_{split}2014.json"
     content = json.loads(path.read_text())
     for item in content["annotations"]:
         del item["segmentation"]
+        item |= {"segmentation": outline[0]} if outline else {}
     path.write_text(json.dumps(content))
 
 
@@ -61,10 +68,13 @@ def test_scores_of_boxes_alone_are_refused_before_anything_runs(tmp_path: Path) 
         check_scored(experiment(tmp_path, maps=[], segmenter=["val"]), "c.yaml")
 
 
-def test_check_and_run_agree_on_boxes_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("outline", [(), ([[]],)])
+def test_check_and_run_agree_on_boxes_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], outline: tuple[Any, ...]
+) -> None:
     write_coco(tmp_path / "coco")
     for split in ("train", "val"):
-        boxes(tmp_path / "coco", split)
+        boxes(tmp_path / "coco", split, *outline)
     config = tmp_path / "c.yaml"
     unscored = experiment(tmp_path / "coco", maps=[], segmenter=[])
     config.write_text(json.dumps(unscored.model_dump(mode="json")))

@@ -97,6 +97,7 @@ def test_lists_of_ids(tmp_path: Path, content: bytes) -> None:
     (lists / "train_aug.txt").write_bytes(content)
     quietly(lambda: read_ids(lists / "train_aug.txt"))
     quietly(lambda: read_stems(lists / "train_aug.txt"))
+    quietly(lambda: read_stems(lists / "train_aug.txt", known={"a"}.__contains__))
     with contextlib.suppress(DataError):
         for record in read_voc_split(tmp_path, "train", section("voc"))[0]:
             examine_image(record, tmp_path, CLASSES)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.data.id_lines import readings
 from stages.data.id_lists import read_ids, read_stems
 from stages.errors import DataError
 
@@ -80,3 +81,57 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
     assert str(error.value).startswith(f"{tmp_path}/list.txt:3: ")
     assert message in str(error.value)
     assert len(str(error.value)) < 600
+
+
+IMAGES = {"2007_01", "2007_02", "2007_03", "a b", "img 1", "img"}
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("2007_01 1\n2007_02\n2007_03 -1\n", ["2007_01", "2007_02", "2007_03"]),
+        ("2007_01.jpg\na b\n2007_03.PNG\n", ["2007_01", "a b", "2007_03"]),
+        ("2007_01.jpg 0 14\na b.jpg 3\n", ["2007_01", "a b"]),
+        ("2007_01 0 14\na b 3\n2007_09 4\n", ["2007_01", "a b", "2007_09"]),
+        ("2007_01 0 0 1 0\n2007_02,1,0,0,0\n", ["2007_01", "2007_02"]),
+        ("/JPEGImages/2007_01.jpg 0 14\n/JPEGImages/a b.jpg 3\n", ["2007_01", "a b"]),
+        ("2007_01.jpg 2007_01.png\na b.jpg,a b.png\n", ["2007_01", "a b"]),
+        ("2007_01,\n\"2007_02\"\n'a b',\n", ["2007_01", "2007_02", "a b"]),
+        ("2007_01\u200b\n\ufeff2007_02\n", ["2007_01", "2007_02"]),
+        # What is an image's as it stands is not read otherwise, nor are missing images of such ids.
+        ("img 1\nimg\n", ["img 1", "img"]),
+        ("img 1\nimg 2\n", ["img 1", "img 2"]),
+        ("2007_01\n2007_09\n", ["2007_01", "2007_09"]),
+        # No image is there.
+        ("2008_01 1\n2008_02 -1\n", ["2008_01", "2008_02"]),
+        ("2008_01.jpg\n2008_02.jpg\n", ["2008_01", "2008_02"]),
+        ("id\nimage\n", ["id", "image"]),
+    ],
+)
+def test_a_line_is_read_as_the_image_that_it_names(tmp_path: Path, text: str, ids: list[str]) -> None:
+    (tmp_path / "list.txt").write_text(text)
+    assert read_stems(tmp_path / "list.txt", known=IMAGES.__contains__) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# VOC train\n2007_01\n", "1: '# VOC train' is no image's id; remove the line"),
+        ("id\n2007_01\n", "1: 'id' is a header, not an image's id; remove the line"),
+        ("2007_01\n2007_02,2007_03\n", "2: '2007_02,2007_03' is no image's id, but '2007_02' within it is"),
+        ('["2007_01", "2007_02"]', "1: '[\"2007_01\", \"2007_02\"]' is no image's id, but '2007_01' within"),
+        ("2007_01.jpg 2007_02.png\n", "1: '2007_01.jpg 2007_02.png' is no image's id, but '2007_01' within"),
+        ("/JPEGImages/2007_01.jpg /Masks/2007_02.png\n", "1: names the image '2007_01' with the mask '2007_02'"),
+        ("2007_01\n2007_02\na b 2\n", "3: no image 'a b 2', but 'a b', and most lines have no number after"),
+    ],
+)
+def test_a_line_that_names_no_image_is_a_fault_of_the_list(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "list.txt").write_text(text)
+    with pytest.raises(DataError) as error:
+        read_ids(tmp_path / "list.txt", known=IMAGES.__contains__)
+    assert str(error.value).startswith(f"{tmp_path}/list.txt:{message}")
+
+
+def test_labels_are_taken_away_one_by_one() -> None:
+    names = list(dict.fromkeys(name for name, _ in readings("a 1.jpg 0 14")))
+    assert names == ["a 1.jpg 0 14", "a 1.jpg 0", "a 1.jpg", "a 1"]

@@ -132,6 +132,56 @@ def test_folders_as_the_archives_unpack_are_found_and_the_settings_named(unpacke
     assert len(records) == 12
 
 
+def test_folders_that_an_archive_puts_deeper_are_found(unpacked: Path) -> None:
+    """As when each archive was unpacked into a folder of its own name."""
+    (unpacked / "VOCdevkit").rename(unpacked.parent / "VOCdevkit")
+    (unpacked / "archive/VOCtrainval_11-May-2012").mkdir(parents=True)
+    right = (unpacked.parent / "VOCdevkit").rename(unpacked / "archive/VOCtrainval_11-May-2012/VOCdevkit") / "VOC2012"
+    (unpacked / "benchmark").mkdir()
+    (unpacked / "benchmark_RELEASE").rename(unpacked / "benchmark/benchmark_RELEASE")
+    sbd = "../../../../benchmark/benchmark_RELEASE/dataset"
+    with pytest.raises(DataError) as error:
+        read_voc_split(unpacked, "train", SETTINGS)
+    assert f"{right} has: write data.root: {right} and data.voc.sbd: {sbd}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("JPEGImages", "{root}/JPEGImages"),
+        ("Annotations", "{root}/Annotations"),
+        ("SegmentationClass", "data.voc.masks: SegmentationClass/SegmentationClass"),
+    ],
+)
+def test_a_folder_within_itself_is_one_error(root: Path, name: str, cure: str) -> None:
+    (root / name).rename(root / "moved")
+    (root / name).mkdir()
+    (root / "moved").rename(root / name / name)
+    (root / name / "._a.png").touch()
+    with pytest.raises(DataError) as error:
+        read_voc_split(root, "train", SETTINGS)
+    assert f"{root}/{name}/{name} does: " in str(error.value)
+    assert cure.format(root=root) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "cure"),
+    [
+        ("JPEGImages", "jpegimages", "rename it to JPEGImages"),
+        ("ImageSets", "imagesets", "rename it to ImageSets"),
+        ("ImageSets/Segmentation", "ImageSets/segmentation", "rename it to Segmentation"),
+        ("SegmentationClass", "segmentationclass", "write data.voc.masks: segmentationclass"),
+    ],
+)
+def test_a_folder_in_another_case_is_one_error(root: Path, name: str, other: str, cure: str) -> None:
+    (root / name).rename(root / other)
+    if (root / name).exists():
+        pytest.skip("this file system takes both names for one")
+    with pytest.raises(DataError) as error:
+        read_voc_split(root, "train", SETTINGS)
+    assert str(error.value).endswith(f"no folder {root / name}, but {root / other} is there: {cure}")
+
+
 def test_a_missing_folder_of_masks_is_one_error(root: Path) -> None:
     voc = SETTINGS.voc.model_copy(update={"sbd": None, "train": "train", "masks": "SegmentationClassAug"})
     with pytest.raises(DataError, match=r"data\.voc\.masks: no folder .*Aug \(there: SegmentationClass\)"):
