@@ -25,6 +25,13 @@ BEGINNINGS = (
 )
 
 
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do; its end may be missing."""
+    with path.open("rb") as stream:
+        head = stream.read(9)
+    return not head.startswith((b"PK", b"\x80")) and head[8:9] == b"{"
+
+
 def other_kind(path: Path) -> str:
     """What the file at `path` is if it can be no weights, with the cure; empty if it may be.
 

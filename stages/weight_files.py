@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from stages.errors import DataError, in_one_line
-from stages.file_kinds import other_kind
+from stages.file_kinds import is_safetensors, other_kind
 
 StateDict = dict[str, Tensor]
 
@@ -66,7 +66,7 @@ def read_state(path: Path) -> StateDict:
         kind = other_kind(path)
         if kind:
             raise DataError(f"{path}: is {kind}")
-        state = load_file(path) if _is_safetensors(path) else _unwrapped(_torch_content(path), path)
+        state = load_file(path) if is_safetensors(path) else _unwrapped(_torch_content(path), path)
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: cannot be read as weights ({in_one_line(error)}); fetch it again") from error
     odd = [
@@ -75,12 +75,6 @@ def read_state(path: Path) -> StateDict:
     if odd:
         raise DataError(f"{path}: {odd[0]} has no plain values (quantized, sparse or empty); give weights in floats")
     return state
-
-
-def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as stream:
-        head = stream.read(9)
-    return not head.startswith((b"PK", b"\x80")) and head[8:9] == b"{"
 
 
 def _plain_dict(*arguments: Any) -> dict[Any, Any]:
