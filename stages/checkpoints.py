@@ -70,7 +70,9 @@ class CheckpointFormat:
         if not ours and (path.is_dir() or not kind):
             return f"{path}: not a {self.network} ({f'it is {kind}' if kind else 'no safetensors file'}); {written}"
         if not ours:
-            return f"{path}: not a {self.network} (it is {kind}); {written}, or rerun `{self.stage}` if this was it"
+            return (
+                f"{path}: not a whole {self.network} (it is {kind}); {written}, or rerun `{self.stage}` if this was it"
+            )
         reason = f"it is {kind}" if kind else in_one_line(error)
         return f"{path}: not a whole {self.network} ({reason}); delete it and rerun `{self.stage}`"
 
