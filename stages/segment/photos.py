@@ -122,10 +122,9 @@ def is_predictions(folder: Path) -> bool:
 
 def check_output(output: Path) -> None:
     """Raises DataError if predictions written to a folder would mix with files that are none, or replace them."""
-    place = next(place for place in (output, *output.absolute().parents) if os.path.lexists(place))
-    if not place.is_dir():
-        kind = "a file" if place.exists() else "a link to nothing"
-        raise DataError(f"--output: {place} is {kind}; name a folder")
+    if os.path.lexists(output) and not output.is_dir():
+        kind = "a file" if output.exists() else "a link to nothing"
+        raise DataError(f"--output: {output} is {kind}; name a folder")
     if is_predictions(output):
         return
     for name in (MASKS, OVERLAYS, AREAS):

@@ -104,9 +104,10 @@ def test_what_is_in_the_way_is_told_before_the_network_is_loaded(
     shutil.copytree(folder, tmp_path / "twice")
     shutil.copy(folder / "a.jpg", tmp_path / "twice/a.jpeg")
     for images, output, message in (
-        (folder, "file/x", "--output: .*/file is a file; name a folder"),
+        (folder, "file/x", "file/x: cannot be written, since .*/file is a file; choose another path"),
         (folder, "file", "--output: .*/file is a file; name a folder"),
-        (folder, "gone/x/y", "--output: .*/gone is a link to nothing"),
+        (folder, "gone/x/y", "since .*/gone is a link to nothing"),
+        (folder, "gone", "--output: .*/gone is a link to nothing; name a folder"),
         (folder / "a.jpg", "out", "is no folder; name the folder with the photos: .*my photos$"),
         (tmp_path / "nowhere", "out", "is no folder; correct the path"),
         (tmp_path / "twice", "out", "would have one mask"),
