@@ -11,11 +11,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from stages.errors import DataError, in_one_line
-from stages.file_kinds import other_kind
+from stages.file_kinds import is_safetensors, other_kind
+from stages.finite import check_finite
 from stages.tensors import write_tensors
 
 # What a missing or broken file raises, and one whose weights or description do not fit the network.
-FAULTS = (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError)
+FAULTS = (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class CheckpointFormat:
     def opened(self, path: Path) -> Iterator[tuple[Any, dict[str, Tensor]]]:
         """Yields the description and the weights; the block builds the network from them.
 
-        Raises DataError when the file is missing or broken, or when the network cannot be built.
+        Raises DataError when the file is missing or broken, when a weight is not finite, or when the network cannot be
+        built.
         """
         try:
             with safe_open(path, framework="pt") as stored:
@@ -49,13 +51,30 @@ class CheckpointFormat:
                 self._require_entry(entries, path)
                 description = json.loads(entries[self.entry])
                 state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+            check_finite(path, state, f"it is no {self.network} to use; name another, or rerun `{self.stage}`")
             yield description, state
         except FAULTS as error:
-            kind = other_kind(path) if path.exists() else ""
-            reason = f"it is {kind}" if kind else in_one_line(error)
-            raise DataError(
-                f"{path}: not a whole {self.network} ({reason}); delete it and rerun `{self.stage}`"
-            ) from error
+            raise DataError(self._fault(path, error)) from error
+
+    def _fault(self, path: Path, error: Exception) -> str:
+        """What is wrong with a file that is missing, another program's, or damaged. Only what tagmask wrote itself may
+        be deleted."""
+        if not path.exists():
+            return f"{path}: no such file; correct the path, or run `{self.stage}`, which writes the {self.network}"
+        written = f"name the {self.network} that `{self.stage}` wrote"
+        try:
+            kind = other_kind(path)
+            ours = not path.is_dir() and is_safetensors(path)
+        except OSError as unreadable:
+            return f"{path}: cannot be read ({unreadable.strerror}); {written}"
+        if not ours and (path.is_dir() or not kind):
+            return f"{path}: not a {self.network} ({f'it is {kind}' if kind else 'no safetensors file'}); {written}"
+        if not ours:
+            return (
+                f"{path}: not a whole {self.network} (it is {kind}); {written}, or rerun `{self.stage}` if this was it"
+            )
+        reason = f"it is {kind}" if kind else in_one_line(error)
+        return f"{path}: not a whole {self.network} ({reason}); delete it and rerun `{self.stage}`"
 
     def _require_entry(self, entries: Mapping[str, str], path: Path) -> None:
         """Raises DataError for weights of something else, which rerunning the stage would not mend."""

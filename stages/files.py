@@ -17,8 +17,12 @@ from stages.errors import DataError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path next to `path` (same suffix); renames it to `path` when the block succeeds."""
+    """Yields a temporary path next to `path` (same suffix); renames it to `path` when the block succeeds.
+
+    Raises DataError, before the block runs, if a folder is there.
+    """
     path = Path(path)
+    refuse_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
@@ -36,8 +40,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields a temporary folder next to `path`; when the block succeeds, it replaces `path`."""
+    """Yields a temporary folder next to `path`; when the block succeeds, it replaces `path`.
+
+    Raises DataError, before the block runs, if a file is there.
+    """
     path = Path(path)
+    if path.is_file():
+        raise DataError(f"{path}: is a file, in place of a folder to write; remove it, or choose another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
@@ -48,6 +57,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_folder(path: Path) -> None:
+    """Raises DataError if a folder is where a file is to be written."""
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, in place of a file to write; name a file in it")
+
+
+def refuse_broken_folders(path: Path) -> None:
+    """Raises DataError if a folder above a path cannot be made, since something else has its name."""
+    place = next(place for place in path.absolute().parents if os.path.lexists(place))
+    if not place.is_dir():
+        kind = "a file" if place.exists() else "a link to nothing"
+        raise DataError(f"{path}: cannot be written, since {place} is {kind}; choose another path")
 
 
 def remove_leftovers(path: Path) -> None:

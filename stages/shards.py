@@ -72,7 +72,7 @@ def write_shard(path: Path, images: Iterable[ImageMaps]) -> int:
 def read_shard(path: Path) -> Iterator[ImageMaps]:
     """Yields the images of a shard in the order they were written, one in memory at a time.
 
-    Raises DataError if the file is missing, truncated, or not a shard of maps.
+    Raises DataError if the file is missing, truncated, or not a shard of maps, or if a map is not finite.
     """
     try:
         with safe_open(path, framework="numpy") as shard:
@@ -91,5 +91,7 @@ def read_shard(path: Path) -> Iterator[ImageMaps]:
                     ),
                     working=tuple(working[image_id]) if image_id in working else None,
                 )
-    except (SafetensorError, FileNotFoundError, KeyError) as error:
+    except DataError as error:  # of an image whose maps are not finite
+        raise DataError(f"{path}: {error}") from error
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: not a whole shard of maps ({error}); delete it and rerun `localize`") from error

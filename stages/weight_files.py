@@ -5,7 +5,7 @@ program's options (argparse.Namespace), NumPy numbers, or a whole module. In pla
 `Inert`, which keeps what it is given and does nothing: no code of the file's choice is found, let alone run.
 """
 
-import math
+import logging
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +17,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from stages.errors import DataError, in_one_line
-from stages.file_kinds import other_kind
+from stages.file_kinds import HEAD, is_safetensors, other_kind
+
+log = logging.getLogger(__name__)
 
 StateDict = dict[str, Tensor]
 
+# Of averages over a training's steps, beside the plain weights or alone.
+AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "ema_model", "ema", "params_ema")
 # Where checkpoints keep the tensors, the first that is there. DINO's teacher is what its authors evaluate.
 NESTS = (
     "state_dict",
@@ -33,10 +37,13 @@ NESTS = (
     "module",
     "weights",
     "params",
+    *AVERAGES,
 )
 COUNT = "num_batches_tracked"  # of a batch norm; torch before 0.4.1 had none
+LARGEST = torch.finfo(torch.float32).max
 DEEPEST = 8  # nests, and modules in modules are no deeper than Python's own limit
-LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6
+LEGACY = b"l\xfc\x9cF\xf9 j\xa8P\x19."  # at the beginning of what torch.save wrote before 1.6
+CURE = "save its state dict alone where you trust it: torch.save(model.state_dict(), 'weights.pth')"
 
 
 class Inert:
@@ -54,6 +61,10 @@ class Inert:
         self.state = state
 
 
+class InertArray(Inert):
+    """In place of NumPy's."""
+
+
 def read_state(path: Path) -> StateDict:
     """The tensors of a weights file by name: .safetensors, or torch's, with the tensors at the top, below a key such as
     `state_dict` or `model`, or in a module that was saved whole.
@@ -66,30 +77,37 @@ def read_state(path: Path) -> StateDict:
         kind = other_kind(path)
         if kind:
             raise DataError(f"{path}: is {kind}")
-        state = load_file(path) if _is_safetensors(path) else _unwrapped(_torch_content(path), path)
+        state = load_file(path) if is_safetensors(path) else _unwrapped(_torch_content(path), path)
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: cannot be read as weights ({in_one_line(error)}); fetch it again") from error
-    odd = [
-        name for name, value in state.items() if value.is_meta or value.is_quantized or value.layout != torch.strided
-    ]
+    odd = [name for name, value in state.items() if not _is_plain(value)]
     if odd:
-        raise DataError(f"{path}: {odd[0]} has no plain values (quantized, sparse or empty); give weights in floats")
+        raise DataError(
+            f"{path}: {odd[0]} has no plain values (quantized, sparse or empty); give weights in floats of 16 bits"
+            " or more"
+        )
     return state
 
 
-def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as stream:
-        head = stream.read(9)
-    return not head.startswith((b"PK", b"\x80")) and head[8:9] == b"{"
+def _is_plain(value: Tensor) -> bool:
+    """Whether a tensor's values are its own: floats of eight bits and fewer need a scale that is kept elsewhere."""
+    tiny = value.is_floating_point() and value.element_size() < 2
+    return not (value.is_meta or value.is_quantized or value.layout != torch.strided or tiny)
 
 
 def _plain_dict(*arguments: Any) -> dict[Any, Any]:
     return {}
 
 
+def _stand_in(name: str) -> Any:
+    if name == "collections.defaultdict":
+        return _plain_dict
+    return InertArray if name.startswith("numpy.") else Inert
+
+
 def _torch_content(path: Path) -> Any:
     names = _foreign_names(path)
-    stand_ins: list[Any] = [(_plain_dict if name == "collections.defaultdict" else Inert, name) for name in names]
+    stand_ins: list[Any] = [(_stand_in(name), name) for name in names]
     try:
         # As a stream: of a path, torch goes by the name.
         with torch.serialization.safe_globals(stand_ins), path.open("rb") as stream:
@@ -97,7 +115,8 @@ def _torch_content(path: Path) -> Any:
     except OSError:
         raise
     except Exception as error:  # torch raises whatever its archive, unpickler or zip reader raises
-        raise DataError(f"{path}: cannot be read as weights alone ({_reason(error, names)})") from error
+        reason = _pickled(path) or _reason(error, names)
+        raise DataError(f"{path}: cannot be read as weights alone ({reason})") from error
 
 
 def _foreign_names(path: Path) -> list[str]:
@@ -109,18 +128,27 @@ def _foreign_names(path: Path) -> list[str]:
         return ["argparse.Namespace"]
 
 
+def _pickled(path: Path) -> str:
+    """What a file is that was pickled, but not by torch, with the cure; empty of any other."""
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    if not head.startswith(b"\x80") or LEGACY in head[:32]:
+        return ""
+    arrays = " of NumPy arrays" if b"numpy" in head else ""
+    return f"it is a Python pickle{arrays}, not a file of torch; {CURE}"
+
+
 def _reason(error: Exception, names: Sequence[str]) -> str:
     """Why torch does not read a file, and the cure."""
     text = str(error)
-    cure = "save its state dict alone where you trust it: torch.save(model.state_dict(), 'weights.pth')"
     for mark in ("Unsupported global: GLOBAL ", "unsupported GLOBAL "):
         if mark in text:
             names = [text.split(mark)[1].split()[0]]
     if "Unsupported global" in text or "unsupported GLOBAL" in text or Inert.__name__ in text:
-        return f"it holds objects of {', '.join(names[:3])}, and would run their code; {cure}"
+        return f"it holds objects of {', '.join(names[:3])}, and would run their code; {CURE}"
     if "central directory" in text or "Ran out of input" in text or isinstance(error, EOFError):
         return "it is cut short or damaged; fetch it again"
-    return f"{in_one_line(error).split('. In PyTorch')[0]}; fetch it again, or {cure}"
+    return f"{in_one_line(error).split('. In PyTorch')[0]}; fetch it again, or {CURE}"
 
 
 def _unwrapped(content: Any, path: Path) -> StateDict:
@@ -135,10 +163,23 @@ def _unwrapped(content: Any, path: Path) -> StateDict:
         if nested is None:
             if tensors:
                 return tensors
+            if any(isinstance(value, InertArray) for value in content.values()):
+                raise DataError(
+                    f"{path}: holds NumPy arrays, not tensors; save a state dict: torch.save({{name: torch.from_numpy("
+                    "array) for name, array in arrays.items()}, FILE)"
+                )
             shown = ", ".join(map(repr, list(content)[:5])) or "nothing"
             raise DataError(f"{path}: holds no tensors by name, but {shown}; save a state dict alone")
+        _tell_choice(content, nested, path)
         content = content[nested]
     raise DataError(f"{path}: holds dicts in dicts; save a state dict alone")
+
+
+def _tell_choice(content: Mapping[Any, Any], taken: str, path: Path) -> None:
+    """Logs which weights are taken where a file has several."""
+    others = [key for key in NESTS if key != taken and isinstance(content.get(key), Mapping | Inert)]
+    if others:
+        log.info("%s: its weights under %r are taken, not those under %s", path, taken, ", ".join(map(repr, others)))
 
 
 def module_state(module: Inert, path: Path, prefix: str = "", depth: int = 0) -> StateDict:
@@ -185,9 +226,10 @@ def fits(state: Mapping[str, Tensor], name: str, reference: Mapping[str, Tensor]
 
 
 def refuse_not_finite(state: Mapping[str, Tensor], path: Path) -> None:
-    """Raises DataError for a tensor with a value that is no finite number."""
+    """Raises DataError for a tensor with a value that is no finite number, or none of float32, in which all is
+    computed."""
     for name, value in state.items():
-        if value.is_floating_point() and not math.isfinite(value.abs().max().item() if value.numel() else 0.0):
+        if value.is_floating_point() and value.numel() and not value.abs().max().item() <= LARGEST:  # NaN is not
             raise DataError(f"{path}: {name} holds values that are no finite numbers; fetch the file again")
 
 

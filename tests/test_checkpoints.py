@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import nn
 
 from stages.checkpoints import CheckpointFormat
@@ -32,10 +32,19 @@ def test_what_was_saved_is_opened(tmp_path: Path) -> None:
 def test_what_is_no_such_network_is_named_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     refused: dict[str, Any] = {
-        "not a whole segmenter .*No such file": lambda: None,
+        "no such file; correct the path, or run `segment`": lambda: None,
         "it is a Git LFS pointer": lambda: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
         "it is an empty file": lambda: path.write_text(""),
-        "not a whole segmenter": lambda: torch.save({}, path),
+        r"not a segmenter \(no safetensors file\); name the segmenter that": lambda: torch.save({}, path),
+        r"not a segmenter \(no safetensors file\); name": lambda: path.write_bytes(b"\x01\x02\xff" * 9),
+        "not a whole segmenter .*delete it and rerun `segment`": lambda: path.write_bytes(
+            save({"a": torch.ones(9)})[:-1]
+        ),
+        "weight has numbers that are not finite .* 1 of 6; it is no segmenter": lambda: save_file(
+            {"weight": torch.tensor([[1, 2, torch.nan], [3, 4, 5]]), "bias": torch.zeros(2)},
+            path,
+            {"segmenter": '{"columns": 3}'},
+        ),
         "not a segmenter, but weights without a description; name": lambda: save_file({"a": torch.zeros(2)}, path),
         "not a segmenter, but weights of tagmask's localizer; name the segmenter that `segment` wrote": lambda: (
             CheckpointFormat("localizer", "localizer", "localize").save(path, nn.Linear(3, 2), {"columns": 3})

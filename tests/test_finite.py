@@ -18,7 +18,7 @@ from stages.finite_losses import check_losses
 from stages.localize.map_features import MapFeatures
 from stages.refine.pseudo_masks import ImageScores
 from stages.shards import ImageMaps, read_shard, write_shard
-from stages.tensors import write_tensors
+from stages.tensors import read_tensors, write_tensors
 
 WRONG = pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
 
@@ -63,7 +63,7 @@ def test_maps_and_probabilities_are_neither_written_nor_read(wrong: float, tmp_p
     with safe_open(path, framework="numpy") as shard:
         metadata, tensors = shard.metadata(), {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118
     save_file(tensors | {"a/maps": np.full((1, 2, 2), wrong, np.float32)}, path, metadata=metadata)
-    with pytest.raises(DataError, match="^a: localization maps: a map has numbers"):
+    with pytest.raises(DataError, match=r"0\.safetensors: a: localization maps: a map has numbers"):
         list(read_shard(path))
 
 
@@ -93,3 +93,16 @@ def test_losses_are_told_by_name_with_step_and_rate() -> None:
         check_losses(
             "localize.training", 7, {"loss": torch.tensor(torch.nan), "loss_a": 1.0, "loss_b": torch.inf}, rate=0.1
         )
+
+
+@WRONG
+def test_a_file_of_tensors_is_read_whole_and_finite(tmp_path: Path, wrong: float) -> None:
+    path = tmp_path / "a.safetensors"
+    write_tensors(path, {"text": torch.ones(3)}, cure="")
+    assert torch.equal(read_tensors(path, stage="encode")["text"], torch.ones(3))
+    save_file({"text": np.array([0, wrong], dtype=np.float32)}, path)
+    with pytest.raises(DataError, match=r"a\.safetensors: text has numbers .* 1 of 2; delete it and rerun `encode`"):
+        read_tensors(path, stage="encode")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"cannot be read as tensors .*; delete it and rerun `encode`"):
+        read_tensors(path, stage="encode")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from stages.errors import DataError
 from stages.shards import ImageMaps, read_shard, write_shard
@@ -54,6 +55,28 @@ def test_a_broken_shard_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match="rerun `localize`"):
         list(read_shard(path))
+
+
+@pytest.mark.parametrize("content", ["[]", '{"a"', '{"scale": "x"}', '{"scale": 1, "sizes": {"a": 3}}', "null"])
+def test_a_description_that_is_none_is_named(tmp_path: Path, content: str) -> None:
+    save_file({"a/maps": np.zeros(3, dtype=np.uint8)}, tmp_path / "0.safetensors", {"maps": content})
+    with pytest.raises(
+        DataError, match=r"0\.safetensors: not a whole shard of maps .*; delete it and rerun `localize`"
+    ):
+        list(read_shard(tmp_path / "0.safetensors"))
+
+
+def test_numbers_that_are_not_finite_are_named_with_their_shard(tmp_path: Path) -> None:
+    tensors = {
+        "a/maps": np.zeros((1, 2, 2), dtype=np.uint8),
+        "a/classes": np.zeros(1, dtype=np.int64),
+        "a/probabilities": np.array([np.nan], dtype=np.float32),
+    }
+    save_file(tensors, tmp_path / "0.safetensors", {"maps": '{"scale": 1, "sizes": {"a": [4, 4]}}'})
+    with pytest.raises(
+        DataError, match=r"0\.safetensors: a: localization maps: a probability has numbers that are not"
+    ):
+        list(read_shard(tmp_path / "0.safetensors"))
 
 
 def test_the_size_to_label_at_is_kept_where_it_is_another(tmp_path: Path) -> None:

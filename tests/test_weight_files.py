@@ -140,6 +140,17 @@ def cut(content: bytes) -> bytes:
         (save({"a": torch.zeros(64)})[:20], "is cut short or damaged"),
         (b"\x80\x04\x95 no torch", "cannot be read as weights alone"),
         (b"PK\x03\x04 cut", "is cut short or damaged .* its end is missing"),
+        ("<html>".encode("utf-16"), "is a web page"),
+        ("Zugriff verweigert für alle".encode(), "is a text"),
+        (b"import torch\nprint(1)\n", "is a text"),
+        (b"\x08\x07\x12\x07pytorch\x1a\x012:" + bytes(range(200)), "is an ONNX model; save its tensors"),
+        (b"\x08\x01\x12\x99\x03\x12\x05" + bytes(range(200)), "is a TensorFlow SavedModel"),
+        (b"\x0a\x3c\x0a\x05input\x12\x0bPlaceholder" + bytes(range(200)), "is a TensorFlow graph"),
+        (b"\x1c\0\0\0TFL3" + bytes(range(200)), "is a TensorFlow Lite model"),
+        (b"a.pth" + bytes(252) + b"ustar" + bytes(range(200)), "is a tar archive; unpack it"),
+        (b"\x80", r"is cut short or damaged \(bytes: 1\)"),
+        (pickle.dumps({"a": np.zeros(3)}), "cannot .*it is a Python pickle of NumPy arrays, not a file of torch"),
+        (pickle.dumps({"a": [0.0]}), "cannot .*it is a Python pickle, not a file of torch"),
         (os.urandom(300), "cannot be read as weights"),
     ],
 )
@@ -158,6 +169,8 @@ def test_other_archives_and_contents_are_named(tmp_path: Path, state: dict[str, 
         "empty": ({}, "holds no tensors by name, but nothing"),
         "numbers": ({"a": 1, 2: torch.zeros(2)}, "holds no tensors by name, but 'a', 2"),
         "options": (argparse.Namespace(lr=1), "holds an object that is no module of torch"),
+        "arrays": ({"model": {"a": np.zeros(3)}}, "holds NumPy arrays, not tensors; save a state dict"),
+        "float8": ({"a": torch.zeros(2).to(torch.float8_e4m3fn)}, "a has no plain values .* 16 bits or more"),
         "sparse": ({"a": torch.eye(2).to_sparse()}, "a has no plain values"),
     }
     for name, (content, message) in refused.items():
@@ -198,6 +211,30 @@ def test_values_that_are_no_finite_numbers_are_named(state: dict[str, Tensor]) -
     state["part.0.weight"][0, 0] = torch.nan
     with pytest.raises(DataError, match=r"a\.pth: part\.0\.weight holds values that are no finite numbers"):
         refuse_not_finite(state, Path("a.pth"))
+
+
+def test_values_that_float32_cannot_hold_are_named() -> None:
+    with pytest.raises(DataError, match="a holds values that are no finite numbers"):
+        refuse_not_finite({"b": torch.zeros(0), "a": torch.tensor([1e300], dtype=torch.float64)}, Path("a.pth"))
+
+
+def test_averaged_weights_are_read_where_they_are_alone(
+    tmp_path: Path, state: dict[str, Tensor], caplog: pytest.LogCaptureFixture
+) -> None:
+    path, averages = tmp_path / "a.pth", {name: value + 1 for name, value in state.items()}
+    for key in ("state_dict_ema", "model_ema"):
+        torch.save({key: averages, "epoch": 3}, path)
+        assert same(read_state(path), averages)
+    with caplog.at_level("INFO"):
+        torch.save({"model_ema": averages, "model": state}, path)
+        assert same(read_state(path), state)
+    assert "its weights under 'model' are taken, not those under 'model_ema'" in caplog.text
+
+
+def test_the_length_of_a_header_is_no_mark_of_another_format(tmp_path: Path) -> None:
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(0x112)  # as MXNet's files begin
+    (tmp_path / "a").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert read_state(tmp_path / "a")["a"].tolist() == [0]
 
 
 SOURCE = {"state_dict": {"a.weight": torch.arange(6.0).reshape(2, 3)}, "args": argparse.Namespace(lr=1), "epoch": 3}

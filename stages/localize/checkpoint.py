@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import safe_open
-from safetensors.torch import load_file
 
 from stages.checkpoints import CheckpointFormat
 from stages.errors import DataError
 from stages.localize.localizer import Localizer
 from stages.localize.registry import localizer_class
 from stages.settings import NOT_OF_TRAINING, LocalizeSettings
+from stages.tensors import read_tensors
 
 FORMAT = CheckpointFormat("localizer", "localizer", "localize")
 
@@ -33,7 +33,7 @@ def build_localizer(
     if described is None:
         described = read_described(weights) if weights else {}
     make = localizer_class(settings.method.kind)
-    return make(settings, text, load_file(weights) if weights else None, **described)
+    return make(settings, text, read_tensors(weights, stage="encode") if weights else None, **described)
 
 
 def read_described(weights: Path) -> dict[str, Any]:

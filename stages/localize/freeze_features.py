@@ -1,7 +1,5 @@
 """Writes the frozen features of the training images' random crops, for trainings that use `views`."""
 
-from safetensors.torch import load_file
-
 from stages.errors import SettingsError
 from stages.files import atomic_folder
 from stages.index import read_index, tagged
@@ -10,6 +8,7 @@ from stages.localize.views import training_transform
 from stages.networks.pyramid import build_pyramid
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LocalizeSettings, VitBackbone
+from stages.tensors import read_tensors
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -20,7 +19,7 @@ def run(arguments: list[str] | None = None) -> None:
     backbone = settings.backbone
     if isinstance(backbone, VitBackbone):
         raise SettingsError("localize.backbone.kind: `vit` has no frozen CNN whose features could be computed once")
-    pyramid = build_pyramid(backbone, load_file(args.weights))
+    pyramid = build_pyramid(backbone, read_tensors(args.weights, stage="encode"))
     with atomic_folder(args.output) as folder:
         write_features(
             folder,

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -18,6 +17,7 @@ from stages.localize.map_features import MapFeatures
 from stages.networks.pyramid import Pyramid, build_pyramid
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LocalizeSettings, MapSettings, VitBackbone
+from stages.tensors import read_tensors
 
 
 def write_map_features(
@@ -53,7 +53,7 @@ def run(arguments: list[str] | None = None) -> None:
             folder,
             shard_of(read_index(args.index), args.shard, args.shards),
             args.root,
-            pyramid=build_pyramid(settings.backbone, load_file(args.weights)),
+            pyramid=build_pyramid(settings.backbone, read_tensors(args.weights, stage="encode")),
             settings=settings.maps,
         )
 

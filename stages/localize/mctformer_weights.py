@@ -42,9 +42,9 @@ def load_mctformer(path: Path, localizer: Mctformer) -> None:
 
 def read_checkpoint(path: Path) -> StateDict:
     """The tensors of a checkpoint: a state dict, or one under `model` among other entries."""
-    state = read_state(path)
-    refuse_not_finite(state, path)
-    return {name.removeprefix("module."): value for name, value in state.items()}
+    state = {name.removeprefix("module."): value for name, value in read_state(path).items()}
+    refuse_not_finite({name: value for name, value in state.items() if name not in UNUSED}, path)
+    return state
 
 
 def own_state(published: Mapping[str, Tensor], reference: Mapping[str, Tensor], path: Path) -> StateDict:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from stages.devices import autocast, pick_device
 from stages.errors import DataError, SettingsError
 from stages.experiment import read_config, read_experiment
-from stages.files import atomic_path, read_json
+from stages.files import atomic_path, read_json, refuse_folder
 from stages.finite import check_finite
 from stages.images import image_size, read_image
 from stages.index import Record
@@ -71,9 +71,13 @@ def maps_of_each_kind(
 
 
 def named_classes(names: str, classes: Sequence[str]) -> list[int]:
-    """Positions of comma-separated class names, in their order. Raises SettingsError for an unknown class."""
-    positions = []
-    for name in (part.strip() for part in names.split(",")):
+    """Positions of comma-separated class names, in their order. Raises SettingsError for an unknown class, or for
+    none."""
+    positions: list[int] = []
+    wanted = [part.strip() for part in names.split(",") if part.strip()]
+    if not wanted:
+        raise SettingsError(f"--classes: {names!r} names no class; the localizer knows {', '.join(classes)}")
+    for name in dict.fromkeys(wanted):
         if name not in classes:
             nearest = difflib.get_close_matches(name, classes, n=1, cutoff=0)[0]
             raise SettingsError(
@@ -108,11 +112,12 @@ def find_experiment(results: Path) -> Path:
     return found[0]
 
 
-def settings_of_maps(config: Path | None, results: Path) -> LocalizeSettings:
-    """The section `localize` of the config, or of the run that filled the folder `results`. Raises SettingsError if
-    neither says how maps are made; the localizer's file does not."""
+def settings_of_maps(config: Path | None, results: Path) -> tuple[LocalizeSettings, tuple[str, ...] | None]:
+    """The section `localize` of the config, and its classes; or that section of the run that filled the folder
+    `results`. Raises SettingsError if neither says how maps are made; the localizer's file does not."""
     if config is not None:
-        return read_config(config).localize
+        experiment = read_config(config)
+        return experiment.localize, experiment.data.classes
     provenance = results / PROVENANCE
     if not provenance.is_file():
         raise SettingsError(
@@ -123,7 +128,7 @@ def settings_of_maps(config: Path | None, results: Path) -> LocalizeSettings:
     if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
         raise DataError(f"{provenance}: no whole provenance; name the config with --config")
     log.info("settings of the maps: those of %s", provenance)
-    return read_experiment(content["settings"], source=str(provenance)).localize
+    return read_experiment(content["settings"], source=str(provenance)).localize, None
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -140,10 +145,17 @@ def run(arguments: list[str] | None = None) -> None:
     args = options.parse_args(arguments)
     if not args.image.is_file():
         raise DataError(f"--image: {args.image} is no file; name a photograph")
+    output = args.output or Path(f"{args.image.stem}-maps.png")
+    refuse_folder(output)
     results = args.results or find_experiment(RESULTS)
-    settings = settings_of_maps(args.config, results)
+    settings, expected = settings_of_maps(args.config, results)
     localizer, classes = load_localizer(results / LOCALIZER, settings)
-    wanted = named_classes(args.classes, classes) if args.classes else None
+    if expected not in (None, classes):
+        raise SettingsError(
+            f"--config: the classes of {args.config} are {', '.join(expected)}, but {results / LOCALIZER} knows"
+            f" {', '.join(classes)}; name the localizer's own config"
+        )
+    wanted = None if args.classes is None else named_classes(args.classes, classes)
     photo = read_image(args.image)
 
     maps, probabilities = maps_of_each_kind(
@@ -156,7 +168,6 @@ def run(arguments: list[str] | None = None) -> None:
         [f"{classes[position]}\n{probabilities[position]:.2f}" for position in shown],
     )
 
-    output = args.output or Path(f"{args.image.stem}-maps.png")
     with atomic_path(output) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
     found = ", ".join(f"{classes[position]} {probabilities[position]:.2f}" for position in shown)

@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from mmengine.runner import set_random_seed
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
@@ -19,6 +18,7 @@ from stages.localize.views import FeatureViews, ImageViews, embeddings_of, multi
 from stages.runtime.command import main, parse_settings
 from stages.runtime.launch import is_first_rank, relaunch
 from stages.settings import LocalizeSettings
+from stages.tensors import read_tensors
 from stages.training import fingerprint_of, resumes_in, training_parser, write_curves
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def run(arguments: list[str] | None = None) -> None:
     resume = resumes_in(args.work, lambda: fingerprint_of(settings, seed=args.seed, code=args.code, files=files))
 
     set_random_seed(args.seed)
-    localizer = build_localizer(settings, weights=args.weights, text=load_file(args.text)["text"])
+    localizer = build_localizer(settings, weights=args.weights, text=read_tensors(args.text, stage="encode")["text"])
     if localizer.trained:
         dataset = training_views(args, settings, localizer, records, classes)
         if not resume:
@@ -72,7 +72,7 @@ def training_records(index: Path) -> list[Record]:
 def training_views(args, settings: LocalizeSettings, localizer: Localizer, records: list[Record], classes) -> Dataset:
     """New crops every epoch, or the frozen features given to the command."""
     labels = multi_hot(records, classes)
-    embeddings = embeddings_of(records, load_file(args.images) if args.images else {})
+    embeddings = embeddings_of(records, read_tensors(args.images, stage="encode") if args.images else {})
     if args.features:
         return FeatureViews(read_features(args.features, images=len(records)), labels=labels, embeddings=embeddings)
     transform = training_transform(settings.training, localizer.statistics)

@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
-from stages.errors import SettingsError
+from stages.errors import SettingsError, in_one_line
 from stages.networks.pyramid import build_pyramid
+from stages.networks.timm_names import name_fault
 from stages.networks.vit import build_vit
 from stages.settings import CnnBackbone, HybridBackbone, VitBackbone
 
@@ -18,6 +19,8 @@ def check_backbone(settings: VitBackbone | HybridBackbone | CnnBackbone) -> None
     if isinstance(settings, VitBackbone):
         build_vit(settings)
         return
+    if fault := name_fault(settings.model):
+        raise SettingsError(f"localize.backbone.model: {fault}")
     place = f"localize.backbone.model: {settings.model}"
     try:
         pyramid: Any = build_pyramid(settings, None).eval()
@@ -28,7 +31,9 @@ def check_backbone(settings: VitBackbone | HybridBackbone | CnnBackbone) -> None
         raise
     # timm's constructors and networks raise anything; in any case the backbone does not fit.
     except Exception as error:
+        said = in_one_line(error).rstrip(".")
+        reason = f" ({said})" if said else ""
         raise SettingsError(
-            f"{place} cannot give feature maps of strides {list(settings.strides)}: {type(error).__name__}: {error};"
-            " choose another timm CNN"
+            f"{place} cannot give feature maps of strides {list(settings.strides)} for images of any size{reason};"
+            " choose a timm CNN, such as resnet50 or tf_efficientnet_lite0, that can"
         ) from error

@@ -9,6 +9,7 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
 from stages.errors import SettingsError
+from stages.networks.timm_names import name_fault
 from stages.settings import VitBackbone
 
 CURE = (
@@ -38,8 +39,8 @@ def build_vit(settings: VitBackbone) -> Any:
     not so, and for settings that it does not have.
     """
     place, model = "localize.backbone", settings.model
-    if not timm.is_model(model.partition(".")[0]):
-        raise SettingsError(f"{place}.model: timm has no model {model!r}; see timm.list_models('vit*')")
+    if fault := name_fault(model):
+        raise SettingsError(f"{place}.model: {fault}")
     size: dict[str, Any] = {"img_size": settings.image_size} if settings.image_size else {}
     try:
         vit: Any = _create(model, dynamic_img_size=True, drop_path_rate=settings.drop_path, **size)

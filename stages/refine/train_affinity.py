@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from mmengine.runner import set_random_seed
-from safetensors.torch import load_file
 
 from stages.errors import SettingsError
 from stages.files import digest
@@ -14,6 +13,7 @@ from stages.refine.affinity_training import AffinityObjective, train_affinity
 from stages.refine.affinity_views import AffinityViews
 from stages.runtime.command import main, parse_settings
 from stages.settings import LearnedAffinity, RefineSettings
+from stages.tensors import read_tensors
 from stages.training import fingerprint_of, resumes_in, training_parser, write_curves
 
 
@@ -29,7 +29,7 @@ def run(arguments: list[str] | None = None) -> None:
     resume = resumes_in(args.work, lambda: known | {"regions": digest(regions)})
 
     set_random_seed(args.seed)
-    net = AffinityNet(settings, load_file(args.weights))
+    net = AffinityNet(settings, read_tensors(args.weights, stage="encode"))
     images: list[Path] = [args.root / record.image for record in records]
     views = AffinityViews(images, regions, crop=settings.training.crop, stride=net.stride, statistics=net.statistics)
     train_affinity(AffinityObjective(net), views, settings.training, seed=args.seed, work=args.work, resume=resume)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from stages.errors import SettingsError, TagmaskError
-from stages.files import remove_leftovers
+from stages.files import refuse_broken_folders, remove_leftovers
 from stages.runtime.memory import keep_freed_memory
 from stages.runtime.store import run_stored, store_folder
 from stages.runtime.watch import end_with_snakemake
@@ -24,6 +24,12 @@ DISK_CURES = {
     errno.EROFS: "the results are on a read-only file system; run where they can be written",
     errno.EACCES: "no permission; get write access to the folder, or run where results can be written",
 }
+# Paths at which nothing can be written, in a command line or of an input.
+PATH_CURES = {
+    errno.ENOTDIR: "a file is there in place of a folder; correct the path, or choose another",
+    errno.EISDIR: "a folder is there in place of a file; name a file",
+    errno.ENAMETOOLONG: "choose a shorter path",
+}
 
 FULL = 1 << 20  # bytes; a disk with less free space is full
 
@@ -31,8 +37,12 @@ Section = TypeVar("Section", bound=BaseModel)
 
 
 def output_path(text: str) -> Path:
-    """The `type` of an option that names an output: its path. Removes what killed runs left beside it."""
+    """The `type` of an option that names an output: its path. Removes what killed runs left beside it.
+
+    Raises DataError if its folder cannot be made.
+    """
     path = Path(text)
+    refuse_broken_folders(path)
     remove_leftovers(path)
     return path
 
@@ -113,16 +123,17 @@ def output_folder(words: Sequence[str]) -> Path | None:
 
 
 def disk_fault(error: Exception, folder: Path | None) -> str | None:
-    """What to tell the user if a fault of the disk is behind an error; None for any other error.
+    """What to tell the user if a fault of the disk or of a path is behind an error; None for any other error.
 
     Libraries that write files themselves (safetensors, torch) have their own messages for a full disk; so unless the
     error is the system's, the space in `folder` decides.
     """
     if isinstance(error, OSError):
-        if error.errno not in DISK_CURES:
+        cure = (DISK_CURES | PATH_CURES).get(error.errno or 0)
+        if cure is None:
             return None
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}; {DISK_CURES[error.errno]}"
+        return f"{place}{error.strerror}; {cure}"
     if folder is not None and shutil.disk_usage(folder).free < FULL:
         return f"{folder}: the disk is full ({error}); {DISK_CURES[errno.ENOSPC]}"
     return None

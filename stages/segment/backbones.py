@@ -9,7 +9,6 @@ import timm
 import torch
 from mmseg.models import MixVisionTransformer, TIMMBackbone
 from mmseg.registry import MODELS
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -19,6 +18,7 @@ from stages.networks.depthwise import with_fast_depthwise
 from stages.networks.mit import STRIDES, VARIANTS, mit_channels, mit_options
 from stages.networks.resnet38 import ResNet38
 from stages.settings import NetworkSettings
+from stages.tensors import read_tensors
 
 USUAL_STRIDE = 32
 RESNET38_STRIDE = 8
@@ -203,7 +203,7 @@ class ResNet38Backbone(ResNet38):
     def init_weights(self) -> None:
         """Loads the given weights; mmengine calls this before a training."""
         if self.weights:
-            self.load_state_dict(load_file(Path(self.weights)))
+            self.load_state_dict(read_tensors(Path(self.weights), stage="encode"))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         maps = super().forward(images)
@@ -224,7 +224,7 @@ class MitBackbone(MixVisionTransformer):
     def init_weights(self) -> None:
         """Loads the given weights, or initialises them as SegFormer's authors do."""
         if self.weights:
-            self.load_state_dict(load_file(Path(self.weights)))
+            self.load_state_dict(read_tensors(Path(self.weights), stage="encode"))
         else:
             super().init_weights()
 

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from stages.errors import DataError
 from stages.files import atomic_path
+from stages.finite import check_finite
 from stages.images import read_image
 from stages.runtime.command import main, output_path
+from stages.segment.inference import NOT_WHOLE
 from stages.segment.model import Segmenter, load_segmenter
 from stages.segment.photos import find_photos
 from stages.segment.predict import RESULTS, find_segmenter
@@ -98,11 +100,14 @@ def example_images(folder: Path | None) -> Iterator[NDArray[np.uint8]]:
 
 @torch.inference_mode()
 def different_pixels(deployed: Deployed, program: Program, images: Sequence[NDArray[np.uint8]]) -> float:
-    """Share of the images' pixels whose class differs between the segmenter and its export."""
+    """Share of the images' pixels whose class differs between the segmenter and its export. Raises DataError if the
+    segmenter's probabilities are not finite."""
     different = pixels = 0
     for image in images:
         tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float()
-        different += int((deployed(tensor).argmax(dim=1) != program(tensor).argmax(dim=1)).sum())
+        own, exported = deployed(tensor), program(tensor)
+        check_finite("segmenter", {"a probability": own}, NOT_WHOLE)
+        different += int((own.argmax(dim=1) != exported.argmax(dim=1)).sum())
         pixels += image.shape[0] * image.shape[1]
     return different / pixels
 
@@ -120,6 +125,8 @@ def export(segmenter: Segmenter, output: Path, images: Sequence[NDArray[np.uint8
         write(deployed, temporary)
         try:
             share = different_pixels(deployed, read(temporary), images)
+        except DataError:
+            raise
         except Exception as error:  # from onnxruntime or TorchScript: the model cannot be exported in this form
             raise DataError(f"{output}: the export does not run ({error}); try the other of {SUFFIXES}") from error
         if share > MOST_DIFFERENT:

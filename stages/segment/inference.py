@@ -19,6 +19,7 @@ from stages.settings import InferenceSettings
 
 # Neighbouring windows share a third, as in mmsegmentation's own configs (513 by 341).
 WINDOW_STEP = 2 / 3
+NOT_WHOLE = "the segmenter's weights are not whole; train it again"
 MEMORY_CURE = "lower data.longest_side, or set segment.inference.window"
 
 
@@ -43,7 +44,7 @@ def predict_images(
         image = np.array(read_image(path, working_size(image_size(path), longest_side)))
         with memory_for(f"{path} {image.shape[:2]}", MEMORY_CURE):
             scores = class_probabilities(segmenter.model, torch.from_numpy(image).permute(2, 0, 1).to(device), settings)
-        check_finite(path, {"a probability": scores}, "the segmenter's weights are not whole; train it again")
+        check_finite(path, {"a probability": scores}, NOT_WHOLE)
         if tags:
             scores = told(scores, [positions[name] for name in record.labels])
         yield record.id, image, scores.cpu().numpy()

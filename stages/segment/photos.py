@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from stages.errors import DataError
-from stages.segment.inference import class_probabilities
+from stages.finite import check_finite
+from stages.segment.inference import NOT_WHOLE, class_probabilities
 from stages.segment.labels import mask_of
 from stages.segment.model import Segmenter
 from stages.settings import InferenceSettings
@@ -46,7 +47,8 @@ def find_photos(folder: Path, *, output: Path | None = None) -> list[Path]:
     the log says so. Raises DataError when there is no photo, when two would have one mask, or when a name is not text.
     """
     if not folder.is_dir():
-        raise DataError(f"--images: {folder} is no folder; name the folder with the photos")
+        cure = f"name the folder with the photos: {folder.parent}" if folder.is_file() else "correct the path"
+        raise DataError(f"--images: {folder} is no folder; {cure}")
     found = _search(folder, output)
     for place in found.predicted:
         log.info("%s: left out, since it holds predictions", place)
@@ -90,9 +92,17 @@ def _entries(folder: Path) -> Iterator[tuple[Path, bool]]:
     """The entries of a folder by name, and which of them are folders."""
     try:
         with os.scandir(folder) as entries:
-            yield from [(Path(entry.path), entry.is_dir()) for entry in sorted(entries, key=lambda entry: entry.name)]
+            yield from [(Path(entry.path), _leads_to_folder(entry)) for entry in sorted(entries, key=lambda e: e.name)]
     except OSError as error:
         raise DataError(f"--images: {folder} cannot be searched ({error.strerror}); make it readable") from error
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # a link to itself, or to where nobody may look
+        log.warning("%s: no folder to search (%s)", entry.path, error.strerror)
+        return False
 
 
 def _is_predicted(folder: Path, output: Path | None) -> bool:
@@ -112,8 +122,9 @@ def is_predictions(folder: Path) -> bool:
 
 def check_output(output: Path) -> None:
     """Raises DataError if predictions written to a folder would mix with files that are none, or replace them."""
-    if output.exists() and not output.is_dir():
-        raise DataError(f"--output: {output} is a file; name a folder")
+    if os.path.lexists(output) and not output.is_dir():
+        kind = "a file" if output.exists() else "a link to nothing"
+        raise DataError(f"--output: {output} is {kind}; name a folder")
     if is_predictions(output):
         return
     for name in (MASKS, OVERLAYS, AREAS):
@@ -147,12 +158,12 @@ def _check_names(folder: Path, photos: Sequence[Path]) -> None:
 
 
 def predict_photo(
-    segmenter: Segmenter, photo: Image.Image, settings: InferenceSettings, *, longest_side: int
+    segmenter: Segmenter, photo: Image.Image, settings: InferenceSettings, *, longest_side: int, name: str = "photo"
 ) -> NDArray[np.uint8]:
     """The mask [rows, columns] uint8 of a photo, at its size.
 
     A longer photo is predicted at `longest_side` pixels: objects then have sizes as in training, and memory is bounded.
-    Its probabilities, not its labels, are enlarged.
+    Its probabilities, not its labels, are enlarged. Raises DataError, which begins with `name`, if they are not finite.
     """
     scale = min(1.0, longest_side / max(photo.size))
     size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
@@ -160,6 +171,7 @@ def predict_photo(
     device = next(segmenter.model.parameters()).device
     pixels = torch.from_numpy(small).permute(2, 0, 1).to(device)
     scores = class_probabilities(segmenter.model, pixels, settings)
+    check_finite(name, {"a probability": scores}, NOT_WHOLE)
     if settings.crf:
         mask = mask_of(small, scores.cpu().numpy(), settings.crf)
         labels = torch.from_numpy(mask).long()

@@ -55,14 +55,18 @@ def area_rows(name: str, mask: NDArray[np.uint8], classes: Sequence[str]) -> Ite
 
 
 def predict_folder(
-    segmenter: Segmenter, folder: Path, output: Path, settings: InferenceSettings, *, longest_side: int
-) -> int:
-    """Writes `masks/<name>.png`, `overlays/<name>.jpg` and `areas.csv` for all photos below a folder; returns how many.
+    segmenter: Segmenter,
+    folder: Path,
+    photos: Sequence[Path],
+    output: Path,
+    settings: InferenceSettings,
+    *,
+    longest_side: int,
+) -> None:
+    """Writes `masks/<name>.png`, `overlays/<name>.jpg` and `areas.csv` for photos, which are relative to the folder.
 
-    Raises DataError before any work when a photo cannot be read, or when other files are in the way.
+    Raises DataError before any work when a photo cannot be read.
     """
-    check_output(output)
-    photos = find_photos(folder, output=output)
     check_photos(folder, photos)
     # Marks the masks as predictions from the first one on: they are no photos, and may be replaced.
     if not (output / AREAS).exists():
@@ -71,13 +75,12 @@ def predict_folder(
     for photo in tqdm(photos, desc="predict", unit="image"):
         picture = read_image(folder / photo)
         with memory_for(str(folder / photo), "lower --longest-side"):
-            mask = predict_photo(segmenter, picture, settings, longest_side=longest_side)
+            mask = predict_photo(segmenter, picture, settings, longest_side=longest_side, name=str(folder / photo))
         write_mask(output / MASKS / photo.with_suffix(".png"), mask)
         with atomic_path(output / OVERLAYS / photo.with_suffix(".jpg")) as temporary:
             overlay_picture(picture, mask).save(temporary, quality=90)
         rows += area_rows(photo.as_posix(), mask, segmenter.classes)
     write_csv(output / AREAS, [COLUMNS, *rows])
-    return len(photos)
 
 
 def check_photos(folder: Path, photos: Sequence[Path]) -> None:
@@ -113,12 +116,15 @@ def run(arguments: list[str] | None = None) -> None:
     settings = experiment.segment.inference if experiment else InferenceSettings()
     longest_side = args.longest_side or (experiment and experiment.data.longest_side) or LONGEST_SIDE
     path = args.segmenter or find_segmenter(RESULTS)
+    # Before the network is loaded, which takes seconds.
+    check_output(args.output)
+    photos = find_photos(args.images, output=args.output)
     segmenter = load_segmenter(path)
     segmenter.model.to(pick_device())
     source = args.config or "none given, so one scale and no CRF"
     log.info("%s: %s; scales %s (config: %s)", path, ", ".join(segmenter.classes), settings.scales, source)
-    count = predict_folder(segmenter, args.images, args.output, settings, longest_side=longest_side)
-    log.info("%d photos: %s", count, args.output)
+    predict_folder(segmenter, args.images, photos, args.output, settings, longest_side=longest_side)
+    log.info("%d photos: %s", len(photos), args.output)
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def test_projections_that_do_not_fit_are_refused(image_weights: Path, tmp_path: 
     with pytest.raises(DataError, match="not the projections of these towers"):
         load_clip(settings, projections=path, weights=image_weights)
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(DataError, match="cannot be read as projections"):
+    with pytest.raises(DataError, match="cannot be read as tensors"):
         load_clip(settings, projections=path, weights=image_weights)
 
 

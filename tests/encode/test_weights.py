@@ -74,6 +74,18 @@ def test_a_wrapper_around_the_model_and_another_classifier_do_not_matter(tmp_pat
     torch.testing.assert_close(loaded["conv1.weight"].float(), state["conv1.weight"], atol=1e-3, rtol=1e-2)
 
 
+def test_a_classifier_that_is_not_finite_does_not_matter(tmp_path: Path) -> None:
+    state = timm.create_model("resnet18", pretrained=False).state_dict()
+    state["fc.weight"][0, 0] = torch.nan
+    save_file(state, tmp_path / "w.safetensors")
+    loaded = load_weights("resnet18", str(tmp_path / "w.safetensors"))
+    assert loaded.keys() == state.keys() - {"fc.weight"}
+    state["bn1.weight"][0] = torch.inf
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(SettingsError, match=r"bn1\.weight holds values that are no finite numbers"):
+        load_weights("resnet18", str(tmp_path / "w.safetensors"))
+
+
 def test_a_distilled_model_may_come_without_both_its_classifiers(tmp_path: Path) -> None:
     model = "deit_tiny_distilled_patch16_224"
     state = timm.create_model(model, pretrained=False, num_classes=0).state_dict()

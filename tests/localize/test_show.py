@@ -180,3 +180,21 @@ def test_what_cannot_be_read_is_named(project: Path) -> None:
         show.run(["--image", "there.jpg"])
     with pytest.raises(SettingsError, match="there.yaml: cannot be read as a config"):
         show.read_config(Path("there.yaml"))
+
+
+def test_a_folder_in_place_of_the_picture_and_classes_of_another_config_are_told(project: Path, photo: Path) -> None:
+    with pytest.raises(DataError, match="results: is a folder, in place of a file to write"):
+        show.run(["--image", str(photo), "--output", "results"])
+    config = experiment(MAPS)
+    config["data"]["classes"] = list(reversed(CLASSES))
+    (project / "config.yaml").write_text(json.dumps(config))
+    with pytest.raises(
+        SettingsError, match=rf"classes of config.yaml are {', '.join(reversed(CLASSES))}, but .* knows"
+    ):
+        show.run(["--image", str(photo), "--config", "config.yaml"])
+
+
+def test_commas_too_many_name_no_class() -> None:
+    assert show.named_classes("b, a ,,a,", ("a", "b")) == [1, 0]
+    with pytest.raises(SettingsError, match="--classes: ' , ' names no class; the localizer knows a, b"):
+        show.named_classes(" , ", ("a", "b"))

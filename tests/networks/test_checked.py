@@ -8,7 +8,7 @@ import pytest
 from stages.encode import load_weights
 from stages.errors import SettingsError
 from stages.networks.checked import check_backbone
-from stages.settings import CnnBackbone, HybridBackbone
+from stages.settings import CnnBackbone, HybridBackbone, VitBackbone
 
 CNN = "test_efficientnet"
 
@@ -22,11 +22,29 @@ def test_what_fits_is_let_through() -> None:
     ("settings", "message"),
     [
         (HybridBackbone(kind="hybrid", model=CNN, strides=(12,)), r"strides: .*not of \[12\]"),
-        (HybridBackbone(kind="hybrid", model="cnn_of_nobody"), "localize.backbone.model: cnn_of_nobody cannot give"),
+        (
+            HybridBackbone(kind="hybrid", model="cnn_of_nobody"),
+            "localize.backbone.model: timm has no model 'cnn_of_nobody'",
+        ),
+        (
+            HybridBackbone(kind="hybrid", model="resnet18.nope"),
+            r"timm's resnet18 has no weights 'nope'; it has a1_in1k",
+        ),
+        (VitBackbone(model="vit_tiny_patch16_224.nope"), "model: timm's vit_tiny_patch16_224 has no weights 'nope'"),
+        (
+            VitBackbone(model="vit_tiny_patch16_22"),
+            r"has no model 'vit_tiny_patch16_22'; did you mean vit_tiny_patch16_",
+        ),
+        (
+            HybridBackbone(kind="hybrid", model="coat_tiny"),
+            r"of any size \(Input height \(80\) doesn't match model \(224\)\); choose a timm CNN",
+        ),
         (CnnBackbone(kind="cnn", model="vgg11", output_stride=8), "localize.backbone.model: vgg11 cannot give"),
     ],
 )
-def test_what_does_not_fit_is_told_by_its_name(settings: HybridBackbone | CnnBackbone, message: str) -> None:
+def test_what_does_not_fit_is_told_by_its_name(
+    settings: VitBackbone | HybridBackbone | CnnBackbone, message: str
+) -> None:
     with pytest.raises(SettingsError, match=message):
         check_backbone(settings)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from stages.errors import DataError, SettingsError
-from stages.runtime.command import main, parse_settings, parser
+from stages.files import atomic_folder, atomic_path
+from stages.runtime.command import main, output_path, parse_settings, parser
 from stages.settings import RefineSettings
 
 
@@ -70,3 +71,26 @@ def test_an_error_of_the_program_keeps_its_traceback() -> None:
 
     with pytest.raises(KeyError):
         main(run)
+
+
+def test_an_output_below_a_file_is_told_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to("nothing")
+    (tmp_path / "folder").mkdir()
+    for name, kind in (("file", "a file"), ("gone", "a link to nothing")):
+        with pytest.raises(DataError, match=f"{name} is {kind}; choose another path"):
+            output_path(str(tmp_path / name / "deep/er.png"))
+    assert output_path(str(tmp_path / "folder/deep/er.png")) == tmp_path / "folder/deep/er.png"
+    with pytest.raises(DataError, match="folder: is a folder, in place of a file"), atomic_path(tmp_path / "folder"):
+        pytest.fail("ran")
+    with pytest.raises(DataError, match="file: is a file, in place of a folder"), atomic_folder(tmp_path / "file"):
+        pytest.fail("ran")
+
+
+@pytest.mark.parametrize("name", ["file/x", "folder", "n" * 300])
+def test_a_path_of_another_kind_is_no_traceback(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SystemExit):
+        main(lambda arguments: (tmp_path / name).write_text("") and None)
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / name}: ")

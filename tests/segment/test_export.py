@@ -88,3 +88,11 @@ def test_an_export_that_differs_is_not_written(
     assert not (tmp_path / "s.pt").exists()
     with pytest.raises(DataError, match="must end in"):
         export.run(["--output", "segmenter.tflite", "--segmenter", str(segmenter_file)])
+
+
+def test_a_segmenter_that_gives_no_numbers_is_not_exported(segmenter_file: Path, tmp_path: Path) -> None:
+    segmenter = load_segmenter(segmenter_file)
+    segmenter.model.decode_head.conv_seg.bias.data[1] = torch.nan
+    with pytest.raises(DataError, match="segmenter: a probability has numbers that are not finite"):
+        export.export(segmenter, tmp_path / "s.pt", [np.zeros((40, 50, 3), dtype=np.uint8)])
+    assert not (tmp_path / "s.pt").exists()

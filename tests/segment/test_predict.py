@@ -95,6 +95,46 @@ def test_mistakes_are_named(folder: Path, segmenter_file: Path, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_in_the_way_is_told_before_the_network_is_loaded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "load_segmenter", lambda path: pytest.fail("loaded"))
+    (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to("nothing")
+    shutil.copytree(folder, tmp_path / "twice")
+    shutil.copy(folder / "a.jpg", tmp_path / "twice/a.jpeg")
+    for images, output, message in (
+        (folder, "file/x", "file/x: cannot be written, since .*/file is a file; choose another path"),
+        (folder, "file", "--output: .*/file is a file; name a folder"),
+        (folder, "gone/x/y", "since .*/gone is a link to nothing"),
+        (folder, "gone", "--output: .*/gone is a link to nothing; name a folder"),
+        (folder / "a.jpg", "out", "is no folder; name the folder with the photos: .*my photos$"),
+        (tmp_path / "nowhere", "out", "is no folder; correct the path"),
+        (tmp_path / "twice", "out", "would have one mask"),
+    ):
+        words = ["--images", str(images), "--output", str(tmp_path / output), "--segmenter", "none"]
+        with pytest.raises(DataError, match=message):
+            predict.run(words)
+
+
+def test_probabilities_that_are_no_numbers_are_no_background(segmenter_file: Path) -> None:
+    segmenter = load_segmenter(segmenter_file)
+    segmenter.model.decode_head.conv_seg.bias.data[:] = torch.nan
+    photo = Image.new("RGB", (40, 30))
+    for settings in (InferenceSettings(), InferenceSettings(crf="irn")):
+        with pytest.raises(DataError, match=r"a\.jpg: a probability has numbers that are not finite"):
+            predict_photo(segmenter, photo, settings, longest_side=100, name="a.jpg")
+
+
+def test_links_to_themselves_do_not_stop_the_search(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "loop").symlink_to("loop")
+    assert len(find_photos(folder)) == 2
+    assert f"{folder / 'loop'}: no folder to search" in caplog.text
+    (folder / "z.jpg").symlink_to("z.jpg")
+    with pytest.raises(DataError, match=r"z\.jpg: cannot be read as an image"):
+        predict.check_photos(folder, find_photos(folder))
+
+
 def test_the_only_segmenter_is_found(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no experiment has a segment"):
         predict.find_segmenter(tmp_path)
