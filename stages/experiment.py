@@ -3,7 +3,7 @@
 import datetime
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,22 @@ def _check_shape(content: Any, source: str) -> None:
         raise SettingsError(
             f"{source}: more than {MOST_VALUES} values, or an alias (`*name`) within itself; shorten it"
         )
+    for path, value in _foreign(content):
+        cure = "write it as text" if isinstance(value, bytes) else "write it as a list, [a, b]"
+        raise SettingsError(f"{source}: {path}: no value of a setting is of this type (given: {_shown(value)}); {cure}")
+
+
+def _foreign(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of YAML's types that no setting has: bytes, which pydantic would take as text, and sets, as lists in any
+    order. With their dotted paths."""
+    if isinstance(value, bytes | set | frozenset):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _foreign(inner, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _foreign(inner, f"{path}.{place}")
 
 
 def _size(value: Any, known: dict[int, int]) -> int:

@@ -54,6 +54,8 @@ def test_a_name_that_yaml_reads_as_another_type_is_to_be_quoted() -> None:
         (b"a: 2024-13-45", "cannot be read as a config: not YAML (month must be in 1..12"),
         (b'a: !!int ""', "cannot be read as a config: not YAML ("),
         (b"a: !!bool x", "cannot be read as a config: not YAML ("),
+        (b"data: {classes: !!set {cat, dog}}", "data.classes: no value of a setting is of this type (given: {"),
+        (b"experiment: !!binary aGk=", "experiment: no value of a setting is of this type (given: b'hi'); write it as"),
         (b"[" * 2000, "cannot be read as a config: not YAML ("),
         (b"a: &a [*a]", "more than 100000 values, or an alias"),
         (LAUGHS, "more than 100000 values, or an alias"),

@@ -2,16 +2,50 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stages.vocabulary import SCORED_SPLIT, SPLITS
 
-Share = Annotated[float, Field(gt=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
 Number = TypeVar("Number", int, float)
+
+
+def number(value: Any) -> Any:
+    """A number that is written as text becomes one: YAML reads `1e-3` as text, and Snakemake's `--config` every number
+    below a section. true and false, which Python counts as 1 and 0, are none."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    if isinstance(value, str):
+        for kind in (int, float):  # float would round large whole numbers
+            try:
+                return kind(value)
+            except ValueError:
+                continue
+    return value
+
+
+def _true_or_false(value: Any) -> bool:
+    """true or false, and these words, which Snakemake's `--config` leaves as text below a section."""
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+# Every number of the settings has this, after its bounds.
+NUMBER = BeforeValidator(number)
+Flag = Annotated[bool, BeforeValidator(_true_or_false)]
+Share = Annotated[float, Field(gt=0, le=1), NUMBER]
+ShareOrZero = Annotated[float, Field(ge=0, le=1), NUMBER]
+ShareBelowOne = Annotated[float, Field(ge=0, lt=1), NUMBER]
+Positive = Annotated[float, Field(gt=0), NUMBER]
+Weight = Annotated[float, Field(ge=0), NUMBER]
+Count = Annotated[int, Field(ge=1), NUMBER]
+CountOrZero = Annotated[int, Field(ge=0), NUMBER]
+Seed = Annotated[int, Field(ge=0), NUMBER]
+OutputStride = Annotated[Literal[8, 16, 32], NUMBER]
 # A split, or several scored as one: `train+val`.
 ScoredSplit = Annotated[str, Field(pattern=f"^{SCORED_SPLIT}$")]
 
@@ -62,3 +96,16 @@ class Strict(BaseModel):
 
     # A number that is infinite or NaN passes most bounds, and makes everything after it NaN.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def null_as_text(cls, given: Any) -> Any:
+        """Reads null, which Snakemake's `--config` leaves as text below a section."""
+        if not isinstance(given, dict) or not any(value == "null" for value in given.values()):
+            return given
+        return {name: None if value == "null" and cls._takes_null(name) else value for name, value in given.items()}
+
+    @classmethod
+    def _takes_null(cls, name: Any) -> bool:
+        kinds = get_args(cls.model_fields[name].annotation) if name in cls.model_fields else ()
+        return type(None) in kinds and str not in kinds

@@ -5,18 +5,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from stages.settings.base import Positive, Strict
+from stages.settings.base import CountOrZero, Positive, Strict, Weight
 
 
 class CrfSettings(Strict):
     """Dense CRF (Kraehenbuehl and Koltun, NeurIPS 2011)."""
 
-    iterations: Annotated[int, Field(ge=0)] = Field(10, description="mean-field iterations; 0 leaves the CRF out")
+    iterations: CountOrZero = Field(10, description="mean-field iterations; 0 leaves the CRF out")
     bilateral_position: Positive = Field(50.0, description="standard deviation of position, bilateral kernel, pixels")
     bilateral_colour: Positive = Field(5.0, description="standard deviation of colour, bilateral kernel, 0..255")
-    bilateral_weight: Annotated[float, Field(ge=0)] = Field(10.0, description="weight of the bilateral kernel")
+    bilateral_weight: Weight = Field(10.0, description="weight of the bilateral kernel")
     gaussian_position: Positive = Field(3.0, description="standard deviation of position, smoothness kernel, pixels")
-    gaussian_weight: Annotated[float, Field(ge=0)] = Field(3.0, description="weight of the smoothness kernel")
+    gaussian_weight: Weight = Field(3.0, description="weight of the smoothness kernel")
 
 
 # What four published programs use: PSA (Ahn and Kwak, CVPR 2018), DeepLab (Chen et al., TPAMI 2018) as its PyTorch

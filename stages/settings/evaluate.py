@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.settings.base import Count, RulePath, ScoredSplit, Strict
+from stages.settings.base import NUMBER, Count, RulePath, ScoredSplit, Strict
 from stages.vocabulary import SplitName
 
 
 class EvaluateSettings(Strict):
     """What is scored, and how finely thresholds are swept."""
 
-    thresholds: Annotated[int, Field(ge=10, le=1000)] = Field(
+    thresholds: Annotated[int, Field(ge=10, le=1000), NUMBER] = Field(
         100, description="steps of the threshold sweep over [0, 1]"
     )
     maps: tuple[ScoredSplit, ...] = Field(

@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
-from stages.settings.base import Count, Positive, Share, ShareRange, Strict
+from stages.settings.base import (
+    NUMBER,
+    Count,
+    CountOrZero,
+    Flag,
+    Positive,
+    Share,
+    ShareOrZero,
+    ShareRange,
+    Strict,
+    Weight,
+)
 
 
 class LocalizerTraining(Strict):
@@ -14,24 +25,22 @@ class LocalizerTraining(Strict):
     crop: Count = Field(224, description="side of the training crop, pixels")
     crop_area: ShareRange = Field((0.5, 1.0), description="share of the image's area that a crop covers")
     interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how crops are resized")
-    randaugment: Annotated[int, Field(ge=0, le=10)] = Field(
+    randaugment: Annotated[int, Field(ge=0, le=10), NUMBER] = Field(
         0,
         description="strength of RandAugment, 0 to 10 (timm's m9 is 9): two rounds, each applying one of 14 changes of"
         " colour or shape half the time; 0 turns it off",
     )
-    erasing: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="share of the crops in which a random rectangle is replaced by noise"
-    )
+    erasing: ShareOrZero = Field(0.0, description="share of the crops in which a random rectangle is replaced by noise")
     epochs: Count = Field(60, description="passes over the training images")
-    warmup_epochs: Annotated[float, Field(ge=0)] = Field(5, description="epochs of linear warm-up before the cosine")
+    warmup_epochs: Weight = Field(5, description="epochs of linear warm-up before the cosine")
     batch_size: Count = Field(64, description="images per step, over all GPUs")
     learning_rate: Positive = Field(1e-4, description="peak learning rate of AdamW")
     final_rate: Positive | None = Field(
         None, description="learning rate at the end of the cosine; if omitted, a hundredth of the peak"
     )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="AdamW weight decay")
+    weight_decay: Weight = Field(0.05, description="AdamW weight decay")
     gradient_clip: Positive | None = Field(1.0, description="largest norm of the gradient; null: no clipping")
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
+    workers: CountOrZero = Field(0, description="processes that load images; 0 loads in the main one")
     checkpoint_every: Count = Field(1, description="epochs between checkpoints")
 
     @model_validator(mode="after")
@@ -51,13 +60,13 @@ class MapSettings(Strict):
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
         (1.0,), description="image scales whose maps are summed"
     )
-    flip: bool = Field(True, description="add the maps of the mirrored image")
+    flip: Flag = Field(True, description="add the maps of the mirrored image")
     source: Literal["text", "visual", "sum"] = Field("sum", description="which tokens' maps are used")
     representation: Literal["global", "local", "global_local"] | None = Field(
         None, description="class tokens that maps are read from; if omitted, those used in training"
     )
-    class_attention: bool = Field(False, description="multiply the maps by class-to-patch attention")
-    patch_affinity: bool = Field(False, description="smooth the maps by patch-to-patch attention")
+    class_attention: Flag = Field(False, description="multiply the maps by class-to-patch attention")
+    patch_affinity: Flag = Field(False, description="smooth the maps by patch-to-patch attention")
     attention_blocks: Count | None = Field(
         None,
         description="last blocks whose class-to-patch attention is averaged; if omitted, 3, or all for mctformer plus",
@@ -78,8 +87,8 @@ class VisualContext(Strict):
         " tokens and patches / sqrt(D), as the paper draws it",
     )
     power: Positive = Field(2.0, description="exponent of the map (`attention: map`)")
-    centred: bool = Field(True, description="subtract from each patch the mean patch of its image")
-    matched: bool = Field(True, description="scale local tokens to the length of their class tokens")
+    centred: Flag = Field(True, description="subtract from each patch the mean patch of its image")
+    matched: Flag = Field(True, description="scale local tokens to the length of their class tokens")
     scores: Literal["tokens", "context"] = Field(
         "tokens",
         description="maps that the image scores, and so the classification loss, are pooled from: those of the class"
@@ -111,7 +120,7 @@ class MmcstSettings(Method):
     language_context: Literal["none", "caption_l1", "caption_contrastive", "image_contrastive"] = Field(
         "image_contrastive", description="prior and loss of the image-language context"
     )
-    language_weight: Annotated[float, Field(ge=0)] = Field(1.0, description="w, weight of the image-language loss")
+    language_weight: Weight = Field(1.0, description="w, weight of the image-language loss")
     temperature: Positive = Field(0.07, description="tau of the contrastive loss")
 
     @property
@@ -150,9 +159,7 @@ class MctformerSettings(Method):
         description="v2 pools patch maps by their mean; plus pools by ranking, contrasts class tokens, and takes the"
         " square root of patch maps times class attention",
     )
-    contrast_weight: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="weight of the contrastive-class-token loss (plus)"
-    )
+    contrast_weight: Weight = Field(1.0, description="weight of the contrastive-class-token loss (plus)")
     pooling_decay: Share = Field(0.996, description="decay d of global weighted ranking pooling (plus)")
 
 
@@ -186,7 +193,7 @@ class LocalizeSettings(Strict):
         description="classes that get a map: the image's tags; `predicted` adds the classifier's predictions for"
         " untagged images",
     )
-    class_threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+    class_threshold: Annotated[float, Field(gt=0, lt=1), NUMBER] = Field(
         0.5, description="lowest probability at which the classifier counts a class as present"
     )
     training: LocalizerTraining = LocalizerTraining()

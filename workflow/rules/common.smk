@@ -4,8 +4,6 @@ import re
 import shlex
 from pathlib import Path
 
-from snakemake.utils import validate
-
 from stages.errors import SettingsError
 from stages.experiment import section_json
 from stages.plan import Plan
@@ -30,7 +28,6 @@ try:
     experiment = checked_experiment(config, source=", ".join(map(relative, workflow.configfiles)) or "config")
 except SettingsError as error:
     raise WorkflowError(str(error))
-validate(config, "../schemas/config.schema.yaml", set_default=False)
 plan = Plan(experiment)
 
 
