@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from stages.errors import SettingsError
+from stages.repeated_keys import RepeatedKeyError, UniqueKeyLoader
 from stages.settings import Experiment
 from stages.settings.moved import MOVED
 from stages.variants import variant_settings
@@ -42,11 +43,13 @@ def read_config(path: Path) -> Experiment:
 def read_settings(path: Path) -> Mapping[str, Any]:
     """The content of a config file. Raises SettingsError unless it is settings by name, as YAML in UTF-8."""
     try:
-        content = yaml.safe_load(path.read_bytes().decode("utf-8-sig"))
+        content = yaml.load(path.read_bytes().decode("utf-8-sig"), Loader=UniqueKeyLoader)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read as a config: {error.strerror}; correct the path") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: cannot be read as a config: not UTF-8; save it in UTF-8") from error
+    except RepeatedKeyError as error:
+        raise SettingsError(f"{path}: {error}") from error
     except NOT_YAML as error:
         raise SettingsError(f"{path}: cannot be read as a config: {_yaml_fault(error)}; correct it") from error
     _check_shape(content, str(path))
