@@ -337,12 +337,30 @@ NO_PLACE = "needs exactly one place {} for the class's name"
             "sure_powers: the first",
         ),
         ("refine.ignore_band", [0.6, 0.2], "must be increasing"),
+        ("refine.crf.gaussian_weight", 1e300, "less than or equal to 1000000"),
+        ("refine.crf.bilateral_weight", 1e39, "less than or equal to 1000000"),
+        ("segment.inference.crf", {"bilateral_position": 1e-300}, "greater than or equal to 0.001"),
+        ("localize.method", {"kind": "mmcst", "temperature": 1e-320}, "localize.method.temperature: "),
+        ("localize.method", {"kind": "mmcst", "context": {"power": 1e308}}, "localize.method.context.power: "),
+        ("localize.training.learning_rate", 1e300, "less than or equal to 1000000"),
+        ("refine.background_power", 1e308, "less than or equal to 1000"),
+        ("localize.maps.scales", [1e-300], "localize.maps.scales.0: "),
+        ("segment.inference.scales", [1e6], "segment.inference.scales.0: "),
+        ("localize.training.batch_size", 10**30, "localize.training.batch_size: "),
+        ("seed", 99999999999999999999999, "seed: Input should be less than or equal to 4294967295"),
+        ("seed", 2**32, "seed: Input should be less than or equal to 4294967295"),
+        ("compare.seeds", [0, -1], "compare.seeds.1: Input should be greater than or equal to 0"),
+        ("compare.refiner_seeds", [2**32], "compare.refiner_seeds.0: Input should be less than or equal to"),
     ],
 )
 def test_what_would_make_nonsense_later_is_refused_in_one_line(path: str, value: object, words: str) -> None:
     message = message_of(change(demo_config(), path, value))
     assert words in message
     assert message.count("\n") == 0
+
+
+def test_the_largest_seed_is_right() -> None:
+    assert read_experiment(demo_config() | {"seed": 2**32 - 1}, source="few.yaml").seed == 2**32 - 1
 
 
 def test_ranges_of_one_value_and_names_with_braces_are_right() -> None:

@@ -40,11 +40,15 @@ Flag = Annotated[bool, BeforeValidator(_true_or_false)]
 Share = Annotated[float, Field(gt=0, le=1), NUMBER]
 ShareOrZero = Annotated[float, Field(ge=0, le=1), NUMBER]
 ShareBelowOne = Annotated[float, Field(ge=0, lt=1), NUMBER]
-Positive = Annotated[float, Field(gt=0), NUMBER]
-Weight = Annotated[float, Field(ge=0), NUMBER]
-Count = Annotated[int, Field(ge=1), NUMBER]
-CountOrZero = Annotated[int, Field(ge=0), NUMBER]
-Seed = Annotated[int, Field(ge=0), NUMBER]
+# Bounds that leave all that makes sense: beyond, networks and CRFs overflow to NaN, and libraries refuse.
+Positive = Annotated[float, Field(gt=0, le=1e6), NUMBER]
+Weight = Annotated[float, Field(ge=0, le=1e6), NUMBER]
+Exponent = Annotated[float, Field(gt=0, le=1000), NUMBER]
+Scale = Annotated[float, Field(ge=0.01, le=100), NUMBER]
+Temperature = Annotated[float, Field(ge=1e-4, le=1e4), NUMBER]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1), NUMBER]
+CountOrZero = Annotated[int, Field(ge=0, le=2**31 - 1), NUMBER]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), NUMBER]  # NumPy's range
 OutputStride = Annotated[Literal[8, 16, 32], NUMBER]
 # A split, or several scored as one: `train+val`.
 ScoredSplit = Annotated[str, Field(pattern=f"^{SCORED_SPLIT}$")]
@@ -85,7 +89,8 @@ def without_braces(path: Path) -> Path:
 
 # The smallest and the largest value of something that is drawn between them.
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(ascending)]
-PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(ascending)]
+ScaleRange = Annotated[tuple[Scale, Scale], AfterValidator(ascending)]
+ExponentRange = Annotated[tuple[Exponent, Exponent], AfterValidator(ascending)]
 CountRange = Annotated[tuple[Count, Count], AfterValidator(ascending)]
 Words = Annotated[str, AfterValidator(not_blank)]
 RulePath = Annotated[Path, AfterValidator(without_braces)]

@@ -5,17 +5,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from stages.settings.base import CountOrZero, Positive, Strict, Weight
+from stages.settings.base import NUMBER, CountOrZero, Strict, Weight
+
+Deviation = Annotated[float, Field(ge=1e-3, le=1e6), NUMBER]
 
 
 class CrfSettings(Strict):
     """Dense CRF (Kraehenbuehl and Koltun, NeurIPS 2011)."""
 
     iterations: CountOrZero = Field(10, description="mean-field iterations; 0 leaves the CRF out")
-    bilateral_position: Positive = Field(50.0, description="standard deviation of position, bilateral kernel, pixels")
-    bilateral_colour: Positive = Field(5.0, description="standard deviation of colour, bilateral kernel, 0..255")
+    bilateral_position: Deviation = Field(50.0, description="standard deviation of position, bilateral kernel, pixels")
+    bilateral_colour: Deviation = Field(5.0, description="standard deviation of colour, bilateral kernel, 0..255")
     bilateral_weight: Weight = Field(10.0, description="weight of the bilateral kernel")
-    gaussian_position: Positive = Field(3.0, description="standard deviation of position, smoothness kernel, pixels")
+    gaussian_position: Deviation = Field(3.0, description="standard deviation of position, smoothness kernel, pixels")
     gaussian_weight: Weight = Field(3.0, description="weight of the smoothness kernel")
 
 

@@ -9,12 +9,15 @@ from stages.settings.base import (
     NUMBER,
     Count,
     CountOrZero,
+    Exponent,
     Flag,
     Positive,
+    Scale,
     Share,
     ShareOrZero,
     ShareRange,
     Strict,
+    Temperature,
     Weight,
 )
 
@@ -39,7 +42,11 @@ class LocalizerTraining(Strict):
         None, description="learning rate at the end of the cosine; if omitted, a hundredth of the peak"
     )
     weight_decay: Weight = Field(0.05, description="AdamW weight decay")
-    gradient_clip: Positive | None = Field(1.0, description="largest norm of the gradient; null: no clipping")
+    gradient_clip: Annotated[float, Field(gt=0), NUMBER] | None = Field(
+        1.0, description="largest norm of the gradient; null: no clipping"
+    )
+        1.0, description="largest norm of the gradient; null: no clipping"
+    )
     workers: CountOrZero = Field(0, description="processes that load images; 0 loads in the main one")
     checkpoint_every: Count = Field(1, description="epochs between checkpoints")
 
@@ -57,7 +64,7 @@ class MapSettings(Strict):
     """From images to localization maps."""
 
     size: Count = Field(224, description="shorter side of the image at scale 1, pixels")
-    scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+    scales: Annotated[tuple[Scale, ...], Field(min_length=1)] = Field(
         (1.0,), description="image scales whose maps are summed"
     )
     flip: Flag = Field(True, description="add the maps of the mirrored image")
@@ -86,7 +93,7 @@ class VisualContext(Strict):
         description="map: the class's own map, scaled to [0, 1] and raised to `power`; softmax: of the product of"
         " tokens and patches / sqrt(D), as the paper draws it",
     )
-    power: Positive = Field(2.0, description="exponent of the map (`attention: map`)")
+    power: Exponent = Field(2.0, description="exponent of the map (`attention: map`)")
     centred: Flag = Field(True, description="subtract from each patch the mean patch of its image")
     matched: Flag = Field(True, description="scale local tokens to the length of their class tokens")
     scores: Literal["tokens", "context"] = Field(
@@ -121,7 +128,7 @@ class MmcstSettings(Method):
         "image_contrastive", description="prior and loss of the image-language context"
     )
     language_weight: Weight = Field(1.0, description="w, weight of the image-language loss")
-    temperature: Positive = Field(0.07, description="tau of the contrastive loss")
+    temperature: Temperature = Field(0.07, description="tau of the contrastive loss")
 
     @property
     def language_source(self) -> Literal["image", "caption", "none"]:
@@ -167,7 +174,7 @@ class ClipSettings(Method):
     """Similarity of CLIP's patch features and class texts (MaskCLIP, Zhou et al., ECCV 2022); nothing is trained."""
 
     kind: Literal["clip"]
-    temperature: Positive = Field(
+    temperature: Temperature = Field(
         0.1, description="temperature of the softmax over classes that weights each patch's similarities"
     )
 

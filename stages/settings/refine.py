@@ -8,8 +8,9 @@ from stages.settings.base import (
     NUMBER,
     Count,
     CountOrZero,
+    Exponent,
+    ExponentRange,
     Positive,
-    PositiveRange,
     Share,
     ShareOrZero,
     Strict,
@@ -83,7 +84,7 @@ class LearnedAffinity(Strict):
         (64, 128, 256), description="channels that each feature map is reduced to"
     )
     radius: Annotated[int, Field(ge=2), NUMBER] = Field(5, description="nodes closer than this are neighbours")
-    sure_powers: PositiveRange = Field(
+    sure_powers: ExponentRange = Field(
         (4.0, 24.0), description="background scores (1 - max)^power of the two CRFs that mark sure regions"
     )
     sure_crf: Crf = Field(
@@ -116,7 +117,7 @@ class AttentionAffinity(Strict):
 class WalkSettings(Strict):
     """Random walk of the scores over the nodes."""
 
-    beta: Positive = Field(8.0, description="exponent of the affinities")
+    beta: Exponent = Field(8.0, description="exponent of the affinities")
     doublings: CountOrZero = Field(6, description="t: the walk has 2^t steps")
 
 
@@ -131,7 +132,7 @@ class RefineSettings(Strict):
         description="background score, for maps scaled to [0, 1]; auto: chosen without true masks; oracle: the best on"
         " the first split of `evaluate.maps`, which needs true masks and is only for tables",
     )
-    background_power: Positive = Field(4.0, description="exponent of the background score (`background: power`)")
+    background_power: Exponent = Field(4.0, description="exponent of the background score (`background: power`)")
     auto: AutoThreshold = AutoThreshold()
     affinity: NoAffinity | LearnedAffinity | AttentionAffinity = Field(
         NoAffinity(), discriminator="kind", description="what the random walk follows; none: no walk"

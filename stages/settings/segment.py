@@ -11,7 +11,8 @@ from stages.settings.base import (
     Flag,
     OutputStride,
     Positive,
-    PositiveRange,
+    Scale,
+    ScaleRange,
     Share,
     ShareBelowOne,
     Strict,
@@ -67,7 +68,7 @@ class SegmenterTraining(Strict):
         {}, description="class, or `background` -> weight of its pixels in the loss; 1 for all others"
     )
     crop: Count = Field(321, description="side of the training crop, pixels")
-    scales: PositiveRange = Field((0.5, 2.0), description="random resize before the crop")
+    scales: ScaleRange = Field((0.5, 2.0), description="random resize before the crop")
     colours: Flag = Field(True, description="random changes of brightness, contrast, saturation and hue")
     batch_size: Annotated[int, Field(ge=2), NUMBER] = Field(
         16, description="images per step over all GPUs; batch norm needs at least two"
@@ -103,7 +104,7 @@ class SegmenterTraining(Strict):
 class InferenceSettings(Strict):
     """From a trained segmenter to predictions."""
 
-    scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="image scales, fused")
+    scales: Annotated[tuple[Scale, ...], Field(min_length=1)] = Field((1.0,), description="image scales, fused")
     flip: Flag = Field(False, description="fuse with the mirrored image")
     fusion: Literal["mean", "max"] = Field(
         "mean",
