@@ -347,6 +347,13 @@ NO_PLACE = "needs exactly one place {} for the class's name"
         ("localize.maps.scales", [1e-300], "localize.maps.scales.0: "),
         ("segment.inference.scales", [1e6], "segment.inference.scales.0: "),
         ("localize.training.batch_size", 10**30, "localize.training.batch_size: "),
+        ("localize.backbone", {"kind": "hybrid", "width": 32, "heads": 5}, "width: 32 cannot be divided among 5 heads"),
+        (
+            "localize.backbone",
+            {"kind": "hybrid", "width": 30},
+            "width: 30 is not a multiple of 4, as sines and cosines",
+        ),
+        ("localize.backbone", {"kind": "hybrid", "width": 33, "heads": 3}, "need; set 36"),
         ("seed", 99999999999999999999999, "seed: Input should be less than or equal to 4294967295"),
         ("seed", 2**32, "seed: Input should be less than or equal to 4294967295"),
         ("compare.seeds", [0, -1], "compare.seeds.1: Input should be greater than or equal to 0"),

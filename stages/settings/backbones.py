@@ -1,5 +1,6 @@
 """Image encoders of the localizers."""
 
+from math import lcm
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -53,6 +54,25 @@ class HybridBackbone(Strict):
         0,
         description="random views of each image whose frozen features are computed once; 0 computes them at every step",
     )
+
+    @model_validator(mode="after")
+    def width_divides(self) -> "HybridBackbone":
+        if self.width % self.heads:
+            raise ValueError(
+                f"width: {self.width} cannot be divided among {self.heads} heads; set a multiple of {self.heads}, or"
+                " other `heads`"
+            )
+        if self.width % 4:
+            raise ValueError(
+                f"width: {self.width} is not a multiple of 4, as sines and cosines of both coordinates need; set"
+                f" {_multiple(self.width, lcm(4, self.heads))}"
+            )
+        return self
+
+
+def _multiple(number: int, of: int) -> int:
+    """The nearest multiple, and not 0."""
+    return max(1, round(number / of)) * of
 
 
 class CnnBackbone(Strict):

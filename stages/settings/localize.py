@@ -45,8 +45,6 @@ class LocalizerTraining(Strict):
     gradient_clip: Annotated[float, Field(gt=0), NUMBER] | None = Field(
         1.0, description="largest norm of the gradient; null: no clipping"
     )
-        1.0, description="largest norm of the gradient; null: no clipping"
-    )
     workers: CountOrZero = Field(0, description="processes that load images; 0 loads in the main one")
     checkpoint_every: Count = Field(1, description="epochs between checkpoints")
 
