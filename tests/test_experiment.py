@@ -178,6 +178,39 @@ def test_the_kind_of_a_section_is_checked() -> None:
     assert message_of(config).startswith("few.yaml: localize.backbone.kind: must be given")
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("encode.clip", {"kind": "towers", "pretrained": "x"},
+         ".pretrained: no such setting (given: 'x'); it is a setting of `encode.clip.kind` `pretrained`; remove it, or"
+         " change `kind`"),
+        ("localize.backbone.image_size", 64,
+         ": no such setting (given: 64); it is a setting of `localize.backbone.kind` `vit`; remove it, or"
+         " change `kind`"),
+        ("localize.splits", [], ": must be [train] or [train, val] (given: [])"),
+        ("localize.splits", ["val"], ": must be [train] or [train, val] (given: ['val'])"),
+        ("refine.crf", "none", ": no CRF preset with this name; choose one of psa, deeplab, irn, mctformer; for no CRF,"
+         " write {iterations: 0} (given: 'none')"),
+        ("refine.affinity", "none", ": holds settings by name (given: 'none'); write `affinity: {kind: none}`"),
+        ("segment.training.loss", "bootstrapped",
+         ": holds settings by name (given: 'bootstrapped'); write `loss: {kind: bootstrapped}`"),
+        ("encode.clip", "ViT-B-16",
+         ": must be settings by name, of which `kind` is one of pretrained, towers (given: 'ViT-B-16')"),
+        ("localize", None, ": is empty; write its settings below it, or remove the line"),
+        ("segment.training", None, ": is empty; write its settings below it, or remove the line"),
+        ("segment.predict", None, ": is empty; give a value, or remove the line"),
+        ("segment.predict", "val", ": must be a list; write [val] (given: 'val')"),
+        ("data.demo", [], ": must be settings by name (given: [])"),
+        ("data.demo.sides", [1, 2, 3], ": lists too many, at most 2 (given: [1, 2, 3])"),
+        ("seed", 1.5, ": must be a whole number (given: 1.5)"),
+        ("seed", True, ": must be a number, not true or false (given: True)"),
+        ("localize.maps.flip", "yes", ": must be true or false (given: 'yes')"),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_wrong_type_is_told_in_the_words_of_a_config(path: str, value: object, message: str) -> None:
+    assert message_of(change(demo_config(), path, value)) == f"few.yaml: {path}{message}"
+
+
 def test_what_must_be_given() -> None:
     config = demo_config()
     del config["data"]["classes"]

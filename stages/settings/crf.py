@@ -39,7 +39,8 @@ CrfName = Literal["psa", "deeplab", "irn", "mctformer"]
 def _named(value: Any) -> Any:
     """The values of a preset given by name."""
     if isinstance(value, str) and value not in CRF_SETS:
-        raise ValueError(f"no CRF preset with this name; choose one of {', '.join(CRF_SETS)}")
+        none = "; for no CRF, write {iterations: 0}" if value.lower() in ("none", "null", "no", "off", "") else ""
+        raise ValueError(f"no CRF preset with this name; choose one of {', '.join(CRF_SETS)}{none}")
     return CRF_SETS[value] if isinstance(value, str) else value
 
 

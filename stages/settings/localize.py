@@ -1,8 +1,8 @@
 """Settings of the stage `localize`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
 from stages.settings.base import (
@@ -182,6 +182,19 @@ class ClipSettings(Method):
 NOT_OF_TRAINING = ("maps", "classes", "class_threshold", "splits")
 
 
+def _train_first(splits: Any) -> Any:
+    if not isinstance(splits, list | tuple) or list(splits) not in (["train"], ["train", "val"]):
+        raise ValueError("must be [train] or [train, val]")
+    return splits
+
+
+LearnedSplits = Annotated[
+    tuple[Literal["train", "val"], ...],
+    BeforeValidator(_train_first),
+    WithJsonSchema({"enum": [["train"], ["train", "val"]]}),
+]
+
+
 class LocalizeSettings(Strict):
     """A localizer: the paper's, or a rival."""
 
@@ -203,7 +216,7 @@ class LocalizeSettings(Strict):
     )
     training: LocalizerTraining = LocalizerTraining()
     maps: MapSettings = MapSettings()
-    splits: tuple[Literal["train"]] | tuple[Literal["train"], Literal["val"]] = Field(
+    splits: LearnedSplits = Field(
         ("train",),
         description="splits whose tags are used for training, by the experiment and all that it is compared with; add"
         " val if its maps are needed and its tags are known anyway. Pseudo masks of val never train a segmenter",
