@@ -387,6 +387,28 @@ NO_PLACE = "needs exactly one place {} for the class's name"
             "width: 30 is not a multiple of 4, as sines and cosines",
         ),
         ("localize.backbone", {"kind": "hybrid", "width": 33, "heads": 3}, "need; set 36"),
+        (
+            "localize.backbone",
+            {"kind": "vit", "image_size": 8},
+            "image_size: 8 is below the side of a patch",
+        ),
+        *[(f"compare.{table}", [1, 2, 1], "lists 1 twice; list it once") for table in ("seeds", "refiner_seeds")],
+        ("evaluate.maps", ["val", "val"], "lists val twice"),
+        ("segment.predict", ["val", "val", "test"], "lists val twice"),
+        ("localize.training.crop", 1, "localize.training.crop: "),
+        ("segment.training.crop", 1, "segment.training.crop: "),
+        ("encode.weights.resnet18", "", "encode.weights.resnet18: must not be empty"),
+        ("encode.synonyms", {"cat": ["\u200b"]}, "encode.synonyms.cat.0: must not be empty or blank"),
+        ("data.folder", {"val": 0.6, "test": 0.6}, "val (0.6) and test (0.6) leave no image for train"),
+        *[
+            ("data.classes", ["cat", "caf\xe9 bar", other], "differ only in case, spaces or Unicode form")
+            for other in ("Cat", "cafe\u0301 bar", "caf\xe9  bar", "CAF\xc9 bar")
+        ],
+        *[
+            ("data.classes", ["cat", other], "contains a tab or an invisible character")
+            for other in ("a\tb", "ca\u200bt", "a\x00b", "ca\xadt")
+        ],
+        ("store", "a{b}", "store: contains a brace"),
         ("seed", 99999999999999999999999, "seed: Input should be less than or equal to 4294967295"),
         ("seed", 2**32, "seed: Input should be less than or equal to 4294967295"),
         ("compare.seeds", [0, -1], "compare.seeds.1: Input should be greater than or equal to 0"),
@@ -397,6 +419,12 @@ def test_what_would_make_nonsense_later_is_refused_in_one_line(path: str, value:
     message = message_of(change(demo_config(), path, value))
     assert words in message
     assert message.count("\n") == 0
+
+
+def test_names_of_classes_in_any_script_are_right() -> None:
+    classes = ["\u0645\u06cc\u200c\u0631\u0648\u062f", "\u732b", "stra\xdfe", "strasze", "cat 2", "cat \xb2"]
+    config = change(demo_config(), "data.classes", classes)
+    assert read_experiment(config, source="few.yaml").data.classes == tuple(classes)
 
 
 def test_the_largest_seed_is_right() -> None:

@@ -1,5 +1,6 @@
 """Image encoders of the localizers."""
 
+import re
 from math import lcm
 from typing import Annotated, Literal
 
@@ -30,6 +31,15 @@ class VitBackbone(Strict):
         description="add a norm after the last block; the mean over a class token is then always 0, and all patches"
         " have the same length",
     )
+
+    @model_validator(mode="after")
+    def image_has_a_patch(self) -> "VitBackbone":
+        patch = re.search(r"patch(\d+)", self.model)
+        if patch and self.image_size is not None and self.image_size < int(patch[1]):
+            raise ValueError(
+                f"image_size: {self.image_size} is below the side of a patch of {self.model}, {patch[1]}; raise it"
+            )
+        return self
 
 
 class HybridBackbone(Strict):

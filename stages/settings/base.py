@@ -1,5 +1,6 @@
 """What all settings models share: strictness, the number types, and paths named in rules."""
 
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from stages.vocabulary import SCORED_SPLIT, SPLITS
 
 Number = TypeVar("Number", int, float)
+Item = TypeVar("Item")
 
 
 def number(value: Any) -> Any:
@@ -47,6 +49,7 @@ Exponent = Annotated[float, Field(gt=0, le=1000), NUMBER]
 Scale = Annotated[float, Field(ge=0.01, le=100), NUMBER]
 Temperature = Annotated[float, Field(ge=1e-4, le=1e4), NUMBER]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1), NUMBER]
+CropSide = Annotated[int, Field(ge=16, le=2**31 - 1), NUMBER]
 CountOrZero = Annotated[int, Field(ge=0, le=2**31 - 1), NUMBER]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), NUMBER]  # NumPy's range
 OutputStride = Annotated[Literal[8, 16, 32], NUMBER]
@@ -71,9 +74,17 @@ def ascending(pair: tuple[Number, Number]) -> tuple[Number, Number]:
     return pair
 
 
+def unique(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Checks a list in which a repeated value would be counted twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"lists {value} twice; list it once")
+    return values
+
+
 def not_blank(text: str) -> str:
-    """Checks a text that stands for something."""
-    if not text.strip():
+    """Checks a text that stands for something: it has more than spaces and invisible characters."""
+    if all(unicodedata.category(character)[0] in "CZ" for character in text):
         raise ValueError("must not be empty or blank")
     return text
 
@@ -92,6 +103,7 @@ ShareRange = Annotated[tuple[Share, Share], AfterValidator(ascending)]
 ScaleRange = Annotated[tuple[Scale, Scale], AfterValidator(ascending)]
 ExponentRange = Annotated[tuple[Exponent, Exponent], AfterValidator(ascending)]
 CountRange = Annotated[tuple[Count, Count], AfterValidator(ascending)]
+Once = AfterValidator(unique)
 Words = Annotated[str, AfterValidator(not_blank)]
 RulePath = Annotated[Path, AfterValidator(without_braces)]
 

@@ -1,12 +1,24 @@
 """Settings of the stage `data`."""
 
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from stages.class_names import background_fault
-from stages.settings.base import NUMBER, Count, CountRange, Flag, RulePath, Share, ShareBelowOne, ShareRange, Strict
+from stages.settings.base import (
+    NUMBER,
+    Count,
+    CountRange,
+    Flag,
+    Once,
+    RulePath,
+    Share,
+    ShareBelowOne,
+    ShareRange,
+    Strict,
+)
 from stages.vocabulary import SplitName
 
 PHOTO_SIDE = 500  # longest side of VOC's images, for which CRFs and networks have been tuned
@@ -53,7 +65,7 @@ class CocoSettings(Strict):
 
     train: str = Field("train2014", description="name of the images used for training")
     val: str = Field("val2014", description="name of the images used for validation")
-    untagged: tuple[SplitName, ...] = Field(
+    untagged: Annotated[tuple[SplitName, ...], Once] = Field(
         (),
         description="splits that keep the images without any object: all 82,783 of train, not 82,081; all 40,504 of"
         " val, not 40,137. In train they get empty masks, and training from tags skips them",
@@ -102,6 +114,22 @@ class FolderSettings(Strict):
         0.1, description="share of the images without a split that goes to val; drawn by name, so it stays the same"
     )
     test: ShareBelowOne = Field(0.0, description="share of them that goes to test")
+
+    @model_validator(mode="after")
+    def some_are_left(self) -> "FolderSettings":
+        if self.val + self.test >= 1:
+            raise ValueError(f"val ({self.val}) and test ({self.test}) leave no image for train; lower them")
+        return self
+
+
+# Invisible, but part of words: Persian and Indic scripts join and separate letters by them.
+JOINERS = "\u200c\u200d"
+
+
+def _spelling(name: str) -> str:
+    """What is left of a class's name where case, spaces, Unicode form and invisible characters do not count."""
+    visible = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", visible).casefold()).split())
 
 
 def without_background(classes: Any) -> Any:
@@ -185,6 +213,19 @@ class DataSettings(Strict):
                 )
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("a class name is duplicated in `classes`")
+        spellings: dict[str, str] = {}
+        for name in self.classes:
+            hidden = next((own for own in name if unicodedata.category(own) in ("Cc", "Cf") and own not in JOINERS), "")
+            if hidden:
+                raise ValueError(
+                    f"`classes`: {name!r} contains a tab or an invisible character, {hidden!a}; type it anew"
+                )
+            first = spellings.setdefault(_spelling(name), name)
+            if first != name:
+                raise ValueError(
+                    f"`classes`: {first!r} and {name!r} differ only in case, spaces or Unicode form; list one of them,"
+                    " or rename it"
+                )
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from stages.settings.base import (
     NUMBER,
     Count,
     CountOrZero,
+    CropSide,
     Exponent,
     Flag,
     Positive,
@@ -25,7 +26,7 @@ from stages.settings.base import (
 class LocalizerTraining(Strict):
     """Training of the localization transformer."""
 
-    crop: Count = Field(224, description="side of the training crop, pixels")
+    crop: CropSide = Field(224, description="side of the training crop, pixels")
     crop_area: ShareRange = Field((0.5, 1.0), description="share of the image's area that a crop covers")
     interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how crops are resized")
     randaugment: Annotated[int, Field(ge=0, le=10), NUMBER] = Field(

@@ -8,6 +8,7 @@ from stages.settings.base import (
     NUMBER,
     Count,
     CountOrZero,
+    CropSide,
     Exponent,
     ExponentRange,
     Positive,
@@ -58,7 +59,7 @@ class NoAffinity(Strict):
 class AffinityTraining(Strict):
     """Training of the affinity network."""
 
-    crop: Count = Field(448, description="side of the training crop, pixels")
+    crop: CropSide = Field(448, description="side of the training crop, pixels")
     epochs: Count = Field(8, description="passes over the training images")
     batch_size: Count = Field(8, description="images per step")
     learning_rate: Positive = Field(1.0, description="initial rate of the new layers, SGD with polynomial decay")

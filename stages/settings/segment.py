@@ -8,7 +8,9 @@ from stages.settings.base import (
     NUMBER,
     Count,
     CountOrZero,
+    CropSide,
     Flag,
+    Once,
     OutputStride,
     Positive,
     Scale,
@@ -67,7 +69,7 @@ class SegmenterTraining(Strict):
     class_weights: dict[str, Positive] = Field(
         {}, description="class, or `background` -> weight of its pixels in the loss; 1 for all others"
     )
-    crop: Count = Field(321, description="side of the training crop, pixels")
+    crop: CropSide = Field(321, description="side of the training crop, pixels")
     scales: ScaleRange = Field((0.5, 2.0), description="random resize before the crop")
     colours: Flag = Field(True, description="random changes of brightness, contrast, saturation and hue")
     batch_size: Annotated[int, Field(ge=2), NUMBER] = Field(
@@ -126,4 +128,4 @@ class SegmentSettings(Strict):
     network: NetworkSettings = NetworkSettings()
     training: SegmenterTraining = SegmenterTraining()
     inference: InferenceSettings = InferenceSettings()
-    predict: tuple[SplitName, ...] = Field(("val", "test"), description="splits to predict")
+    predict: Annotated[tuple[SplitName, ...], Once] = Field(("val", "test"), description="splits to predict")
