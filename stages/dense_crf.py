@@ -7,6 +7,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.errors import DataError
+from stages.finite import is_finite
 from stages.permutohedral import Floats, Lattice
 from stages.settings import CrfSettings
 
@@ -52,7 +54,8 @@ class ImageCrf:
 
     def _log_odds(self, probabilities: Sequence[Floats]) -> Floats:
         """Log of each label's probability over that of label 0 after inference, [labels - 1, pixels, columns]: a column
-        for each of the inputs, and more where the lattice is faster with them."""
+        for each of the inputs, and more where the lattice is faster with them. Raises DataError if they are not
+        finite."""
         unary = _log_odds_before(probabilities)
         odds = unary
         for _ in range(self._iterations):
@@ -60,6 +63,11 @@ class ImageCrf:
             # The labels' probabilities sum to 1, so label 0 receives what is left of that sum's message.
             messages += messages.sum(axis=0) - self._of_all
             odds = np.add(messages, unary, out=messages)
+        if not is_finite(odds):
+            raise DataError(
+                "the CRF of an image overflowed (NaN or infinite), and would label all of it background; check that the"
+                " maps are finite, or lower bilateral_weight and gaussian_weight"
+            )
         return odds
 
     def _filtered(self, values: Floats) -> Floats:

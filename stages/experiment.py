@@ -1,27 +1,23 @@
 """Reads a config file as an Experiment. Errors name a wrong setting's dotted path, value and likely right key."""
 
-import datetime
-import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from stages.errors import SettingsError
+from stages.repeated_keys import RepeatedKeyError, UniqueKeyLoader
+from stages.setting_faults import describe, problems_of, shown
 from stages.settings import Experiment
-from stages.settings.moved import MOVED
 from stages.variants import variant_settings
 
-# The key by which a config chooses one of several models for a section (`kind: vit`, `kind: hybrid`).
-CHOICE = "kind"
 # What PyYAML raises for text that it cannot read, and for values that are not of the type of their tag (`!!int ""`).
 NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError)
 MOST_VALUES = 100_000  # of a config
-MOST_SHOWN = 300  # characters of a value in a message
 
 
 def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
@@ -30,7 +26,7 @@ def read_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
     try:
         return Experiment.model_validate(config)
     except ValidationError as error:
-        lines = [f"{source}: {_describe(problem, config)}" for problem in problems_of(error)]
+        lines = [f"{source}: {describe(problem, config)}" for problem in problems_of(error)]
         raise SettingsError("\n".join(lines)) from error
 
 
@@ -42,11 +38,13 @@ def read_config(path: Path) -> Experiment:
 def read_settings(path: Path) -> Mapping[str, Any]:
     """The content of a config file. Raises SettingsError unless it is settings by name, as YAML in UTF-8."""
     try:
-        content = yaml.safe_load(path.read_bytes().decode("utf-8-sig"))
+        content = yaml.load(path.read_bytes().decode("utf-8-sig"), Loader=UniqueKeyLoader)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read as a config: {error.strerror}; correct the path") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: cannot be read as a config: not UTF-8; save it in UTF-8") from error
+    except RepeatedKeyError as error:
+        raise SettingsError(f"{path}: {error}") from error
     except NOT_YAML as error:
         raise SettingsError(f"{path}: cannot be read as a config: {_yaml_fault(error)}; correct it") from error
     _check_shape(content, str(path))
@@ -63,7 +61,7 @@ def _yaml_fault(error: Exception) -> str:
 def _check_shape(content: Any, source: str) -> None:
     """Raises SettingsError unless a config is settings by name, and of the size of one."""
     if not isinstance(content, Mapping):
-        found = "it is empty" if content is None else f"it is {_shown(content)}"
+        found = "it is empty" if content is None else f"it is {shown(content)}"
         raise SettingsError(f"{source}: a config has settings by name (`experiment: birds`), but {found}")
     try:
         size = _size(content, {})
@@ -73,6 +71,22 @@ def _check_shape(content: Any, source: str) -> None:
         raise SettingsError(
             f"{source}: more than {MOST_VALUES} values, or an alias (`*name`) within itself; shorten it"
         )
+    for path, value in _foreign(content):
+        cure = "write it as text" if isinstance(value, bytes) else "write it as a list, [a, b]"
+        raise SettingsError(f"{source}: {path}: no value of a setting is of this type (given: {shown(value)}); {cure}")
+
+
+def _foreign(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of YAML's types that no setting has: bytes, which pydantic would take as text, and sets, as lists in any
+    order. With their dotted paths."""
+    if isinstance(value, bytes | set | frozenset):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _foreign(inner, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _foreign(inner, f"{path}.{place}")
 
 
 def _size(value: Any, known: dict[int, int]) -> int:
@@ -84,11 +98,6 @@ def _size(value: Any, known: dict[int, int]) -> int:
         inner = [*value.keys(), *value.values()] if isinstance(value, Mapping) else value
         known[id(value)] = 1 + sum(_size(part, known) for part in inner)
     return known[id(value)]
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def check_variants(experiment: Experiment, *, source: str) -> None:
@@ -125,14 +134,14 @@ def _check_refiners(experiment: Experiment, *, source: str) -> None:
             Experiment.model_validate(whole)
         except ValidationError as error:  # what does not fit the other sections
             raise SettingsError(
-                "\n".join(f"{place}: {_describe(problem, whole)}" for problem in problems_of(error))
+                "\n".join(f"{place}: {describe(problem, whole)}" for problem in problems_of(error))
             ) from error
 
 
 def _lines_of_variant(problems: Sequence[ErrorDetails], config: Mapping[str, Any], section: str, place: str) -> str:
     """One line per problem of a variant, with the variant's place instead of that of the section it changes."""
     setting = place.split(": ", 1)[1]
-    lines = [_describe(problem, config).replace(f"`{section}.", f"`{setting}.") for problem in problems]
+    lines = [describe(problem, config).replace(f"`{section}.", f"`{setting}.") for problem in problems]
     return "\n".join(f"{place}{line.removeprefix(section)}" for line in lines)
 
 
@@ -167,113 +176,3 @@ def _pick(values: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
             source, target = source[parent], target.setdefault(parent, {})
         target[last] = source[last]
     return picked
-
-
-def problems_of(error: ValidationError) -> list[ErrorDetails]:
-    """What is wrong, each fault once: a list with a wrong element is not too short as well, as pydantic has it."""
-    problems = error.errors()
-    places = {problem["loc"][:length] for problem in problems for length in range(len(problem["loc"]))}
-    return [problem for problem in problems if problem["type"] != "too_short" or problem["loc"] not in places]
-
-
-def _describe(problem: ErrorDetails, config: Mapping[str, Any]) -> str:
-    path = _dotted(problem["loc"], config)
-    where = ".".join(path)
-    if problem["type"] == "extra_forbidden" and where in MOVED:
-        return f"{where}: is now `{MOVED[where]}` (given: {_shown(problem['input'])}); move it there"
-    if problem["type"] == "invalid_key":
-        return f"{where}: a setting's name is text (given: {_shown(problem['input'])}); put it in quotes, or remove it"
-    if problem["type"] == "model_attributes_type" and where == "localize.method":
-        return (
-            f"{where}: now holds the method's settings (given: {_shown(problem['input'])}); write {_as_kind(problem)}"
-        )
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: no such setting (given: {_shown(problem['input'])}); {_suggest(path, config)}"
-    if problem["type"] == "missing":
-        return f"{where}: must be given"
-    if problem["type"] == "union_tag_not_found":
-        return f"{where}.{CHOICE}: must be given; it says what kind of {path[-1]} this is"
-    if problem["type"] == "union_tag_invalid":
-        context = problem["ctx"]
-        return f"{where}.{CHOICE}: must be one of {context['expected_tags']} (given: {context['tag']!r})"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "too_short":
-        message = f"lists too few, at least {problem['ctx']['min_length']}; add to it, or leave it out for the default"
-    if problem["type"] == "finite_number":
-        message = "must be a finite number"
-    # Sections as a whole (rules that hold between settings) would print everything below them.
-    given = "" if isinstance(problem["input"], Mapping) else f" (given: {_shown(problem['input'])})"
-    if problem["type"] == "string_type" and isinstance(problem["input"], int | float | datetime.date):
-        given += "; put it in quotes"
-    return f"{where}: {message}{given}" if where else f"{message}{given}"
-
-
-def _as_kind(problem: ErrorDetails) -> str:
-    return f"`method: {{{CHOICE}: {problem['input']}}}`"
-
-
-def _dotted(location: Sequence[int | str], config: Mapping[str, Any]) -> list[str]:
-    """A problem's place as written in the config, without the names that pydantic adds for a chosen model."""
-    path: list[str] = []
-    value: Any = config
-    for position, part in enumerate(location):
-        if isinstance(value, Mapping) and part not in value and value.get(CHOICE) == part:
-            continue
-        if isinstance(value, Mapping) and part not in value and position < len(location) - 1:
-            continue  # the default choice of a section that leaves `kind` out
-        path.append(str(part))
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, list | tuple) and isinstance(part, int) and 0 <= part < len(value):
-            value = value[part]
-    return path
-
-
-def _suggest(path: Sequence[str], config: Mapping[str, Any]) -> str:
-    """The likely right key: a similar name in the same section, else the same name in another, else all of the
-    section."""
-    *parents, wrong = path
-    siblings = _keys_below(parents, config)
-    alike = difflib.get_close_matches(wrong, siblings, n=1)
-    if alike:
-        return f"did you mean `{'.'.join([*parents, alike[0]])}`?"
-    elsewhere = [name for name in all_paths(Experiment) if name.split(".")[-1] == wrong]
-    if elsewhere:
-        nearest = min(elsewhere, key=lambda name: (name.split(".")[0] != path[0], name.count(".")))
-        return f"did you mean `{nearest}`?"
-    return f"settings of `{'.'.join(parents) or 'the config'}`: {', '.join(siblings)}"
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The settings models that a field may hold: one, several if `kind` chooses, none for a plain value."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
-
-
-def _keys_below(parents: Sequence[str], config: Mapping[str, Any]) -> list[str]:
-    models: list[type[BaseModel]] = [Experiment]
-    value: Any = config
-    for parent in parents:
-        models = [
-            inner
-            for model in models
-            if parent in model.model_fields
-            for inner in _models(model.model_fields[parent].annotation)
-        ]
-        value = value.get(parent, {}) if isinstance(value, Mapping) else {}
-    chosen = value.get(CHOICE) if isinstance(value, Mapping) else None
-    if chosen:
-        kinds = [(model, model.model_fields.get(CHOICE)) for model in models]
-        models = [model for model, kind in kinds if kind and str(chosen) in str(kind.annotation)] or models
-    return sorted({name for model in models for name in model.model_fields})
-
-
-def all_paths(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """The dotted paths of all settings of a model, for every `kind`."""
-    paths = []
-    for name, field in model.model_fields.items():
-        paths.append(f"{prefix}{name}")
-        for inner in _models(field.annotation):
-            paths.extend(all_paths(inner, f"{prefix}{name}."))
-    return paths

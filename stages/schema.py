@@ -1,6 +1,6 @@
 """Writes `workflow/schemas/config.schema.yaml`, the JSON schema of a config, from stages/settings/.
 
-Editors use it to complete and explain settings; Snakemake checks every config against it.
+Editors use it to complete and explain settings. A run does not read it: the models alone decide what is right.
 """
 
 import argparse

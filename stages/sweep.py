@@ -17,8 +17,9 @@ from pydantic import Field, ValidationError
 from stages.errors import DataError, SettingsError
 from stages.evaluate.scores import read_score
 from stages.evaluate.wsol_score import read_localization
-from stages.experiment import read_experiment
+from stages.experiment import read_experiment, read_settings
 from stages.files import write_csv, write_text
+from stages.repeated_keys import RepeatedKeyError, UniqueKeyLoader
 from stages.runtime.command import describe, main
 from stages.settings import EvaluateSettings, Strict
 from stages.vocabulary import StageName
@@ -54,7 +55,9 @@ class Combination:
 def read_grid(path: Path) -> Grid:
     """Reads a grid file. Raises SettingsError that names file, setting and value."""
     try:
-        return Grid.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Grid.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader))
+    except RepeatedKeyError as error:
+        raise SettingsError(f"{path}: {error}") from error
     except (OSError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: cannot be read as a grid ({error})") from error
     except ValidationError as error:
@@ -66,10 +69,7 @@ def combine(grid: Grid) -> list[Combination]:
 
     Raises SettingsError for a config that cannot be read, and for a combination that is not a valid experiment.
     """
-    try:
-        base = yaml.safe_load(grid.config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"{grid.config}: cannot be read as a config ({error})") from error
+    base = dict(read_settings(grid.config))
     combinations = []
     for number, values in enumerate(itertools.product(*grid.grid.values())):
         changes = dict(zip(grid.grid, values, strict=True))

@@ -39,6 +39,10 @@ class Bfloat16OptimWrapper(OptimWrapper):
             yield
 
 
+# Below what NumPy allows, 2^32, by more than there are ranks, whose numbers mmengine adds.
+SEEDS = 2**32 - 2**16
+
+
 @HOOKS.register_module()
 class SeedEachEpoch(Hook):
     """Seeds every random generator at the start of an epoch, so that a resumed run draws what an unbroken one does."""
@@ -48,7 +52,7 @@ class SeedEachEpoch(Hook):
 
     def before_train_epoch(self, runner) -> None:
         # Each rank gets its own seed, or all would cut the same crops.
-        set_random_seed(self.seed + runner.epoch, diff_rank_seed=True)
+        set_random_seed((self.seed + runner.epoch) % SEEDS, diff_rank_seed=True)
 
 
 def runner_defaults(

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from stages.errors import SettingsError
-from stages.experiment import read_config, read_experiment
+from stages.experiment import read_config, read_experiment, read_settings
+from stages.repeated_keys import refuse_repeated_keys
 from tests.test_experiment import CONFIGS, demo_config
 
 # Each list is nine times the one before: 43 million values in a few lines.
@@ -54,6 +55,12 @@ def test_a_name_that_yaml_reads_as_another_type_is_to_be_quoted() -> None:
         (b"a: 2024-13-45", "cannot be read as a config: not YAML (month must be in 1..12"),
         (b'a: !!int ""', "cannot be read as a config: not YAML ("),
         (b"a: !!bool x", "cannot be read as a config: not YAML ("),
+        (b"seed: 1\nexperiment: a\nseed: 5", "line 3 gives `seed` again, after line 1, and only the last would count;"),
+        (b"segment:\n  predict: [val]\n'segment': {}", "line 3 gives `segment` again, after line 1"),
+        (b"data: {demo: {train: 1, train: 2}}", "line 1 gives `train` again, after line 1"),
+        (b'{"seed": 1,\n"seed": 2}', "line 2 gives `seed` again, after line 1"),
+        (b"data: {classes: !!set {cat, dog}}", "data.classes: no value of a setting is of this type (given: {"),
+        (b"experiment: !!binary aGk=", "experiment: no value of a setting is of this type (given: b'hi'); write it as"),
         (b"[" * 2000, "cannot be read as a config: not YAML ("),
         (b"a: &a [*a]", "more than 100000 values, or an alias"),
         (LAUGHS, "more than 100000 values, or an alias"),
@@ -69,6 +76,18 @@ def test_a_file_that_is_no_config_is_told(tmp_path: Path, content: bytes, messag
     lines = str(caught.value).splitlines()
     assert any(line.startswith(f"{path}: {message}") for line in lines)
     assert max(map(len, lines)) < 600
+
+
+def test_keys_that_merges_repeat_are_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "few.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: &b {x: 3, <<: *a}\nc: {<<: *b, <<: *a, y: 4}\nd: {x: 1, X: 2}\n")
+    assert read_settings(path) == {
+        **{"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "c": {"x": 1, "y": 4}, "d": {"x": 1, "X": 2}},
+    }
+    refuse_repeated_keys([path])
+    json = tmp_path / "few.json"
+    json.write_text('{\n\t"seed": 1\n}')  # JSON, but no YAML: Snakemake reads it
+    refuse_repeated_keys([json])
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:

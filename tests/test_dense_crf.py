@@ -6,6 +6,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from stages.dense_crf import ImageCrf, dense_crf
+from stages.errors import DataError
 from stages.settings import CRF_SETS, CrfSettings
 
 
@@ -123,3 +124,21 @@ def test_images_of_one_row_and_of_one_colour() -> None:
         probabilities[0, 0, 0], probabilities[1, 0, 0] = 0.6, 0.4
         # One colour, one weak opinion: all pixels share it.
         assert (dense_crf(image, probabilities, CrfSettings(bilateral_position=1000))[0] > 0.5).all()
+
+
+def test_a_result_that_is_not_finite_is_an_error() -> None:
+    image, probabilities = picture(3, 12, 14, seed=1)
+    overflowing = CrfSettings().model_copy(update={"gaussian_weight": 1e39})
+    with np.errstate(all="ignore"), pytest.raises(DataError, match="the CRF of an image overflowed"):
+        ImageCrf(image, overflowing)(probabilities)
+    probabilities[1, 3, 4] = np.nan
+    with pytest.raises(DataError, match="check that the maps are finite"):
+        list(ImageCrf(image, CrfSettings()).labels([probabilities]))
+
+
+@pytest.mark.parametrize("weight", ["bilateral_weight", "gaussian_weight"])
+@pytest.mark.parametrize("deviation", ["bilateral_position", "bilateral_colour", "gaussian_position"])
+def test_the_largest_values_that_settings_allow_leave_results_finite(weight: str, deviation: str) -> None:
+    image, probabilities = picture(3, 12, 14, seed=1)
+    inferred = dense_crf(image, probabilities, CrfSettings.model_validate({weight: 1e6, deviation: 1e6}))
+    np.testing.assert_allclose(inferred.sum(axis=0), 1, rtol=1e-5)

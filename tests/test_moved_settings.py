@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.experiment import all_paths
+from stages.setting_faults import all_paths
 from stages.settings import Experiment
 from stages.settings.moved import MOVED
 from tests.test_experiment import change, demo_config, message_of

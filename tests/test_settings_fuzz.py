@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stages.errors import SettingsError
-from stages.experiment import all_paths, check_variants, read_experiment, section_json
+from stages.experiment import check_variants, read_experiment, section_json
+from stages.setting_faults import all_paths
 from stages.settings import Experiment
 from tests.test_experiment import change, demo_config
 

@@ -1,10 +1,12 @@
 """Image encoders of the localizers."""
 
+import re
+from math import lcm
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.base import Count, Positive, Share, Strict
+from stages.settings.base import Count, CountOrZero, Flag, OutputStride, Positive, Share, ShareBelowOne, Strict
 
 
 class VitBackbone(Strict):
@@ -17,18 +19,27 @@ class VitBackbone(Strict):
         description="side, in pixels, of the image whose patches each have a learned position, interpolated for other"
         " sizes; if omitted, the model's own",
     )
-    tokens_from_block: Annotated[int, Field(ge=0)] = Field(
+    tokens_from_block: CountOrZero = Field(
         0, description="block at which class tokens enter; earlier blocks are frozen"
     )
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(
+    drop_path: ShareBelowOne = Field(
         0.0,
         description="share of training images for which the last block's branches are dropped; less for earlier blocks",
     )
-    last_norm: bool = Field(
+    last_norm: Flag = Field(
         False,
         description="add a norm after the last block; the mean over a class token is then always 0, and all patches"
         " have the same length",
     )
+
+    @model_validator(mode="after")
+    def image_has_a_patch(self) -> "VitBackbone":
+        patch = re.search(r"patch(\d+)", self.model)
+        if patch and self.image_size is not None and self.image_size < int(patch[1]):
+            raise ValueError(
+                f"image_size: {self.image_size} is below the side of a patch of {self.model}, {patch[1]}; raise it"
+            )
+        return self
 
 
 class HybridBackbone(Strict):
@@ -43,16 +54,35 @@ class HybridBackbone(Strict):
     blocks: Count = Field(4, description="new transformer blocks")
     heads: Count = Field(6, description="attention heads per block")
     layer_scale: Positive = Field(0.1, description="initial value of the learned factor on each new block's branches")
-    last_norm: bool = Field(
+    last_norm: Flag = Field(
         False,
         description="add a norm after the last block; the mean over a class token is then always 0, and all patches"
         " have the same length",
     )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout of whole frozen feature channels")
-    views: Annotated[int, Field(ge=0)] = Field(
+    dropout: ShareBelowOne = Field(0.0, description="dropout of whole frozen feature channels")
+    views: CountOrZero = Field(
         0,
         description="random views of each image whose frozen features are computed once; 0 computes them at every step",
     )
+
+    @model_validator(mode="after")
+    def width_divides(self) -> "HybridBackbone":
+        if self.width % self.heads:
+            raise ValueError(
+                f"width: {self.width} cannot be divided among {self.heads} heads; set a multiple of {self.heads}, or"
+                " other `heads`"
+            )
+        if self.width % 4:
+            raise ValueError(
+                f"width: {self.width} is not a multiple of 4, as sines and cosines of both coordinates need; set"
+                f" {_multiple(self.width, lcm(4, self.heads))}"
+            )
+        return self
+
+
+def _multiple(number: int, of: int) -> int:
+    """The nearest multiple, and not 0."""
+    return max(1, round(number / of)) * of
 
 
 class CnnBackbone(Strict):
@@ -65,13 +95,13 @@ class CnnBackbone(Strict):
         description="feature maps used, by stride, stacked on the grid of the first; of those with equal stride,"
         " the last",
     )
-    output_stride: Literal[8, 16, 32] = Field(
+    output_stride: OutputStride = Field(
         16, description="image size divided by the size of the CNN's last features; 32 leaves the CNN as it was trained"
     )
-    frozen: bool = Field(False, description="keep the CNN fixed and train only the classifier")
+    frozen: Flag = Field(False, description="keep the CNN fixed and train only the classifier")
     rate: Share = Field(0.1, description="the CNN's learning rate as a share of the classifier's")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout of whole feature channels")
-    views: Annotated[int, Field(ge=0)] = Field(
+    dropout: ShareBelowOne = Field(0.0, description="dropout of whole feature channels")
+    views: CountOrZero = Field(
         0,
         description="random views of each image whose features are computed once (frozen CNN only); 0 computes"
         " them at every step",

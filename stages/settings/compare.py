@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from stages.settings.base import ScoredSplit, Strict
+from stages.settings.base import Once, ScoredSplit, Seed, Strict
 
 
 class CompareSettings(Strict):
@@ -16,16 +16,16 @@ class CompareSettings(Strict):
         description="split whose maps are scored, at its best threshold; `train+val` scores the images of both"
         " together",
     )
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Once] = Field(
         (0, 1, 2), description="seeds of the ablations; tables give mean and deviation"
     )
-    localizer_seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+    localizer_seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Once] = Field(
         (0,), description="seeds of `compare_localizers`"
     )
-    segmenter_seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+    segmenter_seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Once] = Field(
         (0, 1, 2), description="seeds of `compare_segmenters`; the pseudo masks are from the experiment's own seed"
     )
-    refiner_seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+    refiner_seeds: Annotated[tuple[Seed, ...], Once] = Field(
         (),
         description="seeds of `compare_refiners`, for the localizer whose maps are refined and for what is trained on"
         " them; if empty, the experiment's own",

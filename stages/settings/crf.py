@@ -5,18 +5,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from stages.settings.base import Positive, Strict
+from stages.settings.base import NUMBER, CountOrZero, Strict, Weight
+
+Deviation = Annotated[float, Field(ge=1e-3, le=1e6), NUMBER]
 
 
 class CrfSettings(Strict):
     """Dense CRF (Kraehenbuehl and Koltun, NeurIPS 2011)."""
 
-    iterations: Annotated[int, Field(ge=0)] = Field(10, description="mean-field iterations; 0 leaves the CRF out")
-    bilateral_position: Positive = Field(50.0, description="standard deviation of position, bilateral kernel, pixels")
-    bilateral_colour: Positive = Field(5.0, description="standard deviation of colour, bilateral kernel, 0..255")
-    bilateral_weight: Annotated[float, Field(ge=0)] = Field(10.0, description="weight of the bilateral kernel")
-    gaussian_position: Positive = Field(3.0, description="standard deviation of position, smoothness kernel, pixels")
-    gaussian_weight: Annotated[float, Field(ge=0)] = Field(3.0, description="weight of the smoothness kernel")
+    iterations: CountOrZero = Field(10, description="mean-field iterations; 0 leaves the CRF out")
+    bilateral_position: Deviation = Field(50.0, description="standard deviation of position, bilateral kernel, pixels")
+    bilateral_colour: Deviation = Field(5.0, description="standard deviation of colour, bilateral kernel, 0..255")
+    bilateral_weight: Weight = Field(10.0, description="weight of the bilateral kernel")
+    gaussian_position: Deviation = Field(3.0, description="standard deviation of position, smoothness kernel, pixels")
+    gaussian_weight: Weight = Field(3.0, description="weight of the smoothness kernel")
 
 
 # What four published programs use: PSA (Ahn and Kwak, CVPR 2018), DeepLab (Chen et al., TPAMI 2018) as its PyTorch
@@ -37,7 +39,8 @@ CrfName = Literal["psa", "deeplab", "irn", "mctformer"]
 def _named(value: Any) -> Any:
     """The values of a preset given by name."""
     if isinstance(value, str) and value not in CRF_SETS:
-        raise ValueError(f"no CRF preset with this name; choose one of {', '.join(CRF_SETS)}")
+        none = "; for no CRF, write {iterations: 0}" if value.lower() in ("none", "null", "no", "off", "") else ""
+        raise ValueError(f"no CRF preset with this name; choose one of {', '.join(CRF_SETS)}{none}")
     return CRF_SETS[value] if isinstance(value, str) else value
 
 

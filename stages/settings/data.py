@@ -1,12 +1,24 @@
 """Settings of the stage `data`."""
 
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from stages.class_names import background_fault
-from stages.settings.base import Count, CountRange, RulePath, Share, ShareRange, Strict
+from stages.settings.base import (
+    NUMBER,
+    Count,
+    CountRange,
+    Flag,
+    Once,
+    RulePath,
+    Share,
+    ShareBelowOne,
+    ShareRange,
+    Strict,
+)
 from stages.vocabulary import SplitName
 
 PHOTO_SIDE = 500  # longest side of VOC's images, for which CRFs and networks have been tuned
@@ -24,7 +36,7 @@ class DemoSettings(Strict):
     object_sizes: ShareRange = Field(
         (0.35, 0.75), description="smallest and largest object: its longer side as a share of the image's shorter side"
     )
-    most_objects: Annotated[int, Field(ge=1, le=3)] = Field(3, description="most objects in one image")
+    most_objects: Annotated[int, Field(ge=1, le=3), NUMBER] = Field(3, description="most objects in one image")
     min_visible: Share = Field(0.5, description="an object is tagged only if at least this share of it is visible")
 
 
@@ -35,7 +47,7 @@ class VocSettings(Strict):
     val: str = Field("val", description="name of the split file used for validation")
     test: str = Field("test", description="name of the split file used for testing; its masks may be missing")
     masks: str = Field("SegmentationClassAug", description="folder of palette masks under the dataset root")
-    difficult: bool = Field(
+    difficult: Flag = Field(
         True, description="whether objects annotated as difficult count as tags; if not, some images may have none"
     )
     sbd: Path | None = Field(
@@ -53,12 +65,12 @@ class CocoSettings(Strict):
 
     train: str = Field("train2014", description="name of the images used for training")
     val: str = Field("val2014", description="name of the images used for validation")
-    untagged: tuple[SplitName, ...] = Field(
+    untagged: Annotated[tuple[SplitName, ...], Once] = Field(
         (),
         description="splits that keep the images without any object: all 82,783 of train, not 82,081; all 40,504 of"
         " val, not 40,137. In train they get empty masks, and training from tags skips them",
     )
-    captions: bool = Field(
+    captions: Flag = Field(
         False, description="whether to read annotations/captions_<name>.json: the first caption of each image"
     )
     masks: Path | None = Field(
@@ -98,10 +110,26 @@ class FolderSettings(Strict):
         Path("tags.csv"),
         description="CSV below the dataset root with the columns image,tags and, optionally, split, mask, caption",
     )
-    val: Annotated[float, Field(ge=0, lt=1)] = Field(
+    val: ShareBelowOne = Field(
         0.1, description="share of the images without a split that goes to val; drawn by name, so it stays the same"
     )
-    test: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of them that goes to test")
+    test: ShareBelowOne = Field(0.0, description="share of them that goes to test")
+
+    @model_validator(mode="after")
+    def some_are_left(self) -> "FolderSettings":
+        if self.val + self.test >= 1:
+            raise ValueError(f"val ({self.val}) and test ({self.test}) leave no image for train; lower them")
+        return self
+
+
+# Invisible, but part of words: Persian and Indic scripts join and separate letters by them.
+JOINERS = "\u200c\u200d"
+
+
+def _spelling(name: str) -> str:
+    """What is left of a class's name where case, spaces, Unicode form and invisible characters do not count."""
+    visible = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", visible).casefold()).split())
 
 
 def without_background(classes: Any) -> Any:
@@ -145,11 +173,11 @@ class DataSettings(Strict):
         description="if images cannot be used: stop before training | leave them out, and list them in data/left_out"
         " and in the report",
     )
-    fetch: bool = Field(
+    fetch: Flag = Field(
         False, description="whether to download missing files into `root` where the licence allows (voc, coco)"
     )
     shards: Count = Field(4, description="jobs that the work on a split's images is divided into")
-    longest_side: Annotated[int, Field(ge=32)] | None = Field(
+    longest_side: Annotated[int, Field(ge=32), NUMBER] | None = Field(
         None,
         description="pixels: a longer image is labelled, learned by the segmenter and predicted at this size, and its"
         " masks are enlarged to its own, so that photos of many megapixels take neither minutes nor gigabytes each;"
@@ -185,6 +213,19 @@ class DataSettings(Strict):
                 )
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("a class name is duplicated in `classes`")
+        spellings: dict[str, str] = {}
+        for name in self.classes:
+            hidden = next((own for own in name if unicodedata.category(own) in ("Cc", "Cf") and own not in JOINERS), "")
+            if hidden:
+                raise ValueError(
+                    f"`classes`: {name!r} contains a tab or an invisible character, {hidden!a}; type it anew"
+                )
+            first = spellings.setdefault(_spelling(name), name)
+            if first != name:
+                raise ValueError(
+                    f"`classes`: {first!r} and {name!r} differ only in case, spaces or Unicode form; list one of them,"
+                    " or rename it"
+                )
         return self
 
     @model_validator(mode="after")

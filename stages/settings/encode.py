@@ -67,7 +67,7 @@ ClipModel = Annotated[PretrainedClip | TowerClip, Field(discriminator="kind")]
 class EncodeSettings(Strict):
     """Frozen knowledge: backbone weights, class text embeddings, image embeddings."""
 
-    weights: dict[str, str] = Field(
+    weights: dict[str, Words] = Field(
         {}, description="timm model name -> where its weights come from: `timm`, `package`, or a .safetensors/.pth file"
     )
     clip: ClipModel = Field(PretrainedClip(), description="the CLIP model")

@@ -4,17 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.settings.base import Count, RulePath, ScoredSplit, Strict
+from stages.settings.base import NUMBER, Count, Once, RulePath, ScoredSplit, Strict
 from stages.vocabulary import SplitName
 
 
 class EvaluateSettings(Strict):
     """What is scored, and how finely thresholds are swept."""
 
-    thresholds: Annotated[int, Field(ge=10, le=1000)] = Field(
+    thresholds: Annotated[int, Field(ge=10, le=1000), NUMBER] = Field(
         100, description="steps of the threshold sweep over [0, 1]"
     )
-    maps: tuple[ScoredSplit, ...] = Field(
+    maps: Annotated[tuple[ScoredSplit, ...], Once] = Field(
         ("train", "val"),
         description="splits whose maps and pseudo masks are scored; `train+val` scores the images of both together",
     )
@@ -23,7 +23,7 @@ class EvaluateSettings(Strict):
         description="for `voc_submission`: comp5 is for methods that learn from VOC's images alone, comp6 for anything"
         " else, such as pretrained backbones, SBD's masks or CLIP",
     )
-    segmenter: tuple[SplitName, ...] = Field(
+    segmenter: Annotated[tuple[SplitName, ...], Once] = Field(
         ("val", "test"), description="splits with true masks on which predictions are scored"
     )
     train_list: RulePath | None = Field(
@@ -31,7 +31,7 @@ class EvaluateSettings(Strict):
         description="file of ids, one per line: in train, only these images are scored; VOC's published figures are"
         " for the 1,464 in ImageSets/Segmentation/train.txt",
     )
-    localization: tuple[SplitName, ...] = Field(
+    localization: Annotated[tuple[SplitName, ...], Once] = Field(
         (),
         description="splits whose maps are scored as in wsolevaluation, PxAP and pIoU, with the threshold chosen on"
         " val; for data.format openimages",

@@ -2,12 +2,11 @@
 
 import os
 import re
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from stages.settings.base import Strict
+from stages.settings.base import RulePath, Seed, Strict
 from stages.settings.compare import CompareSettings
 from stages.settings.data import DataSettings
 from stages.settings.encode import EncodeSettings, TowerClip
@@ -40,8 +39,8 @@ class Experiment(Strict):
     """One experiment: a complete config file."""
 
     experiment: ExperimentName = Field(description="name of the results folder")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every random choice")
-    store: Path | None = Field(
+    seed: Seed = Field(0, description="seed of every random choice")
+    store: RulePath | None = Field(
         None,
         description="folder in which experiments share common results (by settings, code and content of inputs); best"
         " on the same file system as results/",

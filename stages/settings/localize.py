@@ -1,37 +1,52 @@
 """Settings of the stage `localize`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
-from stages.settings.base import Count, Positive, Share, ShareRange, Strict
+from stages.settings.base import (
+    NUMBER,
+    Count,
+    CountOrZero,
+    CropSide,
+    Exponent,
+    Flag,
+    Positive,
+    Scale,
+    Share,
+    ShareOrZero,
+    ShareRange,
+    Strict,
+    Temperature,
+    Weight,
+)
 
 
 class LocalizerTraining(Strict):
     """Training of the localization transformer."""
 
-    crop: Count = Field(224, description="side of the training crop, pixels")
+    crop: CropSide = Field(224, description="side of the training crop, pixels")
     crop_area: ShareRange = Field((0.5, 1.0), description="share of the image's area that a crop covers")
     interpolation: Literal["bilinear", "bicubic"] = Field("bilinear", description="how crops are resized")
-    randaugment: Annotated[int, Field(ge=0, le=10)] = Field(
+    randaugment: Annotated[int, Field(ge=0, le=10), NUMBER] = Field(
         0,
         description="strength of RandAugment, 0 to 10 (timm's m9 is 9): two rounds, each applying one of 14 changes of"
         " colour or shape half the time; 0 turns it off",
     )
-    erasing: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="share of the crops in which a random rectangle is replaced by noise"
-    )
+    erasing: ShareOrZero = Field(0.0, description="share of the crops in which a random rectangle is replaced by noise")
     epochs: Count = Field(60, description="passes over the training images")
-    warmup_epochs: Annotated[float, Field(ge=0)] = Field(5, description="epochs of linear warm-up before the cosine")
+    warmup_epochs: Weight = Field(5, description="epochs of linear warm-up before the cosine")
     batch_size: Count = Field(64, description="images per step, over all GPUs")
     learning_rate: Positive = Field(1e-4, description="peak learning rate of AdamW")
     final_rate: Positive | None = Field(
         None, description="learning rate at the end of the cosine; if omitted, a hundredth of the peak"
     )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="AdamW weight decay")
-    gradient_clip: Positive | None = Field(1.0, description="largest norm of the gradient; null: no clipping")
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
+    weight_decay: Weight = Field(0.05, description="AdamW weight decay")
+    gradient_clip: Annotated[float, Field(gt=0), NUMBER] | None = Field(
+        1.0, description="largest norm of the gradient; null: no clipping"
+    )
+    workers: CountOrZero = Field(0, description="processes that load images; 0 loads in the main one")
     checkpoint_every: Count = Field(1, description="epochs between checkpoints")
 
     @model_validator(mode="after")
@@ -48,16 +63,16 @@ class MapSettings(Strict):
     """From images to localization maps."""
 
     size: Count = Field(224, description="shorter side of the image at scale 1, pixels")
-    scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+    scales: Annotated[tuple[Scale, ...], Field(min_length=1)] = Field(
         (1.0,), description="image scales whose maps are summed"
     )
-    flip: bool = Field(True, description="add the maps of the mirrored image")
+    flip: Flag = Field(True, description="add the maps of the mirrored image")
     source: Literal["text", "visual", "sum"] = Field("sum", description="which tokens' maps are used")
     representation: Literal["global", "local", "global_local"] | None = Field(
         None, description="class tokens that maps are read from; if omitted, those used in training"
     )
-    class_attention: bool = Field(False, description="multiply the maps by class-to-patch attention")
-    patch_affinity: bool = Field(False, description="smooth the maps by patch-to-patch attention")
+    class_attention: Flag = Field(False, description="multiply the maps by class-to-patch attention")
+    patch_affinity: Flag = Field(False, description="smooth the maps by patch-to-patch attention")
     attention_blocks: Count | None = Field(
         None,
         description="last blocks whose class-to-patch attention is averaged; if omitted, 3, or all for mctformer plus",
@@ -77,9 +92,9 @@ class VisualContext(Strict):
         description="map: the class's own map, scaled to [0, 1] and raised to `power`; softmax: of the product of"
         " tokens and patches / sqrt(D), as the paper draws it",
     )
-    power: Positive = Field(2.0, description="exponent of the map (`attention: map`)")
-    centred: bool = Field(True, description="subtract from each patch the mean patch of its image")
-    matched: bool = Field(True, description="scale local tokens to the length of their class tokens")
+    power: Exponent = Field(2.0, description="exponent of the map (`attention: map`)")
+    centred: Flag = Field(True, description="subtract from each patch the mean patch of its image")
+    matched: Flag = Field(True, description="scale local tokens to the length of their class tokens")
     scores: Literal["tokens", "context"] = Field(
         "tokens",
         description="maps that the image scores, and so the classification loss, are pooled from: those of the class"
@@ -111,8 +126,8 @@ class MmcstSettings(Method):
     language_context: Literal["none", "caption_l1", "caption_contrastive", "image_contrastive"] = Field(
         "image_contrastive", description="prior and loss of the image-language context"
     )
-    language_weight: Annotated[float, Field(ge=0)] = Field(1.0, description="w, weight of the image-language loss")
-    temperature: Positive = Field(0.07, description="tau of the contrastive loss")
+    language_weight: Weight = Field(1.0, description="w, weight of the image-language loss")
+    temperature: Temperature = Field(0.07, description="tau of the contrastive loss")
 
     @property
     def language_source(self) -> Literal["image", "caption", "none"]:
@@ -150,9 +165,7 @@ class MctformerSettings(Method):
         description="v2 pools patch maps by their mean; plus pools by ranking, contrasts class tokens, and takes the"
         " square root of patch maps times class attention",
     )
-    contrast_weight: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="weight of the contrastive-class-token loss (plus)"
-    )
+    contrast_weight: Weight = Field(1.0, description="weight of the contrastive-class-token loss (plus)")
     pooling_decay: Share = Field(0.996, description="decay d of global weighted ranking pooling (plus)")
 
 
@@ -160,7 +173,7 @@ class ClipSettings(Method):
     """Similarity of CLIP's patch features and class texts (MaskCLIP, Zhou et al., ECCV 2022); nothing is trained."""
 
     kind: Literal["clip"]
-    temperature: Positive = Field(
+    temperature: Temperature = Field(
         0.1, description="temperature of the softmax over classes that weights each patch's similarities"
     )
 
@@ -168,6 +181,19 @@ class ClipSettings(Method):
 # Settings that a training does not depend on: how maps are made, and whose classes; a changed one trains nothing again,
 # and the trained localizer's file holds none of them.
 NOT_OF_TRAINING = ("maps", "classes", "class_threshold", "splits")
+
+
+def _train_first(splits: Any) -> Any:
+    if not isinstance(splits, list | tuple) or list(splits) not in (["train"], ["train", "val"]):
+        raise ValueError("must be [train] or [train, val]")
+    return splits
+
+
+LearnedSplits = Annotated[
+    tuple[Literal["train", "val"], ...],
+    BeforeValidator(_train_first),
+    WithJsonSchema({"enum": [["train"], ["train", "val"]]}),
+]
 
 
 class LocalizeSettings(Strict):
@@ -186,12 +212,12 @@ class LocalizeSettings(Strict):
         description="classes that get a map: the image's tags; `predicted` adds the classifier's predictions for"
         " untagged images",
     )
-    class_threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+    class_threshold: Annotated[float, Field(gt=0, lt=1), NUMBER] = Field(
         0.5, description="lowest probability at which the classifier counts a class as present"
     )
     training: LocalizerTraining = LocalizerTraining()
     maps: MapSettings = MapSettings()
-    splits: tuple[Literal["train"]] | tuple[Literal["train"], Literal["val"]] = Field(
+    splits: LearnedSplits = Field(
         ("train",),
         description="splits whose tags are used for training, by the experiment and all that it is compared with; add"
         " val if its maps are needed and its tags are known anyway. Pseudo masks of val never train a segmenter",

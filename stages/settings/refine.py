@@ -1,23 +1,39 @@
 """Settings of the stage `refine`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from stages.settings.base import Count, Positive, PositiveRange, Share, Strict
+from stages.settings.base import (
+    NUMBER,
+    Count,
+    CountOrZero,
+    CropSide,
+    Exponent,
+    ExponentRange,
+    Positive,
+    Share,
+    ShareOrZero,
+    Strict,
+    Weight,
+    number,
+)
 from stages.settings.crf import CRF_SETS, Crf
 
 
-def _threshold(value: float | str) -> float | str:
-    if value not in ("auto", "oracle") and (isinstance(value, str) or not 0 < value <= 1):
+def _threshold(value: Any) -> float | str:
+    if value in ("auto", "oracle"):
+        return str(value)
+    share = None if isinstance(value, bool) else number(value)
+    if not isinstance(share, int | float) or not 0 < share <= 1:
         raise ValueError("must be a number above 0 and up to 1, `auto` or `oracle`")
-    return value
+    return float(share)
 
 
+# Decided by the function, in one line, not once for each type.
 BackgroundThreshold = Annotated[
-    # What is not finite is told by the function, in one line, not once for each type.
-    Annotated[float, Field(allow_inf_nan=True)] | str,
-    AfterValidator(_threshold),
+    float | str,
+    BeforeValidator(_threshold),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, {"enum": ["auto", "oracle"]}]}),
 ]
 
@@ -26,7 +42,9 @@ class AutoThreshold(Strict):
     """How `background_threshold: auto` chooses, without true masks (docs/method.md)."""
 
     images: Count = Field(100, description="training images used, spread evenly over the index")
-    steps: Annotated[int, Field(ge=2)] = Field(20, description="thresholds tried: 1/steps, 2/steps, ... below 1")
+    steps: Annotated[int, Field(ge=2), NUMBER] = Field(
+        20, description="thresholds tried: 1/steps, 2/steps, ... below 1"
+    )
     crf: Crf = Field(
         CRF_SETS["irn"], description="the CRF that seeds are compared with: psa, deeplab, irn, mctformer, or values"
     )
@@ -41,15 +59,15 @@ class NoAffinity(Strict):
 class AffinityTraining(Strict):
     """Training of the affinity network."""
 
-    crop: Count = Field(448, description="side of the training crop, pixels")
+    crop: CropSide = Field(448, description="side of the training crop, pixels")
     epochs: Count = Field(8, description="passes over the training images")
     batch_size: Count = Field(8, description="images per step")
     learning_rate: Positive = Field(1.0, description="initial rate of the new layers, SGD with polynomial decay")
-    backbone_rate: Annotated[float, Field(ge=0, le=1)] = Field(
+    backbone_rate: ShareOrZero = Field(
         0.1, description="rate of the backbone as a share of the new layers'; 0 freezes it"
     )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="weight decay of the convolutions")
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
+    weight_decay: Weight = Field(5e-4, description="weight decay of the convolutions")
+    workers: CountOrZero = Field(0, description="processes that load images; 0 loads in the main one")
     checkpoint_every: Count = Field(1, description="epochs between checkpoints")
 
 
@@ -66,8 +84,8 @@ class LearnedAffinity(Strict):
     channels: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         (64, 128, 256), description="channels that each feature map is reduced to"
     )
-    radius: Annotated[int, Field(ge=2)] = Field(5, description="nodes closer than this are neighbours")
-    sure_powers: PositiveRange = Field(
+    radius: Annotated[int, Field(ge=2), NUMBER] = Field(5, description="nodes closer than this are neighbours")
+    sure_powers: ExponentRange = Field(
         (4.0, 24.0), description="background scores (1 - max)^power of the two CRFs that mark sure regions"
     )
     sure_crf: Crf = Field(
@@ -100,8 +118,8 @@ class AttentionAffinity(Strict):
 class WalkSettings(Strict):
     """Random walk of the scores over the nodes."""
 
-    beta: Positive = Field(8.0, description="exponent of the affinities")
-    doublings: Annotated[int, Field(ge=0)] = Field(6, description="t: the walk has 2^t steps")
+    beta: Exponent = Field(8.0, description="exponent of the affinities")
+    doublings: CountOrZero = Field(6, description="t: the walk has 2^t steps")
 
 
 class RefineSettings(Strict):
@@ -115,7 +133,7 @@ class RefineSettings(Strict):
         description="background score, for maps scaled to [0, 1]; auto: chosen without true masks; oracle: the best on"
         " the first split of `evaluate.maps`, which needs true masks and is only for tables",
     )
-    background_power: Positive = Field(4.0, description="exponent of the background score (`background: power`)")
+    background_power: Exponent = Field(4.0, description="exponent of the background score (`background: power`)")
     auto: AutoThreshold = AutoThreshold()
     affinity: NoAffinity | LearnedAffinity | AttentionAffinity = Field(
         NoAffinity(), discriminator="kind", description="what the random walk follows; none: no walk"

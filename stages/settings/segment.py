@@ -4,7 +4,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.base import Count, Positive, PositiveRange, Share, Strict
+from stages.settings.base import (
+    NUMBER,
+    Count,
+    CountOrZero,
+    CropSide,
+    Flag,
+    Once,
+    OutputStride,
+    Positive,
+    Scale,
+    ScaleRange,
+    Share,
+    ShareBelowOne,
+    Strict,
+    Weight,
+)
 from stages.settings.crf import Crf
 from stages.vocabulary import SplitName
 
@@ -36,13 +51,13 @@ class NetworkSettings(Strict):
         "resnet101",
         description="timm CNN, resnet38, or mit_b0 to mit_b5; `encode.weights` says where its weights come from",
     )
-    output_stride: Literal[8, 16, 32] | None = Field(
+    output_stride: OutputStride | None = Field(
         None,
         description="image size divided by the size of the backbone's last features; if omitted, the overlay's own",
     )
     decoder_channels: Count | None = Field(None, description="channels of the decoder; if omitted, the overlay's own")
-    frozen_stages: Annotated[int, Field(ge=0)] = Field(0, description="number of first backbone stages to freeze")
-    frozen_norm: bool = Field(False, description="keep the statistics of the backbone's batch norms fixed")
+    frozen_stages: CountOrZero = Field(0, description="number of first backbone stages to freeze")
+    frozen_norm: Flag = Field(False, description="keep the statistics of the backbone's batch norms fixed")
 
 
 class SegmenterTraining(Strict):
@@ -54,30 +69,30 @@ class SegmenterTraining(Strict):
     class_weights: dict[str, Positive] = Field(
         {}, description="class, or `background` -> weight of its pixels in the loss; 1 for all others"
     )
-    crop: Count = Field(321, description="side of the training crop, pixels")
-    scales: PositiveRange = Field((0.5, 2.0), description="random resize before the crop")
-    colours: bool = Field(True, description="random changes of brightness, contrast, saturation and hue")
-    batch_size: Annotated[int, Field(ge=2)] = Field(
+    crop: CropSide = Field(321, description="side of the training crop, pixels")
+    scales: ScaleRange = Field((0.5, 2.0), description="random resize before the crop")
+    colours: Flag = Field(True, description="random changes of brightness, contrast, saturation and hue")
+    batch_size: Annotated[int, Field(ge=2), NUMBER] = Field(
         16, description="images per step over all GPUs; batch norm needs at least two"
     )
     iterations: Count = Field(20000, description="training steps")
-    warmup_iterations: Annotated[int, Field(ge=0)] = Field(500, description="steps of linear warm-up before the decay")
+    warmup_iterations: CountOrZero = Field(500, description="steps of linear warm-up before the decay")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with `momentum`")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+    momentum: ShareBelowOne = Field(
         0.9,
         description="momentum of SGD. MCTformer's code means to decay weights but passes the number as the momentum,"
         " so the published figures use neither: 0 with `weight_decay: 0`. The usual choice is 0.9 with a decay",
     )
     learning_rate: Positive = Field(1e-3, description="peak learning rate of the decoder")
     backbone_rate: Share = Field(0.1, description="the backbone's learning rate as a share of the decoder's")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="weight decay, except of norms and biases")
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+    weight_decay: Weight = Field(0.01, description="weight decay, except of norms and biases")
+    ema_decay: ShareBelowOne = Field(
         0.0,
         description="the segmenter is the exponential moving average of the weights over steps, with this decay; 0: the"
         " weights of the last step",
     )
     checkpoint_every: Count = Field(1000, description="steps between checkpoints")
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that load images; 0 loads in the main one")
+    workers: CountOrZero = Field(0, description="processes that load images; 0 loads in the main one")
 
     @model_validator(mode="after")
     def warmup_ends(self) -> "SegmenterTraining":
@@ -91,8 +106,8 @@ class SegmenterTraining(Strict):
 class InferenceSettings(Strict):
     """From a trained segmenter to predictions."""
 
-    scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field((1.0,), description="image scales, fused")
-    flip: bool = Field(False, description="fuse with the mirrored image")
+    scales: Annotated[tuple[Scale, ...], Field(min_length=1)] = Field((1.0,), description="image scales, fused")
+    flip: Flag = Field(False, description="fuse with the mirrored image")
     fusion: Literal["mean", "max"] = Field(
         "mean",
         description="each class's probability over scales and mirror image: their mean, or the largest (MCTformer's)",
@@ -113,4 +128,4 @@ class SegmentSettings(Strict):
     network: NetworkSettings = NetworkSettings()
     training: SegmenterTraining = SegmenterTraining()
     inference: InferenceSettings = InferenceSettings()
-    predict: tuple[SplitName, ...] = Field(("val", "test"), description="splits to predict")
+    predict: Annotated[tuple[SplitName, ...], Once] = Field(("val", "test"), description="splits to predict")

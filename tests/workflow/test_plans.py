@@ -242,6 +242,19 @@ def test_a_file_of_captions_is_an_input_of_the_index(snakemake: Snakemake, tmp_p
     assert "captions" not in composed  # the set is not composed anew
 
 
+def test_numbers_of_the_command_line_reach_the_jobs_as_numbers(snakemake: Snakemake, tmp_path: Path) -> None:
+    """Snakemake reads what is below a section as text."""
+    config = changed(DEMO, tmp_path, "learning_rate: 5.0e-4", "learning_rate: 5e-4")  # text as well, in YAML 1.1
+    changes = (
+        'refine={"background_threshold": 0.3}',
+        'segment={"training":{"iterations":700},"inference":{"flip":true}}',
+    )
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--config", *changes, config=config)
+    assert result.returncode == 0, result.stdout
+    for passed in ('"background_threshold":0.3,', '"iterations":700,', '"flip":true,', '"learning_rate":0.0005,'):
+        assert passed in result.stdout
+
+
 def test_a_config_replaces_the_default_one(snakemake: Snakemake, tmp_path: Path) -> None:
     (tmp_path / "datasets/custom").mkdir(parents=True)
     result = snakemake(tmp_path, "--dry-run", "--printshellcmds", config=REPOSITORY / "configs/custom.yaml")

@@ -40,3 +40,11 @@ def test_a_misspelt_overlay_is_one_clear_error(snakemake: Snakemake, tmp_path: P
     told = "changed.yaml: segment.network.model: no overlay 'deeplabv3pls'; did you mean 'deeplabv3plus'?"
     assert told in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def test_a_setting_given_twice_is_one_clear_error(snakemake: Snakemake, tmp_path: Path) -> None:
+    config = changed(DEMO, tmp_path, "seed: 0\n", "seed: 0\nseed: 5\n")
+    result = snakemake(tmp_path, "--dry-run", config=config)
+    assert result.returncode != 0
+    assert "changed.yaml: line 6 gives `seed` again, after line 5" in result.stdout
+    assert "Traceback" not in result.stdout

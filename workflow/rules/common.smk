@@ -4,14 +4,13 @@ import re
 import shlex
 from pathlib import Path
 
-from snakemake.utils import validate
-
 from stages.errors import SettingsError
 from stages.experiment import section_json
 from stages.plan import Plan
 from stages.plan.checks import checked_experiment
 from stages.segment.overlay import overlay_path
 from stages.settings import parts_of
+from stages.repeated_keys import refuse_repeated_keys
 from stages.runtime.source_hash import hash_of_command
 from stages.vocabulary import MASK_STAGES, SCORED_SPLIT, SPLITS
 
@@ -27,10 +26,10 @@ def any_of(names):
 
 
 try:
+    refuse_repeated_keys(Path(relative(path)) for path in workflow.configfiles)
     experiment = checked_experiment(config, source=", ".join(map(relative, workflow.configfiles)) or "config")
 except SettingsError as error:
     raise WorkflowError(str(error))
-validate(config, "../schemas/config.schema.yaml", set_default=False)
 plan = Plan(experiment)
 
 
