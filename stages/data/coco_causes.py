@@ -24,7 +24,7 @@ def likely_cause(values: Sequence[Sequence[int]], tags: Sequence[frozenset[int]]
         told = " and ".join(map(str, sorted(shown)))
         return f"binary masks: beside 0 they show {told} alone, which does not tell the classes"
     masks = [
-        Seen(MaskSight(Path(), tuple(own), (), BACKGROUND, False), known)
+        Seen(MaskSight(Path(), tuple(own), (), BACKGROUND, False, frozenset(), False, ""), known)
         for own, known in zip(values, tags, strict=True)
         if known
     ]
