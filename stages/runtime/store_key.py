@@ -87,6 +87,8 @@ def digest_root(call: Call, root: Path, folder: Path, *, truth: bool) -> str:
 
 def digest_value(value: str) -> str:
     """A file or folder by its content, anything else unchanged."""
+    if not value:
+        return value  # as a path, it would be the folder of the run, with all its results
     path = Path(value)
     if path.is_dir():
         return digest_tree(path)

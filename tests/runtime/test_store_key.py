@@ -8,7 +8,7 @@ import pytest
 
 from stages.errors import DataError
 from stages.index import Record, write_index
-from stages.runtime.store_key import Call, digest_files, files_named, key_of, parse_call
+from stages.runtime.store_key import Call, digest_files, digest_value, files_named, key_of, parse_call
 
 MODULE = "stages.localize.make_maps"
 TRAINS = "stages.segment.train"
@@ -70,6 +70,10 @@ def test_whatever_the_output_depends_on_changes_the_key(dataset: Path, tmp_path:
     (dataset / "a.jpg").write_text("c")  # as long as before
     keys.add(key(tmp_path))
     assert len(keys) == 7
+
+
+def test_an_empty_value_is_not_the_folder_of_the_run() -> None:
+    assert digest_value("") == ""
 
 
 def test_a_file_that_settings_name_counts_by_its_content(dataset: Path, tmp_path: Path) -> None:

@@ -141,8 +141,8 @@ def test_a_training_ends_at_the_first_loss_that_is_not_finite(
     tiny_set, make_settings, lite0_weights, tmp_path: Path
 ) -> None:
     work = tmp_path / "out" / "work"
-    settings = make_settings(iterations=3, checkpoint_every=1, learning_rate=1e30)
-    with pytest.raises(DataError, match=r"segment.training: the training ends at step 2.*decode.loss_ce nan"):
+    settings = make_settings(iterations=8, checkpoint_every=8, learning_rate=1e6)
+    with pytest.raises(DataError, match=r"segment.training: the training ends at step \d.*decode.loss_ce nan"):
         train.run(tiny_set.options(settings, lite0_weights, work))
     assert not (work.parent / "segmenter.safetensors").exists()
-    assert "iter_2.pth" not in {path.name for path in work.glob("*.pth")}
+    assert not list(work.glob("*.pth"))
