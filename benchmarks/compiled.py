@@ -1,8 +1,7 @@
 """Times the localization transformer as it is against the same under `torch.compile`; writes the figures as JSON.
 
-A compiled function is compared with its original first; the time of its first call, which compiles, is given as
-`<work>_first` in seconds, everything else as the time without over that with `torch.compile`, in the precision that
-the machine trains in. Needs a C++ compiler on a CPU.
+The time of the first call, which compiles, is `<work>_first` in seconds; the rest are the times without over those
+with `torch.compile`, in the precision that the machine trains in. Needs a C++ compiler on a CPU.
 
     python -m benchmarks.compiled --json figures.json
 """
