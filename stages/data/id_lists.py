@@ -76,11 +76,6 @@ def without_flags(lines: Sequence[str]) -> list[str]:
     return [pair[0] for pair in pairs] if flagged else list(lines)
 
 
-def _check_header(path: Path, lines: Sequence[tuple[int, str]], found: Sequence[Reading]) -> None:
-    if any(reading.known for reading in found) and not found[0].known and is_header(lines[0][1]):
-        raise DataError(f"{path}:{lines[0][0]}: {lines[0][1]!r} is a header, not an image's id; remove the line")
-
-
 def _check_labels(path: Path, lines: Sequence[tuple[int, str]], found: Sequence[Reading]) -> None:
     """Raises DataError if a few lines alone seem to have labels: they may be ids of images that are missing, and to
     read them as others' would put an image into a split that is not to have it."""
