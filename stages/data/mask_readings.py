@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stages.data.mask_sights import Colour, MaskSight
@@ -59,11 +58,6 @@ def palette_readings(masks: Sequence[Seen], classes: int) -> list[dict[int, int]
     if any(set(_without_ignored(mask)) - set(meaning) for mask in coloured):
         meaning = _fit_colours(coloured, classes)
     return [_read(mask, meaning) for mask in masks]
-
-
-def _colour(row: NDArray[np.integer]) -> Colour:
-    red, green, blue = row.tolist()
-    return red, green, blue
 
 
 def _fit_colours(masks: Sequence[Seen], classes: int) -> dict[Colour, int]:
