@@ -8,7 +8,8 @@ import yaml
 from stages.errors import SettingsError
 from stages.experiment import read_config, read_experiment, read_settings
 from stages.repeated_keys import refuse_repeated_keys
-from tests.test_experiment import CONFIGS, demo_config
+from tests.small_config import demo_config
+from tests.test_experiment import CONFIGS
 
 # Each list is nine times the one before: 43 million values in a few lines.
 LAUGHS = b"a: &a [x]\n" + b"".join(

@@ -5,7 +5,7 @@ import pytest
 from stages.setting_faults import all_paths
 from stages.settings import Experiment
 from stages.settings.moved import MOVED
-from tests.test_experiment import change, demo_config, message_of
+from tests.small_config import change, demo_config, message_of
 
 
 @pytest.mark.parametrize(

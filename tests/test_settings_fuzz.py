@@ -13,7 +13,7 @@ from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment, section_json
 from stages.setting_faults import all_paths
 from stages.settings import Experiment
-from tests.test_experiment import change, demo_config
+from tests.small_config import change, demo_config
 
 SOURCE = "drawn.yaml"
 numbers = st.integers(-3, 400) | st.floats() | st.sampled_from([0, 1, 0.5, -1.0, 1e308, 5e-324])
