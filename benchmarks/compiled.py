@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.localize import Bench, build_bench, maps_together, training_step
+from benchmarks.localize import Bench, bench_of, maps_together, training_step
 from benchmarks.timing import OURS, seconds_of, time_ways
 from stages.devices import autocast
 from stages.files import write_json
@@ -80,22 +80,8 @@ def run(arguments: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path, required=True, help="file for {name: figure}")
-    parser.add_argument("--model", default="vit_small_patch16_224", help="timm ViT")
-    parser.add_argument("--batch-size", type=int, default=8, help="images a step")
-    parser.add_argument("--size", type=int, default=224, help="side of crops, and of images at scale 1, pixels")
     parser.add_argument("--pairs", type=int, default=5, help="rounds in which both ways are timed once")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads of torch")
-    args = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(args.threads)
-    bench = build_bench(
-        args.model,
-        clip_model="ViT-S-32-alt",
-        batch_size=args.batch_size,
-        size=args.size,
-        classes=20,
-        scales=[0.75, 1.0, 1.25],
-    )
+    bench, args = bench_of(parser, arguments)
     figures = compare(bench, pairs=args.pairs)
     write_json(args.json, figures)
     print("\n".join(f"{name}: {figure:.3g}" for name, figure in figures.items()))

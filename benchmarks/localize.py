@@ -235,17 +235,14 @@ def compare(bench: Bench, *, pairs: int) -> tuple[dict[str, float], list[str]]:
     return ratios, lines
 
 
-def run(arguments: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", type=Path, required=True, help="file for {name: ratio}")
+def bench_of(parser: argparse.ArgumentParser, arguments: list[str] | None) -> tuple[Bench, argparse.Namespace]:
+    """The bench of a command line, with these options beside the parser's own."""
     parser.add_argument("--model", default="vit_small_patch16_224", help="timm ViT")
     parser.add_argument("--clip", default="ViT-B-32", help="open_clip model that embeds images")
     parser.add_argument("--batch-size", type=int, default=8, help="images a step")
     parser.add_argument("--size", type=int, default=224, help="side of crops, and of images at scale 1, pixels")
     parser.add_argument("--scales", type=float, nargs="+", default=[0.75, 1.0, 1.25], help="image scales of the maps")
     parser.add_argument("--classes", type=int, default=20, help="classes")
-    parser.add_argument("--pairs", type=int, default=5, help="rounds in which every way is timed once")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads of torch")
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -258,6 +255,15 @@ def run(arguments: list[str] | None = None) -> None:
         classes=args.classes,
         scales=args.scales,
     )
+    return bench, args
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", type=Path, required=True, help="file for {name: ratio}")
+    parser.add_argument("--pairs", type=int, default=5, help="rounds in which every way is timed once")
+    bench, args = bench_of(parser, arguments)
     check_equal(bench)
     ratios, lines = compare(bench, pairs=args.pairs)
     write_json(args.json, ratios)

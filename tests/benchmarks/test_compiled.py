@@ -15,8 +15,8 @@ def test_the_command_writes_the_figures(
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda function, **options: compiled.append(options) or function)
     path = tmp_path / "figures.json"
-    options = ["--model", "vit_tiny_patch16_224", "--batch-size", "2", "--size", "64", "--pairs", "1"]
-    run(["--json", str(path), *options])
+    options = ["--model", "vit_tiny_patch16_224", "--clip", "ViT-S-32-alt", "--batch-size", "2", "--size", "64"]
+    run(["--json", str(path), *options, "--pairs", "1"])
     figures = json.loads(path.read_text())
     assert set(figures) == {"training", "training_first", "maps", "maps_first"}
     assert all(figure > 0 for figure in figures.values())
