@@ -1,0 +1,32 @@
+"""Where tagmask itself is, in a clone or installed by pip, and how jobs find its Python."""
+
+import os
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+# Where a wheel has what a clone has at its root (pyproject.toml). Beside modules that no job imports: the hash of a job's
+# code covers the data beside its modules.
+INSTALLED = PACKAGE / "cli/program"
+
+
+def clone() -> Path | None:
+    """The clone that this package is part of; None if pip installed it."""
+    root = PACKAGE.parent
+    return root if (root / "Snakefile").is_file() else None
+
+
+def program() -> Path:
+    """The folder with Snakefile, workflow, configs, profiles and environment.yml. It may be read-only."""
+    return clone() or INSTALLED
+
+
+def sources_of(basedir: Path) -> Path:
+    """The folder that contains the package `stages` whose commands are the jobs of the Snakefile in `basedir`."""
+    return basedir if (basedir / "stages").is_dir() else PACKAGE.parent
+
+
+def job_environment() -> dict[str, str]:
+    """This process's environment, in which `python` is this Python, even where nobody has activated its environment."""
+    folder, path = str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)
+    return {**os.environ, "PATH": path if path.split(os.pathsep)[0] == folder else f"{folder}{os.pathsep}{path}"}
