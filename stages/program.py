@@ -21,6 +21,12 @@ def program() -> Path:
     return clone() or INSTALLED
 
 
+def or_own(path: Path) -> Path:
+    """A path or, if only tagmask itself has such a file (`configs/demo.yaml`), that file's."""
+    own = program() / path
+    return own if own.is_file() and not path.exists() else path
+
+
 def sources_of(basedir: Path) -> Path:
     """The folder that contains the package `stages` whose commands are the jobs of the Snakefile in `basedir`."""
     return basedir if (basedir / "stages").is_dir() else PACKAGE.parent

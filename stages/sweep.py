@@ -19,6 +19,7 @@ from stages.evaluate.scores import read_score
 from stages.evaluate.wsol_score import read_localization
 from stages.experiment import read_experiment, read_settings
 from stages.files import write_csv, write_text
+from stages.program import or_own, program
 from stages.repeated_keys import RepeatedKeyError, UniqueKeyLoader
 from stages.runtime.command import describe, main
 from stages.settings import EvaluateSettings, Strict
@@ -27,7 +28,7 @@ from stages.vocabulary import StageName
 log = logging.getLogger(__name__)
 
 STORE = "results/store"  # if the config names none
-SNAKEFILE = Path(__file__).parents[1] / "Snakefile"
+SNAKEFILE = program() / "Snakefile"
 
 
 class Grid(Strict):
@@ -69,7 +70,7 @@ def combine(grid: Grid) -> list[Combination]:
 
     Raises SettingsError for a config that cannot be read, and for a combination that is not a valid experiment.
     """
-    base = dict(read_settings(grid.config))
+    base = dict(read_settings(or_own(grid.config)))
     combinations = []
     for number, values in enumerate(itertools.product(*grid.grid.values())):
         changes = dict(zip(grid.grid, values, strict=True))

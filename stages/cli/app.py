@@ -1,18 +1,19 @@
 """What `tagmask` offers: each command builds one command line of Snakemake or of a stage, and runs it."""
 
-import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stages.cli.places import config_in, existing, from_here, home
+from stages.cli.processes import SHOWN, ended, run_module, shows_progress, snakemake_words
 from stages.cli.status import describe_status, read_summary, working_jobs
 from stages.errors import TagmaskError
 from stages.experiment import read_config, read_settings
+from stages.program import program
 
-REPOSITORY = Path(__file__).parents[2]
 DEMO = Path("configs/demo.yaml")
 
 app = typer.Typer(
@@ -22,12 +23,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From image tags to pixel masks. `tagmask run` makes everything that a config describes; the other commands"
     " look at data, progress and results. All of them are plain Snakemake and `python -m stages...` underneath."
-    " Paths are relative to the folder you are in, those within a config to the clone.",
+    " Paths are relative to the folder you are in, which gets the results too; those within a config are relative to it, or"
+    " to --directory.",
 )
 Config = Annotated[
-    Path, typer.Option("--config", "-c", help="The experiment's config, in this folder or else in --directory.")
+    Path,
+    typer.Option("--config", "-c", help="The experiment's config, or one of tagmask's own by its name, such as `demo`."),
 ]
-Folder = Annotated[Path, typer.Option(help="Folder with Snakefile, configs and results.", envvar="TAGMASK_HOME")]
+Folder = Annotated[Path, typer.Option(help="Folder with configs and results.", envvar="TAGMASK_HOME")]
 
 
 def main() -> None:
@@ -41,14 +44,9 @@ def main() -> None:
 
 def call(*words: str | Path, folder: Path) -> None:
     """Runs a Python module in `folder` and passes its exit status on."""
-    status = subprocess.run([sys.executable, "-m", *map(str, words)], cwd=folder, check=False).returncode
+    status = run_module(*words, folder=folder)
     if status:
         raise typer.Exit(status)
-
-
-def snakemake_words(config: Path, *more: str) -> list[str | Path]:
-    """Snakemake's arguments for a config. Targets follow `--`: --configfile would swallow them."""
-    return ["snakemake", *more, "--configfile", config, "--"]
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -58,6 +56,7 @@ def run(
     cores: Annotated[str, typer.Option(help="Cores to use, or `all`.")] = "all",
     target: Annotated[list[str] | None, typer.Option(help="What to make; may be given several times.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would run, and why.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Print what Snakemake prints, not a line per stage.")] = False,
     directory: Folder = Path(),
 ) -> None:
     """Make what a config describes, from data to report. Files that are up to date are kept.
@@ -66,7 +65,7 @@ def run(
 
       tagmask run                                             the demo
 
-      tagmask run -c configs/voc12.yaml --cores 8             another experiment
+      tagmask run -c photos.yaml --cores 8                    another experiment
 
       tagmask run -n                                          what would run, and why
 
@@ -74,11 +73,16 @@ def run(
 
       tagmask run --forcerun make_masks                       further options are passed to Snakemake unchanged
     """
+    began, targets = time.monotonic(), target or ["all"]
     more: list[str] = ["--cores", cores, *(["--dry-run"] if dry_run else []), *context.args]
     folder = home(directory)
     found = config_in(config, folder)
-    read_settings(folder / found)  # of a file that it cannot parse, Snakemake prints a traceback
-    call(*snakemake_words(found, *more), *(target or ["all"]), folder=folder)
+    settings = read_settings(folder / found)  # of a file that it cannot parse, Snakemake prints a traceback
+    if not plain and shows_progress(more):
+        more += SHOWN
+    call(*snakemake_words(found, folder, *more), *targets, folder=folder)
+    if not dry_run:
+        print("\n".join(ended(folder, settings, targets, time.monotonic() - began, more)))
 
 
 @app.command()
@@ -185,5 +189,16 @@ def report(config: Config = DEMO, cores: Annotated[str, typer.Option()] = "all",
     folder = home(directory)
     found = config_in(config, folder)
     page = Path("results") / read_config(folder / found).experiment / "report/index.html"
-    call(*snakemake_words(found, "--cores", cores, "--quiet"), page, folder=folder)
+    call(*snakemake_words(found, folder, "--cores", cores, "--quiet"), page, folder=folder)
     print((folder / page).resolve())
+
+
+@app.command()
+def where() -> None:
+    """Print the folder of tagmask's own Snakefile, configs and profiles, to copy from.
+
+    Example:
+
+      cp -r "$(tagmask where)/profiles/slurm" profiles/
+    """
+    print(program())

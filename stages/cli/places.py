@@ -42,8 +42,8 @@ def config_in(config: Path, folder: Path) -> Path:
             return found
         if (program() / path).is_file():
             return program() / path
-    if (found := existing(config, folder)) and (folder / found).exists():
-        return found  # a folder; whoever reads it says so
+    if (folder / existing(config, folder)).exists():
+        return existing(config, folder)  # a folder: whoever reads it says so
     places = dict.fromkeys((Path.cwd(), folder.resolve()))
     own = ", ".join(sorted(path.stem for path in (program() / "configs").glob("*.yaml")))
     raise SettingsError(

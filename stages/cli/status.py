@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.cli.places import snakefile_words
 from stages.errors import DataError
 from stages.report.timings import STAGES
 
@@ -30,7 +31,8 @@ class Output:
 def read_summary(folder: Path, config: Path) -> list[Output]:
     """Snakemake's summary of everything that a config describes. If Snakemake fails, raises DataError with its
     message."""
-    command = [sys.executable, "-m", "snakemake", "--summary", "--cores", "1", "--configfile", str(config)]
+    command = [sys.executable, "-m", "snakemake", "--summary", "--cores", "1", *snakefile_words(folder)]
+    command += ["--configfile", str(config)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line and not line.startswith("Using workflow specific")]

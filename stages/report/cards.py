@@ -17,11 +17,11 @@ from stages.experiment import read_experiment
 from stages.files import read_json
 from stages.language import language_of
 from stages.methods import LOCALIZER_METHODS, SEGMENTER_METHODS, MethodRecord
+from stages.program import clone
 from stages.report.score_rows import score_rows
 from stages.report.templates import render
 from stages.settings import Experiment, RefineSettings
 
-PROGRAM = Path(__file__).parents[2]
 LOCALIZER = "localize/localizer.safetensors"
 SEGMENTER = "segment/pseudo_masks/segmenter.safetensors"
 
@@ -84,7 +84,7 @@ def localizer_card(
         localization=localization,
         settings=yaml_of({"localize": {name: getattr(settings, name) for name in used}}),
         command=f"python -m stages.localize.show --image PHOTO --results {results}",
-        use="It draws the maps of a photo, and needs a clone of tagmask with its environment.",
+        use="It draws the maps of a photo, and needs an installed tagmask.",
         records=[record],
         sources=sources,
     )
@@ -119,7 +119,7 @@ def segmenter_card(origin: Origin, scores: Sequence[Score], results: Path) -> st
         command=f"python -m stages.segment.predict --images PHOTOS --output MASKS --segmenter {results / SEGMENTER}"
         " --config CONFIG",
         use="PHOTOS is a folder of photos, and CONFIG the config of this experiment, which names scales and CRF of the"
-        " prediction. It needs a clone of tagmask with its environment.",
+        " prediction. It needs an installed tagmask.",
         records=[record] if record else [],
         sources=weights_of(experiment, settings.network.backbone),
     )
@@ -137,7 +137,7 @@ def _card(origin: Origin, *, title: str, weights: str, records: Sequence[MethodR
         checksum=origin.checksums.get(weights),
         records=records,
         program=program_words(origin),
-        licence=own_licence(PROGRAM),
+        licence=own_licence(clone()),
         **values,
     )
     return f"{card}\n"
@@ -192,9 +192,9 @@ def program_words(origin: Origin) -> str:
     return f"{words}, commit {origin.commit}{changed}"
 
 
-def own_licence(program: Path) -> str | None:
+def own_licence(program: Path | None) -> str | None:
     """The licence of tagmask, from the project in the folder `program` or from the installed package."""
-    if (program / "pyproject.toml").is_file():
+    if program is not None and (program / "pyproject.toml").is_file():
         project = tomllib.loads((program / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
         return project.get("license")
     try:

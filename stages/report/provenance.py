@@ -12,11 +12,11 @@ from stages.files import digest, sha256_of
 from stages.index import read_index
 from stages.runtime.store_key import digest_tree
 
-PROGRAM = Path(__file__).parents[2]
 
-
-def commit_of(folder: Path) -> dict[str, Any]:
+def commit_of(folder: Path | None) -> dict[str, Any]:
     """The commit of a git checkout, and how many files differ from it; nulls if `folder` is not a checkout."""
+    if folder is None:
+        return {"commit": None, "changed_files": None}
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         return {"commit": commit, "changed_files": len(_git(folder, "status", "--porcelain").splitlines())}

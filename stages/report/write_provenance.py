@@ -4,7 +4,8 @@ import json
 
 from stages.errors import SettingsError
 from stages.files import write_json
-from stages.report.provenance import PROGRAM, commit_of, file_checksums, hardware, split_checksums, versions
+from stages.program import clone
+from stages.report.provenance import commit_of, file_checksums, hardware, split_checksums, versions
 from stages.runtime.command import main, parser
 
 
@@ -24,7 +25,7 @@ def run(arguments: list[str] | None = None) -> None:
             "experiment": config.get("experiment"),
             "seed": config.get("seed"),
             "seeds_of_tables": config.get("compare", {}).get("seeds"),
-            "program": commit_of(PROGRAM),
+            "program": commit_of(clone()),
             "hardware": hardware(),
             "splits": {index.stem: split_checksums(index, args.root) for index in args.indexes},
             "inputs_sha256": file_checksums(args.inputs, args.results),

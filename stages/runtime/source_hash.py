@@ -11,11 +11,14 @@ PACKAGE = "stages"
 
 # Settings reach a command by value (`--settings`), so a new field or description does not affect existing files.
 BY_VALUE = f"{PACKAGE}.settings"
-# How commands are run: logs, messages, the store, the end of jobs. None of it affects what a command writes, unlike
+# How commands are run: logs, messages, places, the store, the end of jobs. None of it affects what a command writes, unlike
 # `launch`, which spreads batches over processes.
 MACHINERY = frozenset(
     f"{PACKAGE}.{name}"
-    for name in ("errors", *(f"runtime.{name}" for name in ("command", "source_hash", "store", "store_key", "watch")))
+    for name in (
+        *("errors", "program"),
+        *(f"runtime.{name}" for name in ("command", "source_hash", "store", "store_key", "watch")),
+    )
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

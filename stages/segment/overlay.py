@@ -7,9 +7,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from stages.errors import SettingsError
+from stages.program import program
 from stages.settings import Strict
 
-OVERLAYS = Path(__file__).parents[2] / "configs" / "segment"
+OVERLAYS = program() / "configs" / "segment"
 HEADS = ("decode_head", "auxiliary_head")
 # Set by the experiment, not the overlay; two places could contradict each other.
 OURS = ("num_classes", "out_channels", "ignore_index", "loss_decode")

@@ -50,6 +50,8 @@ def test_a_run_makes_what_is_asked_for_again(clone: Path) -> None:
     assert jobs["make_page"] == jobs["all"] == 1
     assert set(jobs) <= {"make_page", "write_provenance", "write_cards", "all"}
     assert page.stat().st_mtime_ns > before
+    assert done.stdout.splitlines()[-2] == f"The page: {page.resolve()}"
+    assert re.fullmatch(r"It took \d+ s\.|It took \d+ min \d+ s\.", done.stdout.splitlines()[-1])
 
 
 def test_after_a_run_every_step_is_done(clone: Path) -> None:
@@ -108,11 +110,3 @@ def test_a_misspelt_setting_is_one_clear_line(clone: Path) -> None:
         " did you mean `segment.network.decoder_channels`?"
     ]
     assert "Traceback" not in done.stderr
-
-
-def test_outside_a_clone_the_cure_is_named(tmp_path: Path) -> None:
-    done = tagmask("run", folder=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.splitlines() == [
-        f"error: {tmp_path}: no Snakefile here; go to your clone of tagmask, or set --directory or TAGMASK_HOME"
-    ]

@@ -4,10 +4,12 @@ import re
 import shlex
 from pathlib import Path
 
-from stages.errors import SettingsError
+from stages.errors import TagmaskError
 from stages.experiment import section_json
+from stages.packages import check_forks
 from stages.plan import Plan
 from stages.plan.checks import checked_experiment
+from stages.program import sources_of
 from stages.segment.overlay import overlay_path
 from stages.settings import parts_of
 from stages.repeated_keys import refuse_repeated_keys
@@ -26,9 +28,10 @@ def any_of(names):
 
 
 try:
+    check_forks()
     refuse_repeated_keys(Path(relative(path)) for path in workflow.configfiles)
     experiment = checked_experiment(config, source=", ".join(map(relative, workflow.configfiles)) or "config")
-except SettingsError as error:
+except TagmaskError as error:
     raise WorkflowError(str(error))
 plan = Plan(experiment)
 
@@ -98,7 +101,7 @@ def whole_config(wildcards):
 
 @functools.cache
 def code_hash(command):
-    return hash_of_command(command, Path(workflow.basedir))
+    return hash_of_command(command, sources_of(Path(workflow.basedir)))
 
 
 def code_of(command):

@@ -1,0 +1,59 @@
+"""The processes behind `tagmask`: Snakemake and the stages' commands, and what is said when they have ended."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.cli.places import snakefile_words
+from stages.cli.progress import duration
+from stages.packages import check_forks, check_opencv
+from stages.program import job_environment
+
+SHOWN = ["--logger", "tagmask"]  # the package snakemake_logger_plugin_tagmask
+# Options of Snakemake with which it runs nothing, or says more or less than the display would.
+UNSHOWN = {"-n", "--dry-run", "--dryrun", "-q", "--quiet", "--verbose", "--logger", "--debug-dag"}
+SHOW_CURSOR = "\x1b[?25h"
+
+
+def run_module(*words: str | Path, folder: Path) -> int:
+    """Runs a Python module in `folder`. Returns its exit status. Raises TagmaskError if packages are missing or wrong."""
+    check_forks()
+    check_opencv()
+    with subprocess.Popen(
+        [sys.executable, "-m", *map(str, words)], cwd=folder, env=job_environment()
+    ) as process:
+        while True:
+            try:
+                status = process.wait()
+                break
+            except KeyboardInterrupt:
+                pass  # the terminal has told the module too, which ends its jobs and then itself
+    if SHOWN[-1] in words and status < 0:  # killed, so it has not put the terminal right
+        print(SHOW_CURSOR, end="", file=sys.stderr)
+    return status
+
+
+def snakemake_words(config: Path, folder: Path, *more: str) -> list[str | Path]:
+    """Snakemake's arguments for a config, to be run in `folder`. Targets follow `--`: --configfile would swallow them."""
+    return ["snakemake", *more, *snakefile_words(folder), "--configfile", config, "--"]
+
+
+def shows_progress(options: Sequence[str]) -> bool:
+    """Whether a run of Snakemake with these options is shown as a line per stage: in a terminal."""
+    in_terminal = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return in_terminal and not any(word.partition("=")[0] in UNSHOWN for word in options)
+
+
+def ended(
+    folder: Path, settings: Mapping[str, Any], targets: Sequence[str], seconds: float, options: Sequence[str]
+) -> list[str]:
+    """What is said after a run: where the pages of its targets are, and how long it took."""
+    # With settings in `options`, the experiment may have another name.
+    given = any(word.partition("=")[0] in ("--config", "-C") for word in options)
+    reports = folder / "results" / str(settings.get("experiment")) / "report"
+    names = ["index" if target == "all" else target for target in targets]
+    pages = [] if given else [page for name in names if (page := reports / f"{name}.html").is_file()]
+    return [*(f"The page: {page.resolve()}" for page in pages), f"It took {duration(seconds)}."]
