@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stages.cli.places import config_in, existing, from_here, home
-from stages.cli.processes import SHOWN, ended, run_module, shows_progress, snakemake_words
+from stages.cli.processes import SHOWN, cores_words, ended, run_module, shows_progress, snakemake_words
 from stages.cli.status import describe_status, read_summary, working_jobs
 from stages.errors import TagmaskError
 from stages.experiment import read_config, read_settings
@@ -53,7 +53,7 @@ def call(*words: str | Path, folder: Path) -> None:
 def run(
     context: typer.Context,
     config: Config = DEMO,
-    cores: Annotated[str, typer.Option(help="Cores to use, or `all`.")] = "all",
+    cores: Annotated[str | None, typer.Option(help="Cores of this machine to use; default: all.")] = None,
     target: Annotated[list[str] | None, typer.Option(help="What to make; may be given several times.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would run, and why.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Print what Snakemake prints, not a line per stage.")] = False,
@@ -74,7 +74,7 @@ def run(
       tagmask run --forcerun make_masks                       further options are passed to Snakemake unchanged
     """
     began, targets = time.monotonic(), target or ["all"]
-    more: list[str] = ["--cores", cores, *(["--dry-run"] if dry_run else []), *context.args]
+    more = [*cores_words(cores, context.args), *(["--dry-run"] if dry_run else []), *context.args]
     folder = home(directory)
     found = config_in(config, folder)
     settings = read_settings(folder / found)  # of a file that it cannot parse, Snakemake prints a traceback

@@ -15,6 +15,8 @@ from stages.program import job_environment
 SHOWN = ["--logger", "tagmask"]  # the package snakemake_logger_plugin_tagmask
 # Options of Snakemake with which it runs nothing, or says more or less than the display would.
 UNSHOWN = {"-n", "--dry-run", "--dryrun", "-q", "--quiet", "--verbose", "--logger", "--debug-dag"}
+# Options with which jobs may run elsewhere, so that the cores of this machine are irrelevant.
+ELSEWHERE = {"--profile", "--workflow-profile", "--executor", "-e"}
 SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -39,6 +41,14 @@ def run_module(*words: str | Path, folder: Path) -> int:
 def snakemake_words(config: Path, folder: Path, *more: str) -> list[str | Path]:
     """Snakemake's arguments for a config, to be run in `folder`. Targets follow `--`: --configfile would swallow them."""
     return ["snakemake", *more, *snakefile_words(folder), "--configfile", config, "--"]
+
+
+def cores_words(cores: str | None, options: Sequence[str]) -> list[str]:
+    """Snakemake's option for the cores: those asked for, or all of this machine's if jobs run here."""
+    elsewhere = "SNAKEMAKE_PROFILE" in os.environ or any(word.partition("=")[0] in ELSEWHERE for word in options)
+    if cores is None and elsewhere:
+        return []
+    return ["--cores", cores or "all"]
 
 
 def shows_progress(options: Sequence[str]) -> bool:

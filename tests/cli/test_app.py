@@ -61,6 +61,7 @@ def test_the_others_are_commands_of_stages(calls: Calls, words: list[str], expec
     ("words", "expected"),
     [
         ("run -c my.yaml -n", "snakemake --cores all --dry-run --configfile {here}/my.yaml -- all"),
+        ("run -n --profile p", "snakemake --dry-run --profile p --configfile configs/demo.yaml -- all"),
         ("run -n", "snakemake --cores all --dry-run --configfile configs/demo.yaml -- all"),
         ("check -c my.yaml --sheets s", "stages.data.check --config {here}/my.yaml --sheets {here}/s"),
         ("check -c configs/msrc.yaml", "stages.data.check --config configs/msrc.yaml"),
