@@ -1,12 +1,12 @@
-"""Packages that keep tagmask from working: upstream's mmcv beside the fork, and an OpenCV made for machines with a screen."""
+"""Packages that keep tagmask from working: upstream's mmcv beside the fork, and an OpenCV that needs a screen."""
 
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 
 from stages.errors import TagmaskError
 
-# Packages of upstream, and the fork of each that tagmask uses: both have the same modules, so the one that is installed last
-# overwrites files of the other.
+# Packages of upstream, and the fork of each that tagmask uses. Both have the same modules, so the one that is installed
+# last overwrites files of the other.
 FORKS = {
     "mmcv": "onedl-mmcv",
     "mmcv-full": "onedl-mmcv",

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-# Where a wheel has what a clone has at its root (pyproject.toml). Beside modules that no job imports: the hash of a job's
-# code covers the data beside its modules.
+# Where a wheel has what a clone has at its root (pyproject.toml). No job imports the modules beside it: the hash of a
+# job's code covers the data beside its modules.
 INSTALLED = PACKAGE / "cli/program"
 
 

@@ -43,7 +43,9 @@ def main() -> int:
     status = 0
     for python in pythons():
         done = resolve(python, requirements())
-        print(f"Python {python}: {'the pins fit together' if done.returncode == 0 else done.stderr.strip()}", flush=True)
+        print(
+            f"Python {python}: {'the pins fit together' if done.returncode == 0 else done.stderr.strip()}", flush=True
+        )
         status = status or done.returncode
     return status
 

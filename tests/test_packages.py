@@ -54,6 +54,8 @@ def test_an_opencv_that_cannot_be_imported_is_told_with_its_cure(
     (tmp_path / "cv2.py").write_text(text)
     monkeypatch.delitem(sys.modules, "cv2", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(TagmaskError, match=r"libGL.so.1: cannot open .* over it: `pip install --force-reinstall") as caught:
+    with pytest.raises(
+        TagmaskError, match=r"libGL.so.1: cannot open .* over it: `pip install --force-reinstall"
+    ) as caught:
         check_opencv()
     assert f"opencv-python-headless=={version_of('opencv-python')}`" in str(caught.value)

@@ -23,12 +23,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From image tags to pixel masks. `tagmask run` makes everything that a config describes; the other commands"
     " look at data, progress and results. All of them are plain Snakemake and `python -m stages...` underneath."
-    " Paths are relative to the folder you are in, which gets the results too; those within a config are relative to it, or"
-    " to --directory.",
+    " Results are made in the folder you are in, or in --directory, and paths within a config are relative to it.",
 )
 Config = Annotated[
     Path,
-    typer.Option("--config", "-c", help="The experiment's config, or one of tagmask's own by its name, such as `demo`."),
+    typer.Option(
+        "--config", "-c", help="The experiment's config, or one of tagmask's own by its name, such as `demo`."
+    ),
 ]
 Folder = Annotated[Path, typer.Option(help="Folder with configs and results.", envvar="TAGMASK_HOME")]
 

@@ -1,4 +1,4 @@
-"""The display of a run in a terminal: a table with a line per stage, and above it whatever needs the user's attention."""
+"""The display of a run in a terminal: a table with a line per stage, and above it what needs the user's attention."""
 
 import time
 from collections.abc import Callable
@@ -75,6 +75,8 @@ class Display:
         self._closed = True
         if self._live.is_started:
             self._live.stop()
+            if not self._console.is_terminal:
+                self._console.line()  # in a terminal, rich ends the table's last line itself
         else:
             for record in self._held:
                 self._print(self._say(record))
@@ -144,7 +146,7 @@ def time_left(row: Row) -> str:
 def words_of(row: Row) -> str:
     """What a stage is doing, or how long it took."""
     if row.failed:
-        return f"failed: {', '.join(row.failed)}"
+        return f"failed: {', '.join(row.failed)}" if row.stage != "all" else f"failed after {duration(row.took)}"
     if row.done == row.total:
         return f"took {duration(row.took)}" if row.total else "nothing to do"
     if row.stage == "all":

@@ -47,6 +47,6 @@ def config_in(config: Path, folder: Path) -> Path:
     places = dict.fromkeys((Path.cwd(), folder.resolve()))
     own = ", ".join(sorted(path.stem for path in (program() / "configs").glob("*.yaml")))
     raise SettingsError(
-        f"{config}: cannot be read as a config: no such file in {' or '.join(map(str, places))}; correct the path, or take"
-        f" one of tagmask's own: {own}"
+        f"{config}: cannot be read as a config: no such file in {' or '.join(map(str, places))}; correct the path, or"
+        f" take one of tagmask's own: {own}"
     )

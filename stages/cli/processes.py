@@ -21,12 +21,10 @@ SHOW_CURSOR = "\x1b[?25h"
 
 
 def run_module(*words: str | Path, folder: Path) -> int:
-    """Runs a Python module in `folder`. Returns its exit status. Raises TagmaskError if packages are missing or wrong."""
+    """Runs a Python module in `folder`. Returns its exit status. Raises TagmaskError if packages are wrong."""
     check_forks()
     check_opencv()
-    with subprocess.Popen(
-        [sys.executable, "-m", *map(str, words)], cwd=folder, env=job_environment()
-    ) as process:
+    with subprocess.Popen([sys.executable, "-m", *map(str, words)], cwd=folder, env=job_environment()) as process:
         while True:
             try:
                 status = process.wait()
@@ -39,7 +37,7 @@ def run_module(*words: str | Path, folder: Path) -> int:
 
 
 def snakemake_words(config: Path, folder: Path, *more: str) -> list[str | Path]:
-    """Snakemake's arguments for a config, to be run in `folder`. Targets follow `--`: --configfile would swallow them."""
+    """Snakemake's arguments for a config, in `folder`. Targets follow `--`: --configfile would swallow them."""
     return ["snakemake", *more, *snakefile_words(folder), "--configfile", config, "--"]
 
 

@@ -36,7 +36,7 @@ class Clock:
 
 @dataclass
 class Step:
-    """The jobs of one rule. images: of finished jobs; lasted: seconds in which jobs ran, until the last one finished."""
+    """The jobs of one rule. images: of finished jobs; lasted: seconds in which jobs ran, until the last finish."""
 
     stage: str
     total: int
@@ -195,7 +195,7 @@ def rules_by_stage(folder: Path) -> dict[str, str]:
 
 
 def images_in(output: Path) -> int:
-    """The images that a finished job over a shard went over: its masks, or the maps in its file; 0 for other outputs."""
+    """The images that a finished job over a shard went over: its masks, or the maps in its file; 0 for others."""
     if output.is_dir():
         return sum(path.suffix == ".png" for path in output.iterdir())
     if output.suffix == ".safetensors" and output.is_file():

@@ -11,8 +11,8 @@ PACKAGE = "stages"
 
 # Settings reach a command by value (`--settings`), so a new field or description does not affect existing files.
 BY_VALUE = f"{PACKAGE}.settings"
-# How commands are run: logs, messages, places, the store, the end of jobs. None of it affects what a command writes, unlike
-# `launch`, which spreads batches over processes.
+# How commands are run: logs, messages, places, the store, the end of jobs. None of it affects what a command writes,
+# unlike `launch`, which spreads batches over processes.
 MACHINERY = frozenset(
     f"{PACKAGE}.{name}"
     for name in (

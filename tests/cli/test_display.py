@@ -163,8 +163,8 @@ rule all:
     input: "a/0", "b.txt"
 rule make_maps:
     output: directory("a/{shard}")
-    log: "maps.log"
-    shell: "mkdir {output} && touch {output}/x.png"
+    log: "maps-{shard}.log"
+    shell: "mkdir -p {output} && touch {output}/x.png"
 rule make_page:
     input: "a/0"
     output: "b.txt"

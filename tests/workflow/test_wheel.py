@@ -1,4 +1,4 @@
-"""The package that pip installs: built, unpacked into a folder that is then all there is of tagmask, and used elsewhere."""
+"""The package that pip installs: built, unpacked into a folder that is then all of tagmask, and used elsewhere."""
 
 import os
 import subprocess
