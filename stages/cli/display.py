@@ -128,12 +128,17 @@ def table_of(rows: list[Row], *, width: int) -> Table:
             row.stage,
             *([bar] if bars else []),
             f"{row.done} of {row.total}" if row.total else "",
-            "" if row.images_per_second is None else f"{row.images_per_second:.1f}",
+            "" if row.images_per_second is None else speed(row.images_per_second),
             time_left(row),
             Text(words_of(row), style="bold red" if row.failed else ""),
         ]
         table.add_row(*cells, style="" if row.running or row.failed or row.stage == "all" else "dim")
     return table
+
+
+def speed(images_per_second: float) -> str:
+    """Images per second with as many decimals as are of interest."""
+    return f"{images_per_second:.{0 if images_per_second >= 100 else 1 if images_per_second >= 1 else 2}f}"
 
 
 def time_left(row: Row) -> str:
@@ -145,12 +150,12 @@ def time_left(row: Row) -> str:
 
 def words_of(row: Row) -> str:
     """What a stage is doing, or how long it took."""
+    if row.stage == "all" and (row.running or (row.done < row.total and not row.failed)):
+        return f"{duration(row.took)} so far"
     if row.failed:
         return f"failed: {', '.join(row.failed)}" if row.stage != "all" else f"failed after {duration(row.took)}"
     if row.done == row.total:
         return f"took {duration(row.took)}" if row.total else "nothing to do"
-    if row.stage == "all":
-        return f"{duration(row.took)} so far"
     return ", ".join(
         f"{rule} {duration(seconds)}" if jobs == 1 else f"{jobs} {rule} {duration(seconds)}"
         for rule, jobs, seconds in row.running

@@ -158,7 +158,8 @@ class Run:
         done, total = sum(row.done for row in rows), sum(row.total for row in rows)
         failed = [rule for row in rows for rule in row.failed]
         left = sum_of(row.left for row in rows)
-        return [*rows, Row("all", done, total, None, left, (), failed, now - self.began)]
+        running = [each for row in rows for each in row.running]
+        return [*rows, Row("all", done, total, None, left, running, failed, now - self.began)]
 
     def _row(self, stage: str, now: float) -> Row:
         steps = {rule: step for rule, step in self.steps.items() if step.stage == stage}
