@@ -31,11 +31,6 @@ LOCATED = {"make_maps": 4, "score_maps": 2, **REFINED}
             id="segment.inference",
         ),
         pytest.param(
-            *("decoder_channels: 8\n", "decoder_channels: 8\n  inference: {scales: [0.5]}\n"),
-            {"resolve_model": 1, **PREDICTED},
-            id="segment.inference.scales",
-        ),
-        pytest.param(
             *("scales: [0.9, 1.1]", "scales: [0.8, 1.1]"), {"train_segmenter": 1, **PREDICTED}, id="segment.training"
         ),
         pytest.param(

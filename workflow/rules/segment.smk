@@ -3,22 +3,19 @@
 # images are known.
 # The training settings that are part of the model.
 OF_MODEL = ["training.loss", "training.class_weights"]
-# What a trained segmenter follows from.
-MODEL = ["network", "training.crop", *OF_MODEL]
-OVERLAY = relative(overlay_path(experiment.segment.network.model))
 
 
 wildcard_constraints:
     view="predictions|told",
 
 
-# Built and run once before anything is trained, at the sizes of training and of the test scales, so that an overlay that
-# does not fit is reported at the start. It runs first because of its priority, not as an input of the localizer's
-# training: a different segmenter must not retrain the localizer, and with `ancient` Snakemake would miss its other changes.
+# Built and run once before anything is trained, so that an overlay that does not fit is reported at the start. It runs
+# first because of its priority, not as an input of the localizer's training: a different segmenter must not retrain the
+# localizer, and with `ancient` Snakemake would miss its other changes.
 rule resolve_model:
     input:
         classes=rules.list_classes.output.classes,
-        overlay=OVERLAY,
+        overlay=relative(overlay_path(experiment.segment.network.model)),
     output:
         model="<results>/segment/model.json",
     log:
@@ -31,7 +28,7 @@ rule resolve_model:
     resources:
         **needs(4000, minutes=10),
     params:
-        settings=settings("segment", only=[*MODEL, "inference.scales", "inference.window"]),
+        settings=settings("segment", only=["network", "training.crop", *OF_MODEL]),
         code=code_of("stages.segment.resolve_model"),
     shell:
         "python -m stages.segment.resolve_model --settings {params.settings:q} --classes {input.classes}"
@@ -45,10 +42,7 @@ rule train_segmenter:
         # Not read here: training starts once the images of every split have passed the checks.
         checked=plan.indexes,
         classes=rules.list_classes.output.classes,
-        # `ancient`, with its overlay, settings and code among this rule's own: the model is checked again for other test
-        # scales, which change nothing in the training.
-        model=ancient(rules.resolve_model.output.model),
-        overlay=OVERLAY,
+        model=rules.resolve_model.output.model,
         weights=plan.files.weights(experiment.segment.network.backbone),
         masks=lambda wildcards: plan.segmenters.training_masks(segmenter_of(wildcards)),
     output:
@@ -67,8 +61,6 @@ rule train_segmenter:
         settings=settings("segment", without=["network", "inference", "predict", *OF_MODEL]),
         seed=lambda wildcards: segmenter_of(wildcards).seed,
         code=code_of("stages.segment.train"),
-        of_model=settings("segment", only=MODEL),
-        code_of_model=code_of("stages.segment.resolve_model"),
         root=dataset_root,
         size=longest_side,
         masks=lambda wildcards, input: f"--masks {input.masks}" if input.masks else "",
