@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stages.cli.init import init
 from stages.cli.places import config_in, existing, from_here, home
 from stages.cli.status import describe_status, read_summary, working_jobs
 from stages.errors import TagmaskError
@@ -49,6 +50,9 @@ def call(*words: str | Path, folder: Path) -> None:
 def snakemake_words(config: Path, *more: str) -> list[str | Path]:
     """Snakemake's arguments for a config. Targets follow `--`: --configfile would swallow them."""
     return ["snakemake", *more, "--configfile", config, "--"]
+
+
+app.command()(init)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
