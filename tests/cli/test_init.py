@@ -61,7 +61,6 @@ def test_a_config_is_replaced_only_when_asked(here: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "gpu", "expected", "reason"),
     [
-        ([], False, "vit", "asked for"),
         ([], True, "vit", "there is a GPU; the first run downloads the weights"),
         ([], False, "hybrid", "there is no GPU"),
         (["--offline"], True, "hybrid", "nothing is downloaded"),
@@ -73,8 +72,6 @@ def test_the_preset_is_what_the_machine_can_carry(
     here: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], gpu: bool, expected: str, reason: str
 ) -> None:
     monkeypatch.setattr(command, "has_gpu", lambda: gpu)
-    if (expected, gpu, words) == ("vit", False, []):
-        words = ["--preset", "gpu"]
     done = init(*words)
     assert done.exit_code == 0, done.output
     assert f"({reason}" in done.output
