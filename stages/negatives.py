@@ -43,8 +43,10 @@ def negatives_line(records: Sequence[Record]) -> str:
     found = [record.id for record in records if not record.labels]
     if not found:
         return ""
-    have = "image has" if len(found) == 1 else "images have"
-    return (
-        f"{len(found)} of {len(records)} {have} no tag, the first {found[0]!r}, and are learned as negatives ({NONE});"
-        " if a tag was forgotten, add it"
-    )
+    if len(found) == 1:
+        text = f"1 of {len(records)} images has no tag ({found[0]!r}) and is learned as a negative"
+    else:
+        text = (
+            f"{len(found)} of {len(records)} images have no tag (the first: {found[0]!r}) and are learned as negatives"
+        )
+    return f"{text}: {NONE}; if a tag was forgotten, add it"

@@ -43,7 +43,7 @@ def test_what_nothing_can_be_learned_from(tags: list[tuple[str, ...]], classes: 
 
 def test_a_forgotten_tag_is_not_silent() -> None:
     line = negatives_line([record("a", "cat"), record("b"), record("c")])
-    assert line.startswith("2 of 3 images have no tag, the first 'b', and are learned as negatives")
+    assert line.startswith("2 of 3 images have no tag (the first: 'b') and are learned as negatives: an empty tag says")
     assert negatives_line([record("a", "cat")]) == ""
 
 
@@ -83,7 +83,7 @@ def test_the_index_keeps_them_and_its_log_counts_them(photos: Path, caplog: pyte
     caplog.set_level(logging.WARNING)
     records = index(photos, "cat")
     assert [own.labels for own in records] == [("cat",), (), ("cat",), ()]
-    assert "tags.csv: 2 of 4 images have no tag, the first 'images_b'" in caplog.text
+    assert "tags.csv: 2 of 4 images have no tag (the first: 'images_b')" in caplog.text
 
 
 def test_a_table_that_nothing_can_be_learned_from_is_refused(photos: Path) -> None:
@@ -105,7 +105,7 @@ def test_check_says_the_same(photos: Path, capsys: pytest.CaptureFixture[str]) -
     check.refuse([survey()], Path("photos.yaml"), data)
     printed = capsys.readouterr().out
     assert "train: 4 images, 2 without tags" in printed
-    assert "note: 2 of 4 images have no tag, the first 'images_b', and are learned as negatives" in printed
+    assert "note: 2 of 4 images have no tag (the first: 'images_b') and are learned as negatives" in printed
     (photos / "tags.csv").write_text((photos / "tags.csv").read_text().replace(",,", ",cat,"))
     with pytest.raises(DataError, match=r"photos\.yaml: train: every image is tagged 'cat', the only class"):
         check.refuse([survey()], Path("photos.yaml"), data)

@@ -35,7 +35,7 @@ def test_it_says_what_it_found_and_writes_a_config(here: Path) -> None:
     done = init("--offline")
     assert done.exit_code == 0, done.output
     assert "images by class: cat" in done.output
-    assert "are learned as negatives (an empty tag says that none of the classes is shown)" in done.output
+    assert "learned as negatives: an empty tag says that none of the classes is shown" in done.output
     assert "7.jpg: cannot be read as an image" in done.output
     assert "1 problem, named above; a run would leave these images out" in done.output
     assert "photos.yaml: written, with the preset cpu (nothing is downloaded)" in done.output

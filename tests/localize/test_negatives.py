@@ -103,7 +103,7 @@ def test_what_is_trained_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     ]
     write_index(tmp_path / "train+val.csv", records)
     assert train.training_records(tmp_path / "train+val.csv", ["train"]) == records[:2]
-    assert "1 of 2 image has no tag, the first 'b'" in caplog.text
+    assert "1 of 2 images has no tag ('b') and is learned as a negative" in caplog.text
     assert "1 of 3 images have no tags; trained without them" in caplog.text
     write_index(tmp_path / "train+val.csv", records[1:])
     with pytest.raises(DataError, match="none of 2 images has a tag"):
