@@ -18,7 +18,7 @@ from stages.settings.data import PHOTO_SIDE
 
 Preset = Literal["cpu", "gpu"]
 FILES: Mapping[Preset, str] = {"cpu": "configs/photos.yaml", "gpu": "configs/custom.yaml"}
-WIDTH = 118  # columns of a comment
+WIDTH = 108  # columns of a comment, beside its indentation
 
 PER_SHARD = 500  # photos of a job
 # Steps of the localizer's training on a CPU: at least so many, and so many passes.

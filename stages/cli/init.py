@@ -1,6 +1,7 @@
 """`tagmask init`: looks at a folder of photos and writes a config for it."""
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +18,7 @@ from stages.data.survey import Survey, double_lines, doubles_of, survey_lines, s
 from stages.errors import SettingsError
 from stages.experiment import read_experiment
 from stages.files import write_text
-from stages.presets import FILES, Preset, changes_for, render
+from stages.presets import FILES, WIDTH, Preset, changes_for, render
 from stages.settings import DataSettings
 from stages.vocabulary import SPLITS
 
@@ -53,13 +54,15 @@ def choose_preset(choice: Choice, *, online: bool) -> tuple[Preset, str]:
     return ("gpu", f"there is a GPU; {DOWNLOADS}") if has_gpu() else ("cpu", "there is no GPU")
 
 
-def header_of(folder: PhotoFolder, preset: Preset, reason: str) -> str:
+def header_of(folder: PhotoFolder, preset: Preset, reason: str, *, config: Path) -> str:
     """The first lines of the config."""
-    return (
+    about = (
         f"{len(folder.tags)} photos with {len(folder.classes)} tags, from tags to masks. Written by `tagmask init` from"
-        f" {FILES[preset]}\n(preset {preset}: {reason}). Every setting is explained in docs/settings.md. Look at the"
-        f" photos, then run:\n    tagmask check -c {CONFIG} --sheets sheets\n    tagmask run -c {CONFIG}"
+        f" {FILES[preset]} (preset {preset}: {reason}). Every setting is explained in docs/settings.md. Look at the"
+        " photos, then run:"
     )
+    commands = (f"tagmask check -c {config} --sheets sheets", f"tagmask run -c {config}")
+    return "\n".join([*textwrap.wrap(about, WIDTH), *(f"    {command}" for command in commands)])
 
 
 def survey(data: DataSettings, root: Path) -> list[Survey]:
@@ -105,16 +108,16 @@ def init(
     clone = home(directory)
     if output.exists() and not force:
         raise SettingsError(f"{output}: exists already; name another file with --output, or replace it with --force")
+    chosen, reason = choose_preset(preset, online=online)
     if photos.is_dir() and not (photos / TABLE).exists():
         outside = write_table_of_folders(photos)
         print(f"{photos / TABLE}: written, the sub-folders are the tags")
         if outside:
             print(f"  {len(outside)} photos are in no sub-folder and are left out, the first: {outside[0]}")
     folder = read_photo_folder(photos)
-    chosen, reason = choose_preset(preset, online=online)
     changes = changes_for(folder, chosen, root=from_here(photos, clone))
     text = (clone / FILES[chosen]).read_text(encoding="utf-8")
-    written = render(text, changes, header=header_of(folder, chosen, reason))
+    written = render(text, changes, header=header_of(folder, chosen, reason, config=output))
     data = read_experiment(yaml.safe_load(written), source=str(output)).data
     surveys = survey(data, photos)
     print("\n".join(lines_of(folder, surveys)))
