@@ -69,7 +69,6 @@ def tagged(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.labels]
 
 
-
 def read_utf8(path: Path) -> str:
     """The text of a file, with its line ends unchanged. Raises DataError if it is not UTF-8."""
     try:

@@ -45,7 +45,9 @@ def changes_for(folder: PhotoFolder, preset: Preset, *, root: Path) -> dict[str,
     shards = math.ceil(photos / PER_SHARD)
     counts = folder.counts
     changes = {
-        "experiment": Change(experiment_name(folder.root), "The folder's name. Results are in results/ under this name."),
+        "experiment": Change(
+            experiment_name(folder.root), "The folder's name. Results are in results/ under this name."
+        ),
         "data.root": Change(str(root), "The photos and their table of tags."),
         "data.classes": Change(
             list(folder.classes),
@@ -53,9 +55,12 @@ def changes_for(folder: PhotoFolder, preset: Preset, *, root: Path) -> dict[str,
             [f"{count} photos" for count in counts.values()],
         ),
         "data.on_error": Change(
-            "skip", "Photos that cannot be used are left out and listed in the report. stop: they end the run at its start."
+            "skip",
+            "Photos that cannot be used are left out and listed in the report. stop: they end the run at its start.",
         ),
-        "data.shards": Change(shards, f"Jobs that the work on {photos} photos is divided into: one for every {PER_SHARD}."),
+        "data.shards": Change(
+            shards, f"Jobs that the work on {photos} photos is divided into: one for every {PER_SHARD}."
+        ),
         "data.longest_side": Change(PHOTO_SIDE, side_reason(folder)),
         "data.folder.val": val_share(folder),
         "encode.synonyms": Change(
@@ -84,7 +89,8 @@ def val_share(folder: PhotoFolder) -> Change:
         own = f"{TABLE} says the split of {photos - folder.free} photos."
         return Change(share, f"{own} Of the others, this share is val, which the report shows.")
     return Change(
-        share, f"About {max(1, round(share * photos))} of the photos, which the report shows; the segmenter learns from the others."
+        share,
+        f"About {max(1, round(share * photos))} of the photos, which the report shows; the segmenter learns from the others.",
     )
 
 
@@ -97,7 +103,8 @@ def training_changes(folder: PhotoFolder) -> dict[str, Change]:
     size = f"for photos that are worked on at about {round(TUNED_SIDE / factor)} pixels."
     return {
         "localize.training.epochs": Change(
-            epochs, f"Passes over the photos: at least {LEAST_PASSES}, and more where these are less than {LEAST_STEPS} steps."
+            epochs,
+            f"Passes over the photos: at least {LEAST_PASSES}, and more where these are less than {LEAST_STEPS} steps.",
         ),
         "segment.training.scales": Change(
             [round(scale * factor, 2) for scale in TRAINED_SCALES], f"Random resize before a crop, {size}"

@@ -67,7 +67,9 @@ def photos(make_record, tmp_path: Path) -> Path:
     """Four photos of train in a table, of which two have a tag."""
     for name in ("a", "b", "c", "d"):
         make_record(name)
-    rows = "".join(f"images/{name}.jpg,{tag},train\n" for name, tag in (("a", "cat"), ("b", ""), ("c", "cat"), ("d", "")))
+    rows = "".join(
+        f"images/{name}.jpg,{tag},train\n" for name, tag in (("a", "cat"), ("b", ""), ("c", "cat"), ("d", ""))
+    )
     (tmp_path / "tags.csv").write_text(f"image,tags,split\n{rows}")
     return tmp_path
 

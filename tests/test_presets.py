@@ -84,7 +84,9 @@ def test_the_preset_itself_is_a_config() -> None:
     assert experiment.segment.predict == ("train", "val")
 
 
-@pytest.mark.parametrize(("photos", "epochs", "iterations"), [(20, 64, 410), (60, 64, 430), (300, 8, 550), (3000, 4, 1900)])
+@pytest.mark.parametrize(
+    ("photos", "epochs", "iterations"), [(20, 64, 410), (60, 64, 430), (300, 8, 550), (3000, 4, 1900)]
+)
 def test_training_on_a_cpu_is_as_long_as_the_set_needs(photos: int, epochs: int, iterations: int) -> None:
     """Steps of 32 photos: one, one, 9 and 93 a pass."""
     content = yaml.safe_load(written("cpu", folder_of(photos)))

@@ -1,6 +1,7 @@
 """`tagmask init`: looks at a folder of photos and writes a config for it."""
 
 import dataclasses
+import os
 import textwrap
 from collections.abc import Iterator
 from enum import StrEnum
@@ -86,10 +87,12 @@ def lines_of(folder: PhotoFolder, surveys: list[Survey]) -> Iterator[str]:
 
 
 def init(
-    photos: Annotated[Path, typer.Argument(help=f"The folder with the photos and {TABLE}, or with a sub-folder a tag.")],
-    preset: Annotated[Choice, typer.Option(help="Small encoders for a CPU, larger ones for a GPU, or what is there.")] = (
-        Choice.auto
-    ),
+    photos: Annotated[
+        Path, typer.Argument(help=f"The folder with the photos and {TABLE}, or with a sub-folder a tag.")
+    ],
+    preset: Annotated[
+        Choice, typer.Option(help="Small encoders for a CPU, larger ones for a GPU, or what is there.")
+    ] = (Choice.auto),
     online: Annotated[bool, typer.Option("--online/--offline", help="Whether a run may download weights.")] = True,
     output: Annotated[Path, typer.Option("--output", "-o", help="The config to write.")] = CONFIG,
     force: Annotated[bool, typer.Option("--force", help="Replace a config that exists.")] = False,
@@ -115,7 +118,7 @@ def init(
         if outside:
             print(f"  {len(outside)} photos are in no sub-folder and are left out, the first: {outside[0]}")
     folder = read_photo_folder(photos)
-    changes = changes_for(folder, chosen, root=from_here(photos, clone))
+    changes = changes_for(folder, chosen, root=Path(os.path.normpath(from_here(photos, clone))))
     text = (clone / FILES[chosen]).read_text(encoding="utf-8")
     written = render(text, changes, header=header_of(folder, chosen, reason, config=output))
     data = read_experiment(yaml.safe_load(written), source=str(output)).data

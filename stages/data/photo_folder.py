@@ -3,7 +3,7 @@
 import os
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -103,7 +103,9 @@ def classes_of(tags: Mapping[str, frozenset[str]], table: Path) -> tuple[str, ..
     name in two spellings."""
     counts = Counter(tag for own in tags.values() for tag in own)
     if not counts:
-        raise DataError(f"{table}: none of {len(tags)} photos has a tag, and tags are what is learned from; tag the photos")
+        raise DataError(
+            f"{table}: none of {len(tags)} photos has a tag, and tags are what is learned from; tag the photos"
+        )
     spellings: dict[str, str] = {}
     for name in sorted(counts, key=lambda name: (name.casefold(), name)):
         if is_background(name):
@@ -148,7 +150,9 @@ def tag_of_folder(photo: str, root: Path) -> str:
     """
     name = PurePosixPath(photo).parts[0].strip()
     if LABEL_SEPARATOR in name:
-        raise DataError(f"{root / name}: a tag must not contain `{LABEL_SEPARATOR}`, which separates tags; rename the folder")
+        raise DataError(
+            f"{root / name}: a tag must not contain `{LABEL_SEPARATOR}`, which separates tags; rename the folder"
+        )
     return "" if is_background(name) else name
 
 
@@ -176,9 +180,7 @@ def notes_of(folder: PhotoFolder) -> Iterator[str]:
 
 def _never_without(folder: PhotoFolder) -> Iterator[str]:
     counts = folder.counts
-    both = Counter(
-        (one, other) for tags in folder.tags.values() for one in tags for other in tags if one != other
-    )
+    both = Counter((one, other) for tags in folder.tags.values() for one in tags for other in tags if one != other)
     cure = "tags cannot tell them apart there: add photos that show one without the other"
     for one, other in sorted(both):
         if both[one, other] < counts[one]:

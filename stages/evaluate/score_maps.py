@@ -101,9 +101,7 @@ def run(arguments: list[str] | None = None) -> None:
         seed=args.seed,
         language=args.language,
     )
-    classification = probabilities.score(
-        records, classes, threshold=args.class_threshold, negatives=args.negatives
-    )
+    classification = probabilities.score(records, classes, threshold=args.class_threshold, negatives=args.negatives)
     write_score(args.output, score.model_copy(update={"classification": classification}))
     log.info("maps on %s: mIoU %.2f at threshold %.2f (best)", args.split, score.miou, score.threshold)
     if classification:

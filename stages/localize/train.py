@@ -40,8 +40,10 @@ def run(arguments: list[str] | None = None) -> None:
     files = [args.index, args.classes, args.weights, args.text] + ([args.images] if args.images else [])
     resume = resumes_in(
         args.work,
-        lambda: fingerprint_of(settings, seed=args.seed, code=args.code, files=files)
-        | {"negatives": " ".join(args.negatives)},
+        lambda: (
+            fingerprint_of(settings, seed=args.seed, code=args.code, files=files)
+            | {"negatives": " ".join(args.negatives)}
+        ),
     )
 
     set_random_seed(args.seed)

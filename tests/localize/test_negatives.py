@@ -19,7 +19,6 @@ from stages.localize.views import embeddings_of
 from stages.settings import MapSettings
 from stages.shards import read_shard
 
-
 MIXED = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 METHODS = [
     ("hybrid", "mmcst", {}),

@@ -134,7 +134,12 @@ def blocks(language: str) -> list[str]:
 # What makes the preset's run short: on eight drawings nothing is learned anyway.
 SHORT = {
     **{"encode.clip.image_views": 2, "encode.clip.epochs": 1},
-    **{"localize.backbone.views": 1, "localize.training.epochs": 1, "localize.training.crop": 64, "localize.maps.size": 96},
+    **{
+        "localize.backbone.views": 1,
+        "localize.training.epochs": 1,
+        "localize.training.crop": 64,
+        "localize.maps.size": 96,
+    },
     **{"refine.auto.images": 2, "refine.auto.steps": 3},
     **{"segment.training.crop": 64, "segment.training.batch_size": 2, "segment.training.iterations": 2},
     **{"segment.training.warmup_iterations": 0, "segment.inference.scales": [0.65]},
