@@ -90,7 +90,8 @@ def val_share(folder: PhotoFolder) -> Change:
         return Change(share, f"{own} Of the others, this share is val, which the report shows.")
     return Change(
         share,
-        f"About {max(1, round(share * photos))} of the photos, which the report shows; the segmenter learns from the others.",
+        f"About {max(1, round(share * photos))} of the photos. The report shows them, and the segmenter learns from the"
+        " others.",
     )
 
 

@@ -110,14 +110,14 @@ def classes_of(tags: Mapping[str, frozenset[str]], table: Path) -> tuple[str, ..
     for name in sorted(counts, key=lambda name: (name.casefold(), name)):
         if is_background(name):
             raise DataError(
-                f"{table}: the tag {name!r} must not be given: background is what has no tag; a photo that shows none of"
-                " the classes has an empty tag"
+                f"{table}: the tag {name!r} must not be given: background is what has no tag; a photo that shows none"
+                " of the classes has an empty tag"
             )
         first = spellings.setdefault(spelling_of(name), name)
         if first != name:
             raise DataError(
-                f"{table}: the tags {first!r} ({counts[first]} photos) and {name!r} ({counts[name]}) differ only in case,"
-                " spaces or Unicode form; write one of them everywhere"
+                f"{table}: the tags {first!r} ({counts[first]} photos) and {name!r} ({counts[name]}) differ only in"
+                " case, spaces or Unicode form; write one of them everywhere"
             )
     return tuple(spellings.values())
 

@@ -28,8 +28,8 @@ class Survey:
     tags: images by class, 0 for a class of the config that no image has.  sizes: (rows, columns) of readable images.
     faulty: positions of the records with a problem.  untagged, unmasked: number of images without tags, without masks.
     contents: SHA-256 of an image file -> ids of the images with it.
-    contradiction: what many masks contradict.  unlearnable: why nothing can be learned from it.  notes: what a run would
-    only log.
+    contradiction: what many masks contradict.  unlearnable: why nothing can be learned from it.  notes: what a run
+    would only log.
     """
 
     split: str
