@@ -17,6 +17,7 @@ BACKGROUND_NAME = "background"
 IGNORE = 255
 MASK_MODE = "mask mode is"  # how the fault of a mask in colours begins
 TURNED = (5, 6, 7, 8)  # EXIF orientations by which rows become columns
+PHOTO_SUFFIXES = (".avif", ".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MOST_GREY = 65535  # at 16 bits
 # What Pillow multiplies the values of grey PNGs of 2 and 4 bits by, so that the largest is white.
 GREY_STEPS = {"L;2": 255 // 3, "L;4": 255 // 15}

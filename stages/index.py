@@ -65,7 +65,7 @@ def numbered_rows(path: Path) -> list[tuple[int, Record]]:
 
 
 def tagged(records: Sequence[Record]) -> list[Record]:
-    """The records that have tags: what learns from tags learns from these."""
+    """The records that have tags: what compares images with texts learns from these."""
     return [record for record in records if record.labels]
 
 

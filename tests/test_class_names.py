@@ -36,13 +36,18 @@ def test_names_that_contain_the_word_are_classes() -> None:
     ("classes", "message"),
     [
         ([], "no class is listed"),
-        (["cat"], "only 'cat' is listed, but two"),
+        (["cat"], "only 'cat' is listed, but two classes are the least in format 'voc'"),
         (["bg", "cat"], "'bg' must not be listed"),
     ],
 )
 def test_too_few_classes_are_told_why(classes: list[str], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        DataSettings(format="csv", root=Path("anywhere"), classes=classes)
+        DataSettings(format="voc", root=Path("anywhere"), classes=classes)
+
+
+@pytest.mark.parametrize("name", ["folder", "csv"])
+def test_one_class_is_enough_where_images_without_tags_show_none(name: str) -> None:
+    assert DataSettings(format=name, root=Path("anywhere"), classes=["cat"]).classes == ("cat",)
 
 
 def test_a_tag_that_is_the_background_is_to_be_removed_not_listed() -> None:

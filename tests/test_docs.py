@@ -55,7 +55,7 @@ RUN_BY = {
     r"python -m stages\.segment\.predict .*demo": "tests/segment/test_predict.py",
     r"python -m stages\.runtime\.clean_store": f"{WORKFLOW}/test_sweep.py::test_cleaning_keeps_what_results_use",
     r"python -m stages\.sweep": f"{WORKFLOW}/test_sweep.py::test_one_table_holds_both",
-    r"(python -m stages\.(data\.check|segment\.predict)|snakemake) .*photos": (
+    r"tagmask (init|check|run|predict) .*photos": (
         f"{WORKFLOW}/test_miniatures.py::test_the_tutorial_of_photos_step_by_step"
     ),
 }

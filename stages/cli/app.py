@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stages.cli.init import init
 from stages.cli.places import config_in, existing, from_here, home
 from stages.cli.processes import SHOWN, cores_words, ended, run_module, shows_progress, snakemake_words
 from stages.cli.status import describe_status, read_summary, working_jobs
@@ -48,6 +49,9 @@ def call(*words: str | Path, folder: Path) -> None:
     status = run_module(*words, folder=folder)
     if status:
         raise typer.Exit(status)
+
+
+app.command()(init)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

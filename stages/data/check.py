@@ -48,6 +48,7 @@ def check_split(
         data.classes,
         split=split,
         untagged=data.untagged,
+        negatives=data.has_negatives,
         known=problems,
         made=made,
         outlines=drawn_from_outlines(data),
@@ -60,14 +61,17 @@ def check_split(
 
 
 def refuse(surveys: Sequence[Survey], config: Path, data: DataSettings) -> None:
-    """Raises DataError if a run would stop; with `data.on_error: skip`, if a split has no valid image, or if many of
-    its masks contradict their tags."""
+    """Raises DataError if a run would stop; with `data.on_error: skip`, if a split has no valid image, if many of its
+    masks contradict their tags, or if nothing can be learned."""
     against = [survey.split for survey in surveys if survey.contradiction]
     if against:
         raise DataError(
             f"{config}: masks of {', '.join(against)} contradict their tags or palettes, as said above; a run"
             f" would stop there{', whatever data.on_error says' if data.on_error == 'skip' else ''}"
         )
+    for survey in surveys:
+        if survey.unlearnable:
+            raise DataError(f"{config}: {survey.split}: {survey.unlearnable}")
     wrong = sum(len(survey.problems) for survey in surveys)
     nothing = [survey.split for survey in surveys if len(survey.faulty) == survey.images]
     count = "1 problem" if wrong == 1 else f"{wrong} problems"

@@ -12,7 +12,9 @@ from stages.data.make_truth import read_faults
 from stages.data.mask_sights import named_by_image
 from stages.data.problems import Problem, examine_all, refuse_problems
 from stages.data.readers import read_split
+from stages.errors import DataError
 from stages.index import Record, write_index
+from stages.negatives import learning_fault, negatives_line
 from stages.runtime.command import main, output_path, parse_settings, parser
 from stages.settings import DataSettings
 from stages.vocabulary import SPLITS
@@ -38,6 +40,14 @@ def without_truth(records: Sequence[Record], faults: Mapping[str, str]) -> list[
 def drawn_from_outlines(settings: DataSettings) -> bool:
     """Whether `make_truth` draws the masks from the objects that also give the tags."""
     return settings.format == "coco" and settings.coco.masks is None
+
+
+def check_learnable(records: Sequence[Record], settings: DataSettings, *, source: Path) -> None:
+    """Logs how many training images are negatives. Raises DataError if nothing can be learned from the images."""
+    if fault := learning_fault(records, settings.classes):
+        raise DataError(f"{source}: {fault}")
+    if settings.has_negatives and (line := negatives_line(records)):
+        log.warning("%s: %s", source, line)
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -73,6 +83,8 @@ def run(arguments: list[str] | None = None) -> None:
     kept, out = leave_out(records, problems, source=source)
     if out:
         log.warning("%s: %d of %d images left out, the first: %s", source, len(out), len(records), out[0].problem)
+    if args.split == "train":
+        check_learnable(kept, settings, source=source)
     if args.left_out:
         write_left_out(args.left_out, out)
     write_index(args.output, kept)

@@ -16,6 +16,7 @@ COLUMNS = 8
 TILE = 200  # pixels
 LINE = 16  # pixels of a line of text; a tile has its id and two lines of tags under it
 TINT = 0.35  # opacity of a class's colour over its pixels
+UNTAGGED = "(no tag)"
 
 
 def draw_sheet(records: Sequence[Record], root: Path, classes: Sequence[str], *, images: int = IMAGES) -> Image.Image:
@@ -51,6 +52,8 @@ def write_tags(
     """Writes the tags in their colours from `place` (left, top), wrapping at the end of the tile."""
     left, top = place
     column = 0.0
+    if not record.labels:
+        pen.text(place, UNTAGGED, fill="grey", font=font)
     for label in record.labels:
         width = pen.textlength(label, font=font)
         if column and column + width > TILE - 4:

@@ -15,6 +15,7 @@ from stages.errors import DataError
 from stages.files import sha256_of
 from stages.images import image_size
 from stages.index import Record
+from stages.negatives import learning_fault, negatives_line
 
 SHOWN = 10  # groups of duplicates that are spelled out; the rest are counted
 NAMED = 5  # images of a group that are named; the rest are counted
@@ -27,7 +28,8 @@ class Survey:
     tags: images by class, 0 for a class of the config that no image has.  sizes: (rows, columns) of readable images.
     faulty: positions of the records with a problem.  untagged, unmasked: number of images without tags, without masks.
     contents: SHA-256 of an image file -> ids of the images with it.
-    contradiction: what many masks contradict.  notes: what a run would only log.
+    contradiction: what many masks contradict.  unlearnable: why nothing can be learned from it.  notes: what a run
+    would only log.
     """
 
     split: str
@@ -40,6 +42,7 @@ class Survey:
     faulty: frozenset[int]
     contents: Mapping[str, tuple[str, ...]]
     contradiction: str = ""
+    unlearnable: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -50,14 +53,16 @@ def survey_split(
     *,
     split: str,
     untagged: Collection[str] = (),
+    negatives: bool = False,
     known: Sequence[Problem] = (),
     made: Path | None = None,
     outlines: bool = False,
 ) -> Survey:
     """Reads every image and mask of a split in full.
 
-    untagged: splits that may contain images without tags, besides val and test.  known: problems found before.  made:
-    the folder of masks that tagmask made.  outlines: whether it drew them from what gives the tags.
+    untagged: splits that may contain images without tags, besides val and test.  negatives: whether those of train are
+    learned from, as showing none of the classes.  known: problems found before.  made: the folder of masks that tagmask
+    made.  outlines: whether it drew them from what gives the tags.
     """
     tags = Counter(dict.fromkeys(classes, 0))
     sizes: list[tuple[int, int]] = []
@@ -77,6 +82,9 @@ def survey_split(
     problems = whole.problems
     sights = named_by_image(whole.sights, {place: record.image for place, record in enumerate(records)}, made)
     contradiction = find_contradiction(records, sights, classes, outlines=outlines)
+    notes = () if contradiction else find_notes(records, sights, classes)
+    faulty = frozenset(problem.position for problem in problems)
+    sound = [record for position, record in enumerate(records) if position not in faulty] if split == "train" else []
     return Survey(
         split=split,
         images=len(records),
@@ -86,10 +94,11 @@ def survey_split(
         unmasked=sum(not record.mask for record in records),
         # Once each: a fault of an image also affects its mask.
         problems=tuple(dict.fromkeys(problem.text for problem in problems)) if records else (f"{split}: {EMPTY}",),
-        faulty=frozenset(problem.position for problem in problems),
+        faulty=faulty,
         contents=contents,
         contradiction=contradiction,
-        notes=() if contradiction else find_notes(records, sights, classes),
+        unlearnable=learning_fault(sound, classes) if sound else "",
+        notes=(*notes, *filter(None, [negatives_line(sound)] if negatives else [])),
     )
 
 
@@ -111,7 +120,7 @@ def survey_lines(survey: Survey, made: int = 0) -> Iterator[str]:
             yield f"  {name}: {min(sides)} to {max(sides)}, median {statistics.median(sides):g}"
     yield "  images by class: " + ", ".join(f"{name} {count}" for name, count in survey.tags.items())
     yield from (f"  note: {note}" for note in survey.notes)
-    yield from (f"  problem of the split: {text}" for text in (survey.contradiction,) if text)
+    yield from (f"  problem of the split: {text}" for text in (survey.contradiction, survey.unlearnable) if text)
     yield from (f"  problem: {problem}" for problem in folded(survey.problems, survey.images))
 
 

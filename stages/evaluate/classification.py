@@ -1,6 +1,6 @@
 """How well the localizer's classifier predicts an image's tags."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from stages.evaluate.scores import ClassificationScore
 from stages.index import Record
+from stages.negatives import learned
 from stages.shards import ImageMaps
 
 
@@ -24,19 +25,19 @@ class Probabilities:
             yield image
 
     def score(
-        self, records: Sequence[Record], classes: Sequence[str], *, threshold: float
+        self, records: Sequence[Record], classes: Sequence[str], *, threshold: float, negatives: Collection[str] = ()
     ) -> ClassificationScore | None:
         """The score against the tags of the records, which must all have passed through.
 
-        Images without a tag are left out: the index does not say whether they show no class or were never tagged.
-        None if an image has no probabilities or no image has a tag.
+        Images without a tag are left out, as it is not known whether they show no class or were never tagged; those of
+        the splits `negatives` show none. None if an image has no probabilities or no image has a tag.
         """
-        tagged = [record for record in records if record.labels]
-        probabilities = [self.by_id[record.id] for record in tagged]
+        counted = learned(records, negatives)
+        probabilities = [self.by_id[record.id] for record in counted]
         known = [row for row in probabilities if row is not None]
-        if not tagged or len(known) < len(tagged):
+        if not any(record.labels for record in counted) or len(known) < len(counted):
             return None
-        tags = np.array([[name in record.labels for name in classes] for record in tagged])
+        tags = np.array([[name in record.labels for name in classes] for record in counted])
         return classification_score(np.stack(known), tags, threshold=threshold)
 
 

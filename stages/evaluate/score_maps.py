@@ -16,6 +16,7 @@ from stages.evaluate.threshold_sweep import Sample, sweep_confusions, threshold_
 from stages.evaluate.truth import chosen_records, read_truth, require_masks
 from stages.index import Record, read_classes, read_index
 from stages.labelling import enlarge_maps
+from stages.negatives import add_negatives
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import EvaluateSettings
 from stages.shards import ImageMaps
@@ -80,6 +81,7 @@ def run(arguments: list[str] | None = None) -> None:
     )
     command.add_argument("--language", help="the text-image model behind the maps, in words, noted in the score")
     command.add_argument("--only", type=Path, help="list of the ids to score, one per line; default: all")
+    add_negatives(command)
     args = command.parse_args(arguments)
     settings = parse_settings(EvaluateSettings, args.settings)
     listed, classes = read_index(args.index), read_classes(args.classes)
@@ -99,7 +101,7 @@ def run(arguments: list[str] | None = None) -> None:
         seed=args.seed,
         language=args.language,
     )
-    classification = probabilities.score(records, classes, threshold=args.class_threshold)
+    classification = probabilities.score(records, classes, threshold=args.class_threshold, negatives=args.negatives)
     write_score(args.output, score.model_copy(update={"classification": classification}))
     log.info("maps on %s: mIoU %.2f at threshold %.2f (best)", args.split, score.miou, score.threshold)
     if classification:

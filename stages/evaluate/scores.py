@@ -26,7 +26,7 @@ class ClassificationScore(Strict):
     """How well the localizer's classifier finds the tags of a split's images, in percent.
 
     map: mean average precision over the tagged classes.  f1: macro F1 at `threshold`, a probability.
-    images: those with a tag; others do not count.
+    images: those whose tags are known, negatives among them; others do not count.
     """
 
     map: float

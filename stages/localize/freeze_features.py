@@ -2,9 +2,10 @@
 
 from stages.errors import SettingsError
 from stages.files import atomic_folder
-from stages.index import read_index, tagged
+from stages.index import read_index
 from stages.localize.frozen import write_features
 from stages.localize.views import training_transform
+from stages.negatives import add_negatives, learned
 from stages.networks.pyramid import build_pyramid
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LocalizeSettings, VitBackbone
@@ -14,6 +15,7 @@ from stages.tensors import read_tensors
 def run(arguments: list[str] | None = None) -> None:
     options = parser(__doc__, "index", "root", "weights", outputs=("output",))
     options.add_argument("--seed", type=int, required=True)
+    add_negatives(options)
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)
     backbone = settings.backbone
@@ -23,7 +25,7 @@ def run(arguments: list[str] | None = None) -> None:
     with atomic_folder(args.output) as folder:
         write_features(
             folder,
-            tagged(read_index(args.index)),
+            learned(read_index(args.index), args.negatives),
             args.root,
             pyramid=pyramid,
             transform=training_transform(settings.training, pyramid.statistics),

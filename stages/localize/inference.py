@@ -5,7 +5,7 @@ the main thread computes, one thread reads the next batch and another finishes t
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,17 +52,21 @@ def make_maps(
     features: MapFeatures | None = None,
     grouping: Grouping | None = None,
     longest_side: int | None = None,
+    negatives: Collection[str] = (),
 ) -> Iterator[ImageMaps]:
     """Yields each image's maps of its tagged classes, batch by batch (not in the index's order).
 
-    With `classes: predicted`, an image without tags gets maps of the classes that the classifier finds in it. With the
-    frozen CNN's `features` of these images, made with the same settings, no image is decoded.
+    With `classes: predicted`, an image without tags gets maps of the classes that the classifier finds in it, except in
+    the splits `negatives`, where it shows none. With the frozen CNN's `features` of these images, made with the same
+    settings, no image is decoded.
     grouping: default, the faster one of this localizer on this device.  longest_side: larger images will be labelled at
     this size, so their maps are stored for it.
     """
     # A CNN's convolutions are faster in this layout, twice as fast on CPUs; a ViT has only one.
     localizer = localizer.to(device).to(memory_format=torch.channels_last).eval()
     labels = multi_hot(records, classes)
+    predicted = settings.classes == "predicted"
+    unknown = [predicted and not record.labels and record.split not in negatives for record in records]
     grids = sizes_on_grid(records, root, localizer.stride, settings.maps)
     batches = (grouping or faster_grouping(localizer, device))(grids, settings.maps.batch_size)
 
@@ -88,7 +92,9 @@ def make_maps(
                 maps, scores = locate_batch(batch, localizer, settings.maps, device)
             if finishing is not None:
                 yield from finishing.result()
-            finishing = finisher.submit(finish_batch, batch, maps, scores, records, labels, settings)
+            finishing = finisher.submit(
+                finish_batch, batch, maps, scores, records, labels, unknown, threshold=settings.class_threshold
+            )
             progress.update(len(batch.positions))
         if finishing is not None:
             yield from finishing.result()
@@ -154,18 +160,22 @@ def finish_batch(
     scores: Tensor,
     records: Sequence[Record],
     labels: Tensor,
-    settings: LocalizeSettings,
+    unknown: Sequence[bool],
+    *,
+    threshold: float,
 ) -> list[ImageMaps]:
     """The maps to keep, scaled to [0, 1], with the probability of every class. Raises DataError if the localizer's maps
-    are not finite, which scaling would hide."""
+    are not finite, which scaling would hide.
+
+    labels: tags of all records, [images, C].  unknown: records of which the maps of classes with a probability of
+    `threshold` or more are kept, instead of those of the tags.
+    """
     finished = []
     for position, size, working, own, probabilities in zip(
         batch.positions, batch.sizes, batch.working_sizes, maps, torch.sigmoid(scores).cpu(), strict=True
     ):
         check_finite(f"{records[position].id}: localization maps", {"a map": own}, BROKEN)
-        present = labels[position] > 0
-        if settings.classes == "predicted" and not present.any():
-            present = probabilities >= settings.class_threshold
+        present = probabilities >= threshold if unknown[position] else labels[position] > 0
         kept = present.nonzero().flatten()
         finished.append(
             ImageMaps(

@@ -7,6 +7,7 @@ from stages.index import read_index, shard_of
 from stages.localize.checkpoint import load_localizer
 from stages.localize.inference import make_maps
 from stages.localize.map_features import MapFeatures
+from stages.negatives import add_negatives
 from stages.runtime.command import main, parse_settings, parser
 from stages.settings import LocalizeSettings
 from stages.shards import write_shard
@@ -20,6 +21,7 @@ def run(arguments: list[str] | None = None) -> None:
         "--features", type=Path, help="the frozen CNN's features of these images, in place of the images"
     )
     options.add_argument("--longest-side", type=int, help="pixels at which larger images will be labelled")
+    add_negatives(options)
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)
     localizer, classes = load_localizer(args.localizer, settings)
@@ -33,6 +35,7 @@ def run(arguments: list[str] | None = None) -> None:
         device=pick_device(),
         features=MapFeatures(args.features) if args.features else None,
         longest_side=args.longest_side,
+        negatives=args.negatives,
     )
     write_shard(args.output, maps)
 

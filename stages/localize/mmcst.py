@@ -202,15 +202,20 @@ class Mmcst(TransformerLocalizer):
         }
         if output.text is not None and self.method.language_context != "none":
             predicted = self.language_projection(mean_of_own_classes(output.text.tokens, labels)).float()
-            losses["loss_language"] = self.method.language_weight * self._language_loss(predicted, embedding)
+            losses["loss_language"] = self.method.language_weight * self._language_loss(predicted, embedding, labels)
         # Not losses, but logged with them: a uniform attention gives all classes the same context.
         entropies = {"visual": output.visual.entropy, "text": output.text.entropy if output.text else None}
         return losses | {f"entropy_{name}": value for name, value in entropies.items() if value is not None}
 
-    def _language_loss(self, predicted: Tensor, embedding: Tensor) -> Tensor:
+    def _language_loss(self, predicted: Tensor, embedding: Tensor, labels: Tensor) -> Tensor:
+        """Over the images with tags, of all ranks; one without has no class whose token could be compared."""
+        tagged = over_all_ranks(labels.amax(dim=1)) > 0
+        predicted, embedding = over_all_ranks(predicted)[tagged], over_all_ranks(embedding)[tagged]
+        if len(predicted) == 0:
+            return predicted.sum()  # 0, and every parameter has a gradient
         if self.method.language_context == "caption_l1":
             return F.l1_loss(F.normalize(predicted, dim=-1), F.normalize(embedding, dim=-1))
-        return contrastive_loss(over_all_ranks(predicted), over_all_ranks(embedding), self.method.temperature)
+        return contrastive_loss(predicted, embedding, self.method.temperature)
 
     def attention_of_maps(self, settings: MapSettings) -> Attention:
         return wanted_attention(settings, classes=settings.class_attention)

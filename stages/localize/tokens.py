@@ -159,14 +159,14 @@ def class_token_contrast(tokens: Tensor, labels: Tensor) -> Tensor:
     """Keeps an image's own class tokens apart from all others: cross-entropy of cosines against the identity.
 
     Source: Xu et al., MCTformer+, the contrastive-class-token loss; the mean over the image's own classes is from its
-    public code. An image without tags counts as 0.
+    public code. An image without tags has none to keep apart and does not count.
 
     Args:
         tokens: class tokens after each block, [blocks, B, C, D].
         labels: tags, [B, C] in {0, 1}.
 
     Returns:
-        The mean over each image's own classes, then over blocks and images, a scalar.
+        The mean over each image's own classes, then over blocks and images with tags, a scalar; 0 if there are none.
 
     Four equal tokens cannot be told apart: log 4.
 
@@ -176,4 +176,5 @@ def class_token_contrast(tokens: Tensor, labels: Tensor) -> Tensor:
     directions = F.normalize(tokens, dim=-1)
     surprise = -torch.log_softmax(directions @ directions.mT, dim=-1).diagonal(dim1=-2, dim2=-1)  # [blocks, B, C]
     own = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
-    return (surprise * own).sum(dim=-1).mean()
+    of_images = (surprise * own).sum(dim=-1).mean(dim=0)  # [B], 0 without tags
+    return of_images.sum() / labels.any(dim=1).sum().clamp(min=1)

@@ -1,6 +1,7 @@
 """Trains the localizer from image tags; resumes from its work folder after an interruption."""
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 from mmengine.runner import set_random_seed
@@ -8,13 +9,14 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from stages.errors import DataError
-from stages.index import Record, read_classes, read_index, tagged
+from stages.index import Record, read_classes, read_index
 from stages.localize.checkpoint import build_localizer, save_localizer
 from stages.localize.frozen import read_features
 from stages.localize.localizer import Localizer
 from stages.localize.objective import LocalizerObjective
 from stages.localize.training import train_localizer
 from stages.localize.views import FeatureViews, ImageViews, embeddings_of, multi_hot, training_transform
+from stages.negatives import add_negatives, learned, negatives_line
 from stages.runtime.command import main, parse_settings
 from stages.runtime.launch import is_first_rank, relaunch
 from stages.settings import LocalizeSettings
@@ -29,13 +31,20 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--images", type=Path, help="frozen image or caption embeddings, for the language context")
     options.add_argument("--features", type=Path, help="frozen features of the images' crops, in place of the images")
     options.add_argument("--gpus", type=int, default=1, help="GPUs over which a step's batch is spread")
+    add_negatives(options)
     args = options.parse_args(arguments)
     settings = parse_settings(LocalizeSettings, args.settings)
     if relaunch("stages.localize.train", args.gpus, arguments):
         return
-    records, classes = training_records(args.index), read_classes(args.classes)
+    records, classes = training_records(args.index, args.negatives), read_classes(args.classes)
     files = [args.index, args.classes, args.weights, args.text] + ([args.images] if args.images else [])
-    resume = resumes_in(args.work, lambda: fingerprint_of(settings, seed=args.seed, code=args.code, files=files))
+    resume = resumes_in(
+        args.work,
+        lambda: (
+            fingerprint_of(settings, seed=args.seed, code=args.code, files=files)
+            | {"negatives": " ".join(args.negatives)}
+        ),
+    )
 
     set_random_seed(args.seed)
     localizer = build_localizer(settings, weights=args.weights, text=read_tensors(args.text, stage="encode")["text"])
@@ -56,14 +65,19 @@ def first_batch(dataset: Dataset, size: int) -> Tensor | list[Tensor]:
     return default_collate([dataset[number] for number in range(count)])["inputs"]
 
 
-def training_records(index: Path) -> list[Record]:
-    """The images that the localizer learns from. Raises DataError if none has a tag."""
+def training_records(index: Path, negatives: Collection[str] = ()) -> list[Record]:
+    """The images that the localizer learns from. Raises DataError if none has a tag.
+
+    negatives: splits whose images without tags show none of the classes; those of the others are left out.
+    """
     listed = read_index(index)
-    records = tagged(listed)
-    if not records:
+    records = learned(listed, negatives)
+    if not any(record.labels for record in listed):
         raise DataError(
             f"{index}: none of {len(listed)} images has a tag, and the localizer learns from them; add tags"
         )
+    if line := negatives_line(records):
+        log.info(line)
     if len(records) < len(listed):
         log.info("%d of %d images have no tags; trained without them", len(listed) - len(records), len(listed))
     return records

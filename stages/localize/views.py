@@ -59,13 +59,15 @@ def multi_hot(records: Sequence[Record], classes: Sequence[str]) -> Tensor:
 
 
 def embeddings_of(records: Sequence[Record], embeddings: Mapping[str, Tensor]) -> Tensor:
-    """The frozen embedding of each image, [images, E]; [images, 0] if the settings use none."""
+    """The frozen embedding of each image, [images, E]; [images, 0] if the settings use none. That of an image without
+    tags, which no loss compares with its class tokens, is 0."""
     if not embeddings:
         return torch.zeros(len(records), 0)
-    missing = [record.id for record in records if record.id not in embeddings]
+    missing = [record.id for record in records if record.labels and record.id not in embeddings]
     if missing:
         raise DataError(f"{len(missing)} images have no embedding, first {missing[0]!r}; rerun the stage `encode`")
-    return torch.stack([embeddings[record.id].float() for record in records])
+    none = torch.zeros_like(next(iter(embeddings.values())).float())
+    return torch.stack([embeddings[record.id].float() if record.labels else none for record in records])
 
 
 class ImageViews(Dataset):

@@ -6,8 +6,9 @@ from mmengine.runner import set_random_seed
 
 from stages.errors import SettingsError
 from stages.files import digest
-from stages.index import read_index, tagged
+from stages.index import read_index
 from stages.mask_folders import find_masks
+from stages.negatives import add_negatives, learned
 from stages.refine.affinity_net import AffinityNet, save_affinity
 from stages.refine.affinity_training import AffinityObjective, train_affinity
 from stages.refine.affinity_views import AffinityViews
@@ -19,11 +20,13 @@ from stages.training import fingerprint_of, resumes_in, training_parser, write_c
 
 def run(arguments: list[str] | None = None) -> None:
     options = training_parser(__doc__, "index", "root", "weights", many=("regions",))
+    add_negatives(options)
     args = options.parse_args(arguments)
     settings = parse_settings(RefineSettings, args.settings).affinity
     if not isinstance(settings, LearnedAffinity):
         raise SettingsError(f"refine.affinity.kind: {settings.kind!r} learns nothing; set `learned`")
-    records = tagged(read_index(args.index))  # others have no classes to separate
+    # A negative is sure background everywhere. Of other images without tags nothing is known.
+    records = learned(read_index(args.index), args.negatives)
     regions = list(find_masks(args.regions, (record.id for record in records)).values())
     known = fingerprint_of(settings, seed=args.seed, code=args.code, files=[args.index, args.weights])
     resume = resumes_in(args.work, lambda: known | {"regions": digest(regions)})

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from stages.data.left_out import read_left_out
@@ -11,6 +12,7 @@ from stages.evaluate.image_scores import read_image_scores
 from stages.evaluate.wsol_score import read_localization
 from stages.files import write_text
 from stages.index import read_classes, read_index
+from stages.negatives import add_negatives
 from stages.report.gather import find_scores, read_curves, read_scores
 from stages.report.page import render_page
 from stages.report.panels import read_panels
@@ -39,6 +41,18 @@ def count_images(folder: Path) -> dict[str, int]:
     return {path.stem: len(read_index(path)) for path in indexes if path.is_file()}
 
 
+def count_negatives(folder: Path, splits: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """The number of negatives and of images in each of the splits that has any."""
+    found = {}
+    for split in splits:
+        path = folder / f"{split}.csv"
+        records = read_index(path) if path.is_file() else []
+        count = sum(not record.labels for record in records)
+        if count:
+            found[split] = count, len(records)
+    return found
+
+
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "results", "root", outputs=("output",))
     command.add_argument("--shards", type=int, required=True, help="shards of a split (data.shards)")
@@ -54,6 +68,7 @@ def run(arguments: list[str] | None = None) -> None:
     )
     command.add_argument("--localization", type=Path, nargs="*", default=[], help="scores by wsolevaluation's protocol")
     command.add_argument("--left-out", type=Path, nargs="*", default=[], help="tables of the images left out (CSV)")
+    add_negatives(command)
     command.add_argument("--images", type=Path, help="scores of val's images (CSV); without them none is ranked")
     command.add_argument("--picture", type=output_path, help="also write a strip of panels, as JPEG")
     args = command.parse_args(arguments)
@@ -82,6 +97,7 @@ def run(arguments: list[str] | None = None) -> None:
         scores=scores,
         localization=[read_localization(path) for path in args.localization],
         left_out={path.stem: read_left_out(path) for path in args.left_out},
+        negatives=count_negatives(args.results / "data", args.negatives),
         localizer=read_curves(args.results / "localize/training.csv"),
         segmenter=read_curves(args.results / "segment/pseudo_masks/training.csv"),
         timings=read_timings(args.results / "benchmarks", work),

@@ -196,9 +196,11 @@ def render_page(
     confusions: Mapping[str, NDArray[np.int64]],
     localization: Sequence[LocalizationScore] = (),
     left_out: Mapping[str, Sequence[LeftOut]] | None = None,
+    negatives: Mapping[str, tuple[int, int]] | None = None,
     tables: Sequence[MadeTable] = (),
 ) -> str:
-    """The whole page as self-contained HTML. confusions: title -> pixel counts [1 + C, 1 + C]; left_out: by split."""
+    """The whole page as self-contained HTML. confusions: title -> pixel counts [1 + C, 1 + C]; left_out: by split;
+    negatives: by split, the number of images that show none of the classes, and of all."""
     class_names = ("background", *classes)
     return render(
         "page.html.j2",
@@ -209,6 +211,7 @@ def render_page(
         localization=localization,
         left_out={split: rows for split, rows in (left_out or {}).items() if rows},
         left_out_shown=LEFT_OUT_SHOWN,
+        negatives=negatives or {},
         made_tables=tables,
         class_charts=class_cards(scores),
         figures=headline_figures(scores),

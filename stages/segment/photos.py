@@ -17,6 +17,7 @@ from torch.nn.functional import interpolate
 
 from stages.errors import DataError
 from stages.finite import check_finite
+from stages.images import PHOTO_SUFFIXES
 from stages.segment.inference import NOT_WHOLE, class_probabilities
 from stages.segment.labels import mask_of
 from stages.segment.model import Segmenter
@@ -24,7 +25,6 @@ from stages.settings import InferenceSettings
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".avif", ".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 # What predictions of a folder consist of.
 MASKS, OVERLAYS, AREAS = "masks", "overlays", "areas.csv"
 COLUMNS = ("image", "class", "pixels", "share")
@@ -57,7 +57,7 @@ def find_photos(folder: Path, *, output: Path | None = None) -> list[Path]:
     photos = sorted(path.relative_to(folder) for path in found.photos)
     if not photos:
         besides = " but predictions" if found.predicted else ""
-        raise DataError(f"--images: {folder} holds no photo{besides} ({', '.join(SUFFIXES)})")
+        raise DataError(f"--images: {folder} holds no photo{besides} ({', '.join(PHOTO_SUFFIXES)})")
     _check_names(folder, photos)
     return photos
 
@@ -81,7 +81,7 @@ def _search(folder: Path, output: Path | None) -> _Found:
         for path, is_folder in _entries(place):
             if is_folder:
                 (linked if path.is_symlink() else waiting).append(path)
-            elif path.suffix.lower() in SUFFIXES:
+            elif path.suffix.lower() in PHOTO_SUFFIXES:
                 found.photos.append(path)
             else:
                 found.others[path.suffix.lower() or path.name] += 1

@@ -22,6 +22,8 @@ from stages.settings.base import (
 from stages.vocabulary import SplitName
 
 PHOTO_SIDE = 500  # longest side of VOC's images, for which CRFs and networks have been tuned
+# Formats of a user's own lists, where an image without tags shows none of the classes.
+LISTED = ("folder", "csv")
 
 
 class DemoSettings(Strict):
@@ -126,25 +128,20 @@ class FolderSettings(Strict):
 JOINERS = "\u200c\u200d"
 
 
-def _spelling(name: str) -> str:
+def spelling_of(name: str) -> str:
     """What is left of a class's name where case, spaces, Unicode form and invisible characters do not count."""
     visible = "".join(character for character in name if unicodedata.category(character) != "Cf")
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", visible).casefold()).split())
 
 
 def without_background(classes: Any) -> Any:
-    """Checks the classes of a config before their number: what is left without the background may be one."""
+    """Checks the classes of a config before their number: what is left without the background may be none."""
     if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
         return classes  # pydantic says what they must be
     if fault := background_fault(classes):
         raise ValueError(fault)
     if not classes:
         raise ValueError("no class is listed; list every tag, in the order of the mask values")
-    if len(classes) == 1:
-        raise ValueError(
-            f"only {classes[0]!r} is listed, but two classes are the least: a class is learned from images with its"
-            " tag against images without; add what else the images show, or divide the class into two"
-        )
     return classes
 
 
@@ -153,10 +150,10 @@ class DataSettings(Strict):
 
     format: Literal["demo", "voc", "coco", "openimages", "folder", "csv"] = Field(
         description="demo set | VOC layout | COCO's own files | the OpenImages30k benchmark | photos and a table of"
-        " their tags | one index CSV per split"
+        " their tags | one index CSV per split; in the last two, an image without tags shows none of the classes"
     )
     root: RulePath | None = Field(None, description="dataset folder; paths in the index are relative to it")
-    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=254), BeforeValidator(without_background)] = (
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=254), BeforeValidator(without_background)] = (
         Field(description="class names in mask order: the first is mask value 1; background is 0 and not listed")
     )
     captions: RulePath | None = Field(
@@ -201,7 +198,23 @@ class DataSettings(Strict):
     @property
     def untagged(self) -> tuple[SplitName, ...]:
         """Splits that may contain images without tags, besides val and test."""
-        return self.coco.untagged if self.format == "coco" else ()
+        return ("train",) if self.format in LISTED else self.coco.untagged if self.format == "coco" else ()
+
+    @property
+    def has_negatives(self) -> bool:
+        """Whether an image without tags shows none of the classes, and is learned from as such. COCO's images without
+        an object, of which some show one that was not annotated, are not."""
+        return self.format in LISTED
+
+    @model_validator(mode="after")
+    def one_class_has_negatives(self) -> "DataSettings":
+        if len(self.classes) == 1 and not self.has_negatives:
+            raise ValueError(
+                f"only {self.classes[0]!r} is listed, but two classes are the least in format {self.format!r}: a class"
+                " is learned from images with its tag against images without; add what else the images show, or list"
+                " images that show none of it with an empty tag (formats `folder` and `csv`)"
+            )
+        return self
 
     @model_validator(mode="after")
     def classes_are_names(self) -> "DataSettings":
@@ -220,7 +233,7 @@ class DataSettings(Strict):
                 raise ValueError(
                     f"`classes`: {name!r} contains a tab or an invisible character, {hidden!a}; type it anew"
                 )
-            first = spellings.setdefault(_spelling(name), name)
+            first = spellings.setdefault(spelling_of(name), name)
             if first != name:
                 raise ValueError(
                     f"`classes`: {first!r} and {name!r} differ only in case, spaces or Unicode form; list one of them,"

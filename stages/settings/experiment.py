@@ -14,6 +14,7 @@ from stages.settings.evaluate import EvaluateSettings, ReportSettings
 from stages.settings.localize import LocalizeSettings
 from stages.settings.refine import LearnedAffinity, RefineSettings
 from stages.settings.segment import SegmentSettings
+from stages.vocabulary import SPLITS, SplitName
 
 NAME = r"^\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
 LONGEST_NAME = 200  # file systems allow 255 bytes
@@ -65,6 +66,14 @@ class Experiment(Strict):
         if isinstance(self.encode.clip, TowerClip):
             needed.add(self.encode.clip.image_tower)
         return needed
+
+    @property
+    def negatives(self) -> tuple[SplitName, ...]:
+        """Splits whose images without tags show none of the classes, and are learned from as such. With
+        `localize.classes: predicted` the tags of val and test may be unknown."""
+        if not self.data.has_negatives:
+            return ()
+        return ("train",) if self.localize.classes == "predicted" else SPLITS
 
     @model_validator(mode="after")
     def sections_agree(self) -> "Experiment":

@@ -210,7 +210,7 @@ class LocalizeSettings(Strict):
     classes: Literal["tags", "predicted"] = Field(
         "tags",
         description="classes that get a map: the image's tags; `predicted` adds the classifier's predictions for"
-        " untagged images",
+        " images whose tags are not known: without tags, and no negatives of train",
     )
     class_threshold: Annotated[float, Field(gt=0, lt=1), NUMBER] = Field(
         0.5, description="lowest probability at which the classifier counts a class as present"

@@ -121,7 +121,7 @@ def test_the_report_is_made_and_its_place_printed(calls: Calls) -> None:
     assert done.output.strip() == str(REPOSITORY / "results/tiny/report/index.html")
 
 
-@pytest.mark.parametrize("name", ["run", "check", "status", "show", "predict", "report", "where"])
+@pytest.mark.parametrize("name", ["init", "run", "check", "status", "show", "predict", "report", "where"])
 def test_every_command_teaches_by_example(name: str) -> None:
     done = CliRunner().invoke(app, [name, "--help"])
     assert done.exit_code == 0

@@ -22,7 +22,7 @@ def run(root: Path, on_error: str, processes: int = 1) -> None:
 
 @pytest.fixture
 def faulty(make_record, tmp_path: Path) -> Path:
-    """Six images, of which two can be used."""
+    """Six images, of which three can be used; one of them shows none of the classes."""
     for name in ("good", "cut off", "Übung", "tagged", "bare"):
         make_record(name)
     path = tmp_path / "images/cut off.jpg"
@@ -37,25 +37,24 @@ def faulty(make_record, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_skipped_images_are_listed_and_the_rest_is_kept(faulty: Path, processes: int) -> None:
     run(faulty, "skip", processes)
-    assert [record.id for record in read_index(faulty / "out/train.csv")] == ["good", "Übung"]
+    assert [record.id for record in read_index(faulty / "out/train.csv")] == ["good", "Übung", "bare"]
     rows = read_left_out(faulty / "left_out.csv")
-    assert [row.id for row in rows] == ["cut off", "good", "tagged", "bare"]
+    assert [row.id for row in rows] == ["cut off", "good", "tagged"]
     assert rows[0].image == "images/cut off.jpg"
     assert "cannot be read as an image" in rows[0].problem
     assert "duplicate id" in rows[1].problem
     assert "tag 'yeti' is not in data.classes" in rows[2].problem
-    assert "no tags" in rows[3].problem
 
 
 def test_without_skip_all_are_counted(faulty: Path) -> None:
-    with pytest.raises(DataError, match=r"train\.csv: 4 problems in 6 images"):
+    with pytest.raises(DataError, match=r"train\.csv: 3 problems in 6 images"):
         run(faulty, "stop")
     assert not (faulty / "out/train.csv").exists()
 
 
 def test_a_split_of_faults_alone_is_refused(faulty: Path) -> None:
-    (faulty / "train.csv").write_text(HEADER + "bare,images/bare.jpg,,,,\n")
-    with pytest.raises(DataError, match=r"none of 1 images can be used; the first: bare: no tags"):
+    (faulty / "train.csv").write_text(HEADER + "tagged,images/tagged.jpg,,yeti,,\n")
+    with pytest.raises(DataError, match=r"none of 1 images can be used; the first: tagged: tag 'yeti'"):
         run(faulty, "skip")
 
 

@@ -49,6 +49,15 @@ def test_worked_by_hand() -> None:
     assert classification_score(PROBABILITIES, TAGS, threshold=0.7).f1 == pytest.approx(100 * (4 / 5) / 3)
 
 
+def test_negatives_count_and_images_of_unknown_tags_do_not() -> None:
+    """Rows 1 and 3 have no tag: with them all four count, as by hand above."""
+    probabilities, records = collected(images_of(PROBABILITIES)), records_of(TAGS)
+    known = probabilities.score(records, CLASSES, threshold=0.75, negatives=["val"])
+    assert known == classification_score(PROBABILITIES, TAGS, threshold=0.75)
+    tagged = probabilities.score(records, CLASSES, threshold=0.75, negatives=["train"])
+    assert tagged == classification_score(PROBABILITIES[[0, 2]], TAGS[[0, 2]], threshold=0.75)
+
+
 def test_a_perfect_classifier_has_100() -> None:
     score = classification_score(TAGS.astype(np.float32), TAGS, threshold=0.5)
     assert (score.map, score.f1) == (100, 100)

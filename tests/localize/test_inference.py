@@ -136,6 +136,10 @@ def test_predicted_classes_stand_in_for_missing_tags_alone(make_localizer, photo
     assert maps["im0"].classes.tolist() == [2]
     assert maps["im1"].classes.tolist() == sorted(np.argsort(found)[1:].tolist())
     assert maps["im1"].maps.shape == (2, 18, 25)
+    whole = LocalizeSettings.model_validate({"maps": {"size": 64}, "classes": "predicted", "class_threshold": between})
+    common = {"localizer": localizer, "classes": CLASSES, "settings": whole, "device": CPU}
+    negative = {image.id: image for image in make_maps(records, photos, **common, negatives=["val"])}["im1"]
+    assert (negative.classes.tolist(), negative.maps.shape) == ([], (0, 18, 25))
 
 
 def test_maps_of_frozen_features_are_those_of_the_images(make_localizer, photos: Path, tmp_path: Path) -> None:

@@ -116,9 +116,10 @@ def test_contrast_is_of_an_images_own_classes() -> None:
     tokens = torch.eye(3)[[0, 0, 2]].expand(2, 3, 3, 3)
     alike, apart = np.log(2 * np.e + 1) - 1, np.log(np.e + 2) - 1
     labels = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
-    # Each image counts once, however many classes it has; one without tags has none to keep apart.
-    expected = (alike + (alike + apart) / 2 + 0) / 3
+    # Each image counts once, however many classes it has; one without tags has none to keep apart and does not count.
+    expected = (alike + (alike + apart) / 2) / 2
     assert class_token_contrast(tokens, labels).item() == pytest.approx(expected)
+    assert class_token_contrast(tokens, torch.zeros(3, 3)).item() == 0
 
 
 @pytest.mark.parametrize(("method", "kind"), [("cam", "vit"), ("mmcst", "cnn"), ("ts_cam", "cnn")])

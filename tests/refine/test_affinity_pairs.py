@@ -106,6 +106,12 @@ def test_a_kind_of_pair_that_is_missing_costs_nothing() -> None:
     np.testing.assert_allclose(float(loss), math.log(2) / 4, rtol=1e-3)
 
 
+def test_where_all_is_background_its_pairs_alone_count() -> None:
+    labels = pair_labels(torch.zeros(1, 1, 3, dtype=torch.long), 2)
+    loss = affinity_loss(torch.tensor([[0.5, 0.25]]), labels)
+    np.testing.assert_allclose(float(loss), (math.log(2) + math.log(4)) / 2 / 4, rtol=1e-3)
+
+
 def test_sure_regions_by_hand() -> None:
     # strong background: what is a class even there; weak background: what is background even there.
     strong = np.array([[3, 0, 0, 3]], dtype=np.uint8)

@@ -151,6 +151,17 @@ def test_the_ignore_band_lies_between_its_thresholds(tmp_path, disc):
     maps = enlarge_maps(next(read_shard(tmp_path / "0.safetensors")).maps, (80, 100))[0]
     expected = np.where(maps >= 0.6, 2, np.where(maps < 0.2, 0, 255))
     np.testing.assert_array_equal(read_mask(tmp_path / "masks/a.png"), expected)
+    assert not read_mask(tmp_path / "masks/b.png").any()  # without tags, so sure to be background
+
+
+def test_without_tags_all_is_surely_background(tmp_path, disc):
+    Image.fromarray(disc[0]).save(tmp_path / "a.png")
+    none = ImageMaps("a", disc[2][:0], np.zeros(0, dtype=np.int64), (80, 100))
+    settings = LearnedAffinity(kind="learned", backbone="resnet18", channels=(8, 8, 8))
+    write_sure_regions(tmp_path / "a.png", none, settings, tmp_path / "regions.png")
+    regions = read_mask(tmp_path / "regions.png")
+    assert regions.shape == (80, 100)
+    assert not regions.any()
 
 
 def test_a_band_without_thresholds_is_refused(tmp_path, disc):

@@ -181,6 +181,15 @@ def test_images_left_out_are_told_with_their_faults_escaped(results, tmp_path):
     assert "Images left out" not in make_page(results)
 
 
+def test_negatives_are_counted_by_split(results):
+    val = read_index(results / "data/val.csv")
+    train = [dataclasses.replace(record, labels=labels) for record, labels in zip(val, [(), (), ("a",)], strict=True)]
+    write_index(results / "data/train.csv", train)
+    page = " ".join(make_page(results, None, "--negatives", "train", "val").split())
+    assert "Images without a tag show none of the classes, and are learned from as such: train 2 of 3." in page
+    assert "Images without a tag" not in make_page(results, None, "--negatives", "val")
+
+
 def test_scores_of_images_with_one_tag_are_shown(results, tmp_path):
     score = LocalizationScore(
         split="test", images=7, pxap=61.24, piou=45.51, peak_threshold=0.123, iou=44.4, threshold=0.2, seed=0

@@ -31,6 +31,21 @@ def test_keeping_all_is_mmsegmentations_loss_with_weights_and_ignored_pixels() -
     torch.testing.assert_close(ours(logits, labels, ignore_index=255), plain(logits, labels, ignore_index=255))
 
 
+@pytest.mark.parametrize("weights", [None, [0.4, 1.0, 1.0]])
+def test_masks_of_background_alone_count_whatever_its_weight(weights: list[float] | None) -> None:
+    """Two pixels, for which background has the probabilities 1/2 and 1/4; in the second, class 1 is found."""
+    logits = torch.tensor([[0.5, 0.3, 0.2], [0.25, 0.45, 0.3]]).log().T.reshape(1, 3, 1, 2)
+    labels = torch.zeros(1, 1, 2, dtype=torch.long)
+    by_hand = (math.log(2) + math.log(4)) / 2
+    plain = MODELS.build({"type": "CrossEntropyLoss", "class_weight": weights})
+    assert plain(logits, labels, ignore_index=255).item() == pytest.approx(by_hand)
+    kept_all = BootstrappedCrossEntropyLoss(kept=1.0, class_weight=weights)(logits, labels, ignore_index=255)
+    assert kept_all.item() == pytest.approx(by_hand)
+    found = BootstrappedCrossEntropyLoss(kept=0.5, class_weight=weights)(logits, labels, ignore_index=255).item()
+    own = [weight * loss for weight, loss in zip((weights or [1, 1])[:2], (math.log(2), -math.log(0.45)), strict=True)]
+    assert found == pytest.approx(0.5 * by_hand + 0.5 * sum(own) / sum((weights or [1, 1])[:2]))
+
+
 def test_ignored_pixels_have_no_gradient_though_the_model_finds_a_class_there() -> None:
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
     labels = torch.zeros(1, 4, 4, dtype=torch.long)

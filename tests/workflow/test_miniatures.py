@@ -4,17 +4,19 @@ import csv
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from stages.images import read_mask
+from stages.images import read_mask, write_mask
 from stages.index import read_index
+from tests.small_config import change
 from tests.workflow.conftest import Snakemake
 from tests.workflow.miniatures import write_miniatures
-from tests.workflow.tiny import REPOSITORY, environment, jobs_of, link_clone
+from tests.workflow.tiny import REPOSITORY, draw_image, environment, jobs_of, link_clone
 
 pytestmark = pytest.mark.workflow
 
@@ -129,9 +131,31 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_tutorial_of_photos_step_by_step(warm_environment: dict[str, str], weights: Path, tmp_path: Path) -> None:
-    """Its table, config and commands as they stand there; small models with random weights for the large ones."""
-    write_miniatures(tmp_path, ["folder"], weights)
+# What makes the preset's run short: on eight drawings nothing is learned anyway.
+SHORT = {
+    **{"encode.clip.image_views": 2, "encode.clip.epochs": 1},
+    **{
+        "localize.backbone.views": 1,
+        "localize.training.epochs": 1,
+        "localize.training.crop": 64,
+        "localize.maps.size": 96,
+    },
+    **{"refine.auto.images": 2, "refine.auto.steps": 3},
+    **{"segment.training.crop": 64, "segment.training.batch_size": 2, "segment.training.iterations": 2},
+    **{"segment.training.warmup_iterations": 0, "segment.inference.scales": [0.65]},
+}
+
+
+def shorten(config: Path) -> None:
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    for path, value in SHORT.items():
+        change(content, path, value)
+    config.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_the_tutorial_of_photos_step_by_step(warm_environment: dict[str, str], tmp_path: Path) -> None:
+    """Its table and commands as they stand there, with the packaged weights; less of everything else."""
+    write_miniatures(tmp_path, ["folder"], tmp_path)
     drawn = sorted(path for path in (tmp_path / "miniatures/folder").rglob("*.*g") if path.stat().st_size)
     (table,) = blocks("csv")
     photos = tmp_path / "photos"
@@ -142,22 +166,22 @@ def test_the_tutorial_of_photos_step_by_step(warm_environment: dict[str, str], w
         place.parent.mkdir(exist_ok=True)
         place.write_bytes(source.read_bytes())
     (photos / "acht.jpg").write_bytes(b"")
-    small = yaml.safe_load((REPOSITORY / "tests/configs/folder.yaml").read_text())
-    (changed,) = (yaml.safe_load(block) for block in blocks("yaml"))
-    shards = {"shards": small["data"]["shards"]}
-    (tmp_path / "photos.yaml").write_text(yaml.safe_dump({**small, **changed, "data": {**changed["data"], **shards}}))
     link_clone(tmp_path)
     commands = [line for block in blocks("bash") for line in block.splitlines()]
-    assert len(commands) == 3
+    assert [command.split()[1] for command in commands] == ["init", "check", "run", "predict"]
     for command in commands:
-        if "segment.predict" in command:
+        if command.startswith("tagmask predict"):
             (photos / "acht.jpg").unlink()  # of new photos each must be readable
-        own = warm_environment if command.startswith("snakemake") else environment()
-        done = subprocess.run(command, shell=True, cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
+        words = [sys.executable, "-m", "stages.cli", *command.split()[1:]]
+        own = warm_environment if "run" in words else environment()
+        done = subprocess.run(words, cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+        if "init" in words:
+            assert "preset cpu" in done.stdout
+            shorten(tmp_path / "photos.yaml")
     assert (tmp_path / "sheets/train.jpg").is_file()
     results = tmp_path / "results/photos"
-    for pattern in ("report/index.html", "segment/pseudo_masks/segmenter.safetensors"):
+    for pattern in ("report/index.html", "report/gallery.html", "segment/pseudo_masks/segmenter.safetensors"):
         assert (results / pattern).is_file()
     with (results / "data/left_out/train.csv").open(encoding="utf-8") as stream:
         left_out = [row["image"] for row in csv.DictReader(stream)]
@@ -165,10 +189,45 @@ def test_the_tutorial_of_photos_step_by_step(warm_environment: dict[str, str], w
     assert left_out == ["acht.jpg"]
     assert "acht.jpg: cannot be read as an image" in page
     assert "None: no split with true masks is named" in page
-    # Eight photos, of which two are val and one is broken.
-    masks = {path.stem for path in (results / "refine/masks/train").glob("*/*.png")}
+    # Eight photos, of which two are val and one is broken. One shows none of the classes.
+    masks = {path.stem: path for path in (results / "refine/masks").glob("*/*/*.png")}
     predictions = {path.stem for path in (results / "segment/pseudo_masks/predictions").glob("*/*/*.png")}
     assert "am Strand_erstes Bild" in predictions
-    assert masks < predictions
-    assert (len(masks), len(predictions)) == (5, 7)
+    assert masks.keys() == predictions
+    assert len(list((results / "refine/masks/train").glob("*/*.png"))) == 5
+    assert len(predictions) == 7
+    assert not read_mask(masks["sieben"]).any()
+    assert "1 of 7 images has no tag ('sieben')" in (tmp_path / "logs/photos/localize/train.log").read_text()
     assert len(list((tmp_path / "masks/masks").rglob("*.png"))) == 7
+
+
+def test_one_class_and_photos_without_it(warm_snakemake: Snakemake, folder: Path) -> None:
+    """From data to report, scored: masks of background alone count."""
+    root = folder / "alone"
+    rows = []
+    for number in range(12):
+        image, mask, tags = draw_image("train", number)
+        write_mask(root / f"masks/{number}.png", np.where(mask == 1, mask, 0).astype(np.uint8))
+        image.save(root / f"{number}.png")
+        tag = "red disc" if "red disc" in tags else ""
+        rows.append(f"{number}.png,{tag},{'val' if number < 3 else 'train'},masks/{number}.png")
+    (root / "tags.csv").write_text("\n".join(["image,tags,split,mask", *rows]) + "\n")
+    changes = {
+        "data": {"root": str(root), "classes": ["red disc"]},
+        "localize": {"splits": ["train", "val"]},
+        "evaluate": {"maps": ["val"], "segmenter": ["val"]},
+    }
+    config = changed(folder, "folder", changes)
+    alone = folder / "alone.yaml"
+    alone.write_text(config.read_text().replace("experiment: folder", "experiment: alone"))
+    results = run(warm_snakemake, folder, alone)
+    log = (folder / "logs/alone/localize/train.log").read_text()
+    assert "4 of 12 images have no tag (the first: '4')" in log
+    negatives = [record.id for record in read_index(results / "data/train.csv") if not record.labels]
+    assert negatives == ["4", "7", "10"]
+    masks = {path.stem: read_mask(path) for path in (results / "refine/masks/train").glob("*/*.png")}
+    assert not any(masks[name].any() for name in negatives)
+    found = scores(results)
+    assert found["pseudo_masks-val"]["images"] == found["segmenter-val"]["images"] == 3
+    assert list(found["segmenter-val"]["per_class"]) == ["background", "red disc"]
+    assert found["maps-val"]["classification"]["images"] == 3  # the negative's tags are known

@@ -126,6 +126,12 @@ def longest_side(wildcards):
     return f"--longest-side {side}" if side else ""
 
 
+def negatives(splits):
+    """The option that says in which of the splits images without tags show none of the classes; empty if in none."""
+    found = [split for split in splits if split in experiment.negatives]
+    return " ".join(["--negatives", *found] if found else [])
+
+
 def results_folder(wildcards):
     """The results folder, for commands that look for files in it."""
     return plan.files.results

@@ -60,12 +60,13 @@ rule score_maps:
         class_threshold=experiment.localize.class_threshold,
         language=lambda wildcards: plan.language.of_maps(localizer_of(wildcards).settings),
         seed=lambda wildcards: localizer_of(wildcards).seed,
+        negatives=lambda wildcards: negatives(parts_of(wildcards.split)),
         root=dataset_root,
         code=code_of("stages.evaluate.score_maps"),
     shell:
         "python -m stages.evaluate.score_maps --settings {params.settings:q} --split {wildcards.split}"
         " --seed {params.seed} {params.options} {params.threshold} --class-threshold {params.class_threshold}"
-        " --language {params.language:q}"
+        " --language {params.language:q} {params.negatives}"
         " --index {input.index} --root {params.root:q} --classes {input.classes} --maps {input.maps}"
         " --output {output.score} &> {log}"
 

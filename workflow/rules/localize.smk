@@ -27,11 +27,13 @@ rule freeze_features:
     params:
         settings=lambda wildcards: plan.localizers.training_json(plan.localizers.features[wildcards.frozen]),
         seed=experiment.seed,
+        negatives=negatives(experiment.localize.splits),
         root=dataset_root,
         code=code_of("stages.localize.freeze_features"),
     shell:
         "python -m stages.localize.freeze_features --settings {params.settings:q} --seed {params.seed}"
-        " --index {input.index} --root {params.root:q} --weights {input.weights} --output {output.features} &> {log}"
+        " {params.negatives} --index {input.index} --root {params.root:q} --weights {input.weights}"
+        " --output {output.features} &> {log}"
 
 
 rule freeze_map_features:
@@ -88,6 +90,7 @@ rule train_localizer:
         seed=lambda wildcards: localizer_of(wildcards).seed,
         code=code_of("stages.localize.train"),
         root=dataset_root,
+        negatives=negatives(experiment.localize.splits),
         options=given("images", "features"),
         # Not an output: Snakemake would delete it, and the checkpoints in it, when the training is interrupted.
         work=lambda wildcards: localizer_of(wildcards).work,
@@ -96,8 +99,8 @@ rule train_localizer:
     shell:
         "python -m stages.localize.train --settings {params.settings:q} --seed {params.seed} --code {params.code}"
         " --index {input.index} --root {params.root:q} --classes {input.classes} --weights {input.weights}"
-        " --text {input.text} {params.options} --gpus {resources.gpu} --work {params.work} --curves {output.curves}"
-        " --output {output.localizer} &> {log}"
+        " --text {input.text} {params.negatives} {params.options} --gpus {resources.gpu} --work {params.work}"
+        " --curves {output.curves} --output {output.localizer} &> {log}"
 
 
 rule make_maps:
@@ -120,13 +123,14 @@ rule make_maps:
         settings=lambda wildcards: plan.localizers.maps_json(localizer_of(wildcards).settings),
         options=given("features"),
         size=longest_side,
+        negatives=lambda wildcards: negatives([wildcards.split]),
         root=dataset_root,
         shards=experiment.data.shards,
         code=code_of("stages.localize.make_maps"),
     shell:
         "python -m stages.localize.make_maps --settings {params.settings:q} --index {input.index} --root {params.root:q}"
-        " --localizer {input.localizer} {params.options} {params.size} --shard {wildcards.shard} --shards {params.shards}"
-        " --output {output.maps} &> {log}"
+        " --localizer {input.localizer} {params.negatives} {params.options} {params.size} --shard {wildcards.shard}"
+        " --shards {params.shards} --output {output.maps} &> {log}"
 
 
 rule measure_localizers:

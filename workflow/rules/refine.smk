@@ -55,6 +55,7 @@ rule train_affinity:
     params:
         settings=lambda wildcards: plan.refiners.affinity_json(plan.refiners.by_affinity[wildcards.affinity]),
         seed=lambda wildcards: plan.refiners.by_affinity[wildcards.affinity].localizer.seed,
+        negatives=negatives(["train"]),
         root=dataset_root,
         code=code_of("stages.refine.train_affinity"),
         # Not an output: Snakemake would delete it, and the checkpoints in it, when the training is interrupted.
@@ -62,7 +63,7 @@ rule train_affinity:
     message:
         "Training the affinity network. Follow it with: tail -f {log}"
     shell:
-        "python -m stages.refine.train_affinity --settings {params.settings:q} --seed {params.seed}"
+        "python -m stages.refine.train_affinity --settings {params.settings:q} --seed {params.seed} {params.negatives}"
         " --code {params.code} --index {input.index} --root {params.root:q} --weights {input.weights}"
         " --regions {input.regions} --work {params.work} --curves {output.curves} --output {output.affinity} &> {log}"
 

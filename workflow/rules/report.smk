@@ -34,6 +34,7 @@ rule make_page:
         config=whole_config,
         tables=plan.made_tables(),
         images=given("images"),
+        negatives=negatives(experiment.localize.splits),
         code=code_of("stages.report.make_page"),
         results=results_folder,
         root=dataset_root,
@@ -41,7 +42,7 @@ rule make_page:
     shell:
         "python -m stages.report.make_page --settings {params.settings:q} --experiment {params.experiment}"
         " --config {params.config:q} --results {params.results} --root {params.root:q} --shards {params.shards}"
-        " --scores {input.scores} {params.images}"
+        " --scores {input.scores} {params.images} {params.negatives}"
         " --confusions {input.confusions} --localization {input.localization} --left-out {input.left_out}"
         " --picture {output.picture} --output {output.page} &> {log}"
 
