@@ -18,7 +18,9 @@ def run(arguments: list[str] | None = None) -> None:
     mended = frozenset(read_ids(args.mended, known=images.__contains__) if args.mended else ())
     doubts = most_doubtful_first(images.values(), mended=mended)
     write_doubts(args.output, doubts)
-    log.info("%d images in %s. Look at these masks first (doubt, id):\n%s", len(doubts), args.output, summary_of(doubts))
+    log.info(
+        "%d images in %s. Look at these masks first (doubt, id):\n%s", len(doubts), args.output, summary_of(doubts)
+    )
 
 
 if __name__ == "__main__":

@@ -41,12 +41,13 @@ def pairs_of_classes(doubts: Mapping[str, Doubt], scores: Mapping[str, ImageScor
 
 def judge(doubts: Sequence[float], ious: Sequence[float]) -> tuple[float, ...]:
     """Spearman's rank correlation of doubt and error (1: the same order), then the share of the worst tenth that is
-    among the most doubtful tenth, fifth, and three tenths.
+    among the most doubtful tenth, fifth, and three tenths. Without any order the correlation is nan.
 
     >>> judge([0.9, 0.5, 0.1, 0.0], [10, 20, 30, 40])
     (1.0, 1.0, 1.0, 1.0)
     """
-    correlation = float(spearmanr(doubts, [-iou for iou in ious]).statistic)
+    varied = len(set(doubts)) > 1 and len(set(ious)) > 1
+    correlation = float(spearmanr(doubts, [-iou for iou in ious]).statistic) if varied else math.nan
     return correlation, *(found_share(np.array(doubts), np.array(ious), share) for share in SHARES)
 
 
@@ -66,7 +67,8 @@ def table_of(pairs: Sequence[Pair], title: str) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for name, values in columns.items():
         correlation, *found = judge(values, ious)
-        lines.append(f"| {name} | {correlation:.2f} | {' | '.join(f'{share:.0%}' for share in found)} |")
+        shown = "-" if math.isnan(correlation) else f"{correlation:.2f}"
+        lines.append(f"| {name} | {shown} | {' | '.join(f'{share:.0%}' for share in found)} |")
     return "\n".join(lines)
 
 

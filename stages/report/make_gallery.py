@@ -1,4 +1,4 @@
-"""Makes a gallery: a page on which all images of a split can be filtered and sorted, with small pictures in a folder."""
+"""Makes a gallery: a page on which a split's images can be filtered and sorted, with small pictures in a folder."""
 
 import json
 import logging

@@ -44,6 +44,11 @@ def test_the_tables_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture) -
     assert "| crf | 1.00 | 100% | 100% | 100% |" in lines
     assert "| segmenter | -1.00 | 0% | 0% | 0% |" in lines
     assert any(line.startswith("| classes in images, 10 |") for line in lines)
+    assert "| margin | - | 0% | 0% | 0% |" in lines  # the same everywhere: in the order of the table
+
+
+def test_tables_of_different_splits_are_refused(tmp_path: Path) -> None:
+    write_doubts(tmp_path / "doubt.csv", [Doubt("a", Reasons(0, 0, 0), {})])
+    write_image_scores(tmp_path / "images.csv", ["b"], np.array([[90.0, 10.0]]), ("background", "cat"))
     with pytest.raises(DataError, match="fewer than two images"):
-        write_doubts(tmp_path / "doubt.csv", doubts[:1])
         run(["--doubt", str(tmp_path / "doubt.csv"), "--images", str(tmp_path / "images.csv")])
