@@ -62,6 +62,12 @@ rule compare_segmenters:
         "<results>/evaluate/compare_segmenters.md",
 
 
+# Which masks to look at first, whatever `evaluate.doubt` says.
+rule doubt:
+    input:
+        plan.doubt,
+
+
 rule voc_submission:
     input:
         lambda wildcards: plan.submission,

@@ -36,6 +36,7 @@ RUN_BY = {
     r"snakemake --cores 8 (upper_bound|compare_segmenters)": (
         f"{WORKFLOW}/test_tables.py::test_the_upper_bound_and_seeds_of_the_segmenter_stand_beside_it"
     ),
+    r"snakemake --cores 8 doubt": f"{WORKFLOW}/test_doubt.py::test_every_mask_of_train_and_val_has_a_doubt",
     r"snakemake --cores 8 compare_localizers": f"{WORKFLOW}/test_tiny.py::test_localizers_are_compared_in_one_table",
     r"snakemake --cores 8 compare_refiners": f"{WORKFLOW}/test_refiners.py::test_the_table_has_a_row_for_each_way",
     r"snakemake --cores 8 ablation_tokens ablation_context": (

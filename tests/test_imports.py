@@ -17,7 +17,8 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "": {
             *("data.demo.compose", "data.demo.fetch_packages", "data.demo.prepare_cutouts", "data.draw_sheet"),
             *("data.fetch_dataset", "data.join_indexes", "data.list_classes", "data.make_index", "data.make_truth"),
-            *("evaluate.compare_segmenters", "evaluate.list_scored", "evaluate.score_localization"),
+            *("evaluate.compare_segmenters", "evaluate.join_doubts", "evaluate.list_scored", "evaluate.measure_doubt"),
+            "evaluate.score_localization",
             *("evaluate.summarize", "evaluate.write_submission", "evaluate.write_table"),
             *("refine.choose_threshold", "refine.make_masks", "refine.make_sure_regions"),
             *("report.write_cards", "report.write_provenance", "segment.predict_shard"),

@@ -19,6 +19,7 @@ WORKERS = {
     "stages.data.demo.compose": "stages.data.demo.material:compose_pictures",
     "stages.data.make_index": "stages.data.problems:examine_image",
     "stages.data.make_truth": "stages.data.make_truth:write_true_mask",
+    "stages.evaluate.measure_doubt": "stages.evaluate.doubt:doubt_image",
     "stages.refine.choose_threshold": "stages.refine.agreement:agreement_counts",
     "stages.refine.make_masks": "stages.refine.pseudo_masks:write_pseudo_mask",
     "stages.refine.make_sure_regions": "stages.refine.sure_regions:write_sure_regions",

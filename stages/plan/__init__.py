@@ -11,6 +11,7 @@ from stages.errors import SettingsError
 from stages.experiment import section_json
 from stages.files import sha256_of
 from stages.plan.dataset import Dataset
+from stages.plan.doubts import ASKED, Doubts, Galleries
 from stages.plan.files import Files, Inputs
 from stages.plan.language import Language, names_file
 from stages.plan.localizers import Localizer, Localizers
@@ -47,6 +48,8 @@ class Plan:
         self.localizers = Localizers(experiment, self.files)
         self.refiners = Refiners(experiment, self.files, self.localizers)
         self.segmenters = Segmenters(experiment, self.files)
+        self.doubts = Doubts(self.files, experiment.evaluate.doubt, self.refiners.own, self.segmenters.own)
+        self.galleries = Galleries(experiment.evaluate, self.doubts, self.localizers.own)
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -67,7 +70,7 @@ class Plan:
         scores."""
         evaluate = self.experiment.evaluate
         scored = {part for split in evaluate.maps for part in parts_of(split)}
-        return sorted({"train", "val", *scored, *evaluate.localization}, key=SPLITS.index)
+        return sorted({"train", "val", *scored, *evaluate.doubt, *evaluate.localization}, key=SPLITS.index)
 
     @property
     def indexes(self) -> list[str]:
@@ -198,6 +201,12 @@ class Plan:
         return f"{self.files.results}/evaluate/voc_submission.tar.gz"
 
     @property
+    def doubt(self) -> list[str]:
+        """What the target `doubt` makes: tables and galleries of train and val."""
+        pages = (f"{self.files.results}/report/{self.galleries.name(split)}.html" for split in ASKED)
+        return [*map(self.doubts.table, ASKED), *pages]
+
+    @property
     def final(self) -> list[str]:
         """What `all` makes in each stage, not only the page: Snakemake makes a deleted file again only if a target asks
         for it."""
@@ -211,7 +220,8 @@ class Plan:
             *segmenter.predictions("predictions", *self.experiment.segment.predict),
             f"{results}/evaluate/summary.csv",
             *self.localization_scores,
-            *(f"{results}/report/{page}.html" for page in ("index", "gallery")),
+            *map(self.doubts.table, self.experiment.evaluate.doubt),
+            *(f"{results}/report/{page}.html" for page in ("index", *self.galleries.final)),
             f"{results}/provenance.json",
             *(f"{results}/{stage}/README.md" for stage in ("localize", "segment")),
         ]

@@ -26,16 +26,25 @@ function rateOf(entry) {
   return name && entry.ious ? entry.ious[name] : entry.iou;
 }
 
+// The same for the doubt of the pseudo mask.
+function doubtOf(entry) {
+  const name = at("class").value;
+  return name && entry.doubts ? entry.doubts[name] : entry.doubt;
+}
+
+// What images are sorted by, and 1 for the smallest first.
+const ORDERS = { worst: [rateOf, 1], best: [rateOf, -1], doubt: [doubtOf, -1] };
+
 function choose() {
   const name = at("class").value, part = at("name").value.toLowerCase(), sort = at("sort").value;
   chosen = data.entries
-    .map((entry, number) => ({ entry, number, rate: rateOf(entry) }))
+    .map((entry, number) => ({ entry, number }))
     .filter(({ entry }) => !name || entry.tags.includes(name) || (entry.ious && name in entry.ious))
     .filter(({ entry }) => entry.id.toLowerCase().includes(part));
-  if (sort !== "index") {
-    const sign = sort === "worst" ? 1 : -1;
+  if (sort in ORDERS) {
+    const [of, sign] = ORDERS[sort];
     const last = sign * Infinity;
-    chosen.sort((a, b) => sign * ((a.rate ?? last) - (b.rate ?? last)) || a.number - b.number);
+    chosen.sort((a, b) => sign * ((of(a.entry) ?? last) - (of(b.entry) ?? last)) || a.number - b.number);
   }
   at("count").textContent = `${chosen.length} of ${data.entries.length} images`;
   at("grid").replaceChildren();
@@ -55,7 +64,7 @@ function picture(source, size, name, text) {
   return image;
 }
 
-function figureOf({ entry, number, rate }) {
+function figureOf({ entry, number }) {
   const figure = document.createElement("figure"), stack = document.createElement("div");
   stack.className = "stack";
   stack.style.aspectRatio = `${entry.size[0]} / ${entry.size[1]}`;
@@ -68,10 +77,17 @@ function figureOf({ entry, number, rate }) {
   const caption = document.createElement("figcaption"), tags = document.createElement("span");
   tags.textContent = entry.tags.join(", ");
   caption.append(entry.id, document.createElement("br"), tags);
+  const rate = rateOf(entry), doubt = doubtOf(entry);
   if (rate !== undefined) {
     const figureRate = document.createElement("b");
     figureRate.textContent = rate.toFixed(1);
     caption.prepend(figureRate);
+  }
+  if (doubt !== undefined) {
+    const figureDoubt = document.createElement("span");
+    figureDoubt.className = "doubt";
+    figureDoubt.textContent = `doubt ${doubt.toFixed(2)}`;
+    tags.before(figureDoubt);
   }
   figure.append(stack, caption);
   return figure;

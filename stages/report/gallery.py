@@ -1,4 +1,5 @@
-"""The gallery: small pictures of every val image and its masks, in files next to a page that filters and sorts them."""
+"""The gallery: small pictures of every image of a split and its masks, in files next to a page that filters and sorts
+them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.evaluate.doubt_table import Doubt
 from stages.evaluate.image_scores import ImageScore
 from stages.images import BACKGROUND_NAME, read_image, read_mask, voc_palette
 from stages.map_colours import colour_map
@@ -20,13 +22,14 @@ from stages.report.templates import render
 SIDE = 256  # longest side of a picture, pixels
 QUALITY = 72
 LAYERS = ("prediction", "pseudo mask", "truth", "map")
+DOUBTED = "pseudo mask"
 
 
 @dataclass(frozen=True)
 class Item:
-    """One val image: its files and its strongest map.
+    """One image: its files and its strongest map.
 
-    truth: None without a true mask.  score: of the prediction; None if there is none.
+    truth: None without a true mask.  score: of one of its masks.  doubt: of its pseudo mask.  None if there is none.
     heat: [rows, columns] float32 in [0, 1], the maximum over the maps of its classes; None without a tag.
     """
 
@@ -39,12 +42,14 @@ class Item:
     truth: Path | None
     score: ImageScore | None
     heat: NDArray[np.float32] | None
+    doubt: Doubt | None = None
 
 
 def write_item(item: Item, folder: Path) -> dict[str, Any]:
     """Writes an image's pictures as `<number>-<layer>` and returns its entry in the page.
 
-    iou: mIoU of the prediction on this image alone; `ious`: IoU of each class, percent. Neither without a score.
+    iou: mIoU of the scored mask on this image alone; `ious`: IoU of each class, percent. Neither without a score.
+    doubt, doubts: in [0, 1], of the pseudo mask and of each class. Neither if they were not measured.
     """
     picture = read_image(item.image)
     size = fitted(picture.size)
@@ -59,7 +64,7 @@ def write_item(item: Item, folder: Path) -> dict[str, Any]:
         colour_map(item.heat).save(folder / file_of(item.number, "map"), quality=QUALITY)
         layers.append("map")
     entry: dict[str, Any] = {"id": item.id, "tags": item.tags, "size": size, "layers": layers}
-    return entry | rates_of(item.score)
+    return entry | rates_of(item.score) | doubts_of(item.doubt)
 
 
 def rates_of(score: ImageScore | None) -> dict[str, Any]:
@@ -68,6 +73,15 @@ def rates_of(score: ImageScore | None) -> dict[str, Any]:
         return {}
     classes = {name: round(iou, 1) for name, iou in score.ious.items() if name != BACKGROUND_NAME}
     return {"iou": round(score.miou, 1), "ious": classes}
+
+
+def doubts_of(doubt: Doubt | None) -> dict[str, Any]:
+    """Doubts of one image, as the page shows them; {} if it has none."""
+    if doubt is None:
+        return {}
+    classes = {name: round(reasons.doubt, 2) for name, reasons in doubt.classes.items()}
+    # Finer than shown, so that the order is that of the table.
+    return {"doubt": round(doubt.whole.doubt, 4), "doubts": classes}
 
 
 def fitted(size: tuple[int, int]) -> tuple[int, int]:
@@ -89,17 +103,34 @@ def file_of(number: int, layer: str) -> str:
 
 
 def render_gallery(
-    *, experiment: str, split: str, classes: Sequence[str], entries: Sequence[Mapping[str, Any]], folder: str
+    *,
+    experiment: str,
+    split: str,
+    classes: Sequence[str],
+    entries: Sequence[Mapping[str, Any]],
+    folder: str,
+    told: bool = False,
+    links: Mapping[str, str] | None = None,
 ) -> str:
-    """The page, which loads its pictures from `folder` next to it."""
+    """The page, which loads its pictures from `folder` next to it.
+
+    told: the predictions were told the tags, and scores are of the pseudo masks.  links: split -> another gallery.
+    """
     data = {"folder": folder, "classes": list(classes), "entries": list(entries)}
+    scored, doubted = (any(key in entry for entry in entries) for key in ("iou", "doubt"))
+    shown = [layer for layer in LAYERS if any(layer in entry["layers"] for entry in entries)]
+    if doubted and not scored:  # the first layer is the one that the page starts with
+        shown.sort(key=lambda layer: layer != DOUBTED)
     return render(
         "gallery.html.j2",
         experiment=experiment,
         split=split,
         classes=classes,
-        scored=any("iou" in entry for entry in entries),
-        layers=[layer for layer in LAYERS if any(layer in entry["layers"] for entry in entries)],
+        scored=scored,
+        doubted=doubted,
+        told=told,
+        links=links or {},
+        layers=shown,
         map_scale="",
         colours={name: colour_of(value) for value, name in enumerate(classes, start=1)},
         # Inside a script element, only `<` could end it.

@@ -230,6 +230,7 @@ def render_page(
         ],
         panels=panel_cards(panels),
         val_images=val_images,
+        doubted=config.get("evaluate", {}).get("doubt", ()),
         legend=legend_entries(panels, classes),
         map_scale=css_scale(),
         timings=timing_rows(timings),

@@ -47,13 +47,15 @@ def choose(ious: Mapping[str, float], count: int) -> list[str]:
     return [ranking[int((part + 0.5) * len(ranking) / count)] for part in range(count)]
 
 
-def read_maps(shards: Sequence[Path], ids: Sequence[str]) -> dict[str, ImageMaps]:
+def read_maps(shards: Sequence[Path], ids: Sequence[str], split: str = "val") -> dict[str, ImageMaps]:
     """Maps of the given images. Raises DataError when one of them has none."""
     wanted = set(ids)
     found = {image.id: image for shard in shards for image in read_shard(shard) if image.id in wanted}
     missing = sorted(wanted - set(found))
     if missing:
-        raise DataError(f"no maps of val image {missing[0]!r}; add val to `evaluate.maps` and run the stage `localize`")
+        raise DataError(
+            f"no maps of {split} image {missing[0]!r}; add {split} to `evaluate.maps` and run the stage `localize`"
+        )
     return found
 
 

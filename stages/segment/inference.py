@@ -30,12 +30,13 @@ def predict_images(
     settings: InferenceSettings,
     *,
     tags: bool,
+    untagged_free: bool = False,
     longest_side: int | None = None,
 ) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.float32]]]:
     """Yields each image's id, pixels [rows, columns, 3] and class probabilities [1 + C, rows, columns].
 
-    tags: classes that are not among the image's tags get probability 0.  longest_side: larger images are predicted at
-    this size (`working_size`).
+    tags: classes that are not among the image's tags get probability 0.  untagged_free: not so in an image that has no
+    tags.  longest_side: larger images are predicted at this size (`working_size`).
     """
     device = next(segmenter.model.parameters()).device
     positions = {name: position for position, name in enumerate(segmenter.classes)}
@@ -45,7 +46,7 @@ def predict_images(
         with memory_for(f"{path} {image.shape[:2]}", MEMORY_CURE):
             scores = class_probabilities(segmenter.model, torch.from_numpy(image).permute(2, 0, 1).to(device), settings)
         check_finite(path, {"a probability": scores}, NOT_WHOLE)
-        if tags:
+        if tags and (record.labels or not untagged_free):
             scores = told(scores, [positions[name] for name in record.labels])
         yield record.id, image, scores.cpu().numpy()
 

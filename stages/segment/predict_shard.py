@@ -48,6 +48,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--shard", type=int, required=True)
     command.add_argument("--shards", type=int, required=True)
     command.add_argument("--told", action="store_true", help="the images' tags are known")
+    command.add_argument("--untagged-free", action="store_true", help="with --told: not in images without tags")
     command.add_argument("--processes", type=int, default=1, help="processes of the CRF, if there is one")
     command.add_argument("--longest-side", type=int, help="pixels at which larger images are predicted")
     args = command.parse_args(arguments)
@@ -63,7 +64,15 @@ def run(arguments: list[str] | None = None) -> None:
         raise DataError(f"{args.segmenter}: trained on {segmenter.classes}, not on {classes}; rerun its training")
     segmenter.model.to(pick_device())
     records = shard_of(read_index(args.index), args.shard, args.shards)
-    predicted = predict_images(segmenter, records, args.root, settings, tags=args.told, longest_side=args.longest_side)
+    predicted = predict_images(
+        segmenter,
+        records,
+        args.root,
+        settings,
+        tags=args.told,
+        untagged_free=args.untagged_free,
+        longest_side=args.longest_side,
+    )
     sizes = {record.id: image_size(args.root / record.image) for record in records}
     with atomic_folder(args.output) as folder:
         write_masks(predicted, folder, settings.crf, sizes=sizes, processes=args.processes)

@@ -31,6 +31,11 @@ class EvaluateSettings(Strict):
         description="file of ids, one per line: in train, only these images are scored; VOC's published figures are"
         " for the 1,464 in ImageSets/Segmentation/train.txt",
     )
+    doubt: Annotated[tuple[SplitName, ...], Once] = Field(
+        (),
+        description="splits whose pseudo masks get a doubt each, found without true masks, and a gallery sorted by it;"
+        " the target `doubt` makes those of train and val in any case",
+    )
     localization: Annotated[tuple[SplitName, ...], Once] = Field(
         (),
         description="splits whose maps are scored as in wsolevaluation, PxAP and pIoU, with the threshold chosen on"

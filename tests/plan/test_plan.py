@@ -164,6 +164,32 @@ def test_splits_and_what_is_final(demo: Plan) -> None:
     assert all(path.startswith("results/demo/") for path in demo.final)
 
 
+def test_galleries_show_the_doubts_that_are_measured(demo: Plan) -> None:
+    assert demo.galleries.final == ["gallery"]
+    assert demo.galleries.of("gallery").doubt is None
+    assert "doubt" not in demo.galleries.inputs("gallery")
+    # The target makes pages of its own where `all` has none with doubts.
+    assert [Path(path).stem for path in demo.doubt] == ["doubt-train", "doubt-val", "gallery-train", "gallery-val"]
+    assert json.loads(demo.galleries.links("gallery-train")) == {"val": "gallery-val.html"}
+    own = plan_of(DEMO, evaluate={"doubt": ["train", "val"]})
+    assert own.galleries.final == ["gallery", "gallery-train"]
+    assert own.galleries.inputs("gallery")["doubt"] == "results/demo/evaluate/doubt-val.csv"
+    assert [Path(path).stem for path in own.doubt] == ["doubt-train", "doubt-val", "gallery-train", "gallery"]
+    assert json.loads(own.galleries.links("gallery")) == {"train": "gallery-train.html"}
+    train = own.galleries.inputs("gallery-train")
+    assert train["images"] == "results/demo/evaluate/pseudo_masks-train-images.csv"
+    assert "results/demo/segment/pseudo_masks/compared/train/0" in train["shown"]
+    bare = plan_of(DEMO, evaluate={"doubt": ["train"], "maps": [], "segmenter": []})
+    assert not {"images"} & {*bare.galleries.inputs("gallery"), *bare.galleries.inputs("gallery-train")}
+
+
+def test_doubts_of_a_split_need_its_masks(demo: Plan) -> None:
+    assert plan_of(DEMO, evaluate={"doubt": ["test"]}).map_splits == ["train", "val", "test"]
+    own = demo.doubts.inputs("val", "0")
+    assert own["masks"] == demo.refiners.own.masks("val")[0]
+    assert demo.refiners.own.inputs("val", "0").items() <= own.items()
+
+
 def test_scores_of_joined_splits_read_the_shards_of_both() -> None:
     plan = plan_of(MSRC)
     assert plan.localizers.own.maps("train+val") == [

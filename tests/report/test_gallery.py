@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from stages.errors import DataError
+from stages.evaluate.doubt_table import Doubt, Reasons, write_doubts
 from stages.index import Record, read_index, write_index
 from stages.report.gallery import SIDE, fitted, render_gallery, save_mask
 from stages.report.make_gallery import run
@@ -16,12 +17,12 @@ from tests.report.browser import CHROMIUM, browse
 from tests.report.conftest import CLASSES
 
 
-def make_gallery(results: Path) -> Path:
+def make_gallery(results: Path, *more: str) -> Path:
     paths = ["--results", str(results), "--root", str(results.parent), "--pictures", str(results / "report/gallery")]
     options = ["--experiment", "tiny", "--shards", "2"]
     if all(record.mask for record in read_index(results / "data/val.csv")):
         options += ["--images", str(results / "evaluate/segmenter-val-images.csv")]
-    run([*options, *paths, "--output", str(results / "report/gallery.html")])
+    run([*options, *more, *paths, "--output", str(results / "report/gallery.html")])
     return results / "report/gallery.html"
 
 
@@ -131,3 +132,64 @@ def test_as_many_images_as_voc_s_val(tmp_path: Path) -> None:
     assert 60 <= len(ids) < 300
     assert [rates[name] for name in ids] == sorted(rates.values())[: len(ids)]
     assert "483 of 1449 images" in browse(page, "#class=dog")
+
+
+def doubted(results: Path, *, scored: bool) -> Path:
+    """The gallery with doubts, of which b's is the greatest and a's cat is doubted more than c's."""
+    cats = {"a": 0.5, "b": 0.75, "c": 0.25}
+    doubts = [Doubt(name, Reasons(*[value] * 3), {CLASSES[0]: Reasons(*[value] * 3)}) for name, value in cats.items()]
+    write_doubts(results / "evaluate/doubt-val.csv", doubts)
+    if not scored:
+        write_index(results / "data/val.csv", [Record(x, f"{x}.jpg", "", (CLASSES[0],), "val") for x in "abc"])
+    return make_gallery(results, "--doubt", str(results / "evaluate/doubt-val.csv"), "--links", '{"train": "t.html"}')
+
+
+def test_doubts_are_shown_beside_scores(results: Path) -> None:
+    page = doubted(results, scored=True).read_text()
+    entries = data_of(page)["entries"]
+    assert [(entry["doubt"], entry["doubts"]) for entry in entries] == [
+        (value, {CLASSES[0]: value}) for value in (0.5, 0.75, 0.25)
+    ]
+    orders = re.findall(r'<option value="(\w+)">', page.split('id="sort"')[1].split("</select>")[0])
+    assert orders == ["worst", "best", "doubt", "index"]
+    assert re.findall(r"<option>([\w ]+)</option>", page.split('id="layer"')[1])[0] == "prediction"
+    assert '<a href="t.html">Gallery of train.</a>' in page
+
+
+def test_without_true_masks_the_most_doubtful_come_first_with_their_pseudo_masks(results: Path) -> None:
+    page = doubted(results, scored=False).read_text()
+    orders = re.findall(r'<option value="(\w+)">', page.split('id="sort"')[1].split("</select>")[0])
+    assert orders == ["doubt", "index"]
+    assert re.findall(r"<option>([\w ]+)</option>", page.split('id="layer"')[1])[0] == "pseudo mask"
+    assert "cannot be ranked" not in page
+
+
+def test_a_gallery_of_train_shows_the_masks_of_train(results: Path) -> None:
+    records = [Record(x, f"{x}.jpg", "", (CLASSES[0],), "train") for x in "abc"]
+    write_index(results / "data/train.csv", records)
+    for folder in ("refine/masks", "localize/maps"):
+        (results / folder / "val").rename(results / folder / "train")
+    (results / "segment/pseudo_masks/compared").mkdir()
+    (results / "segment/pseudo_masks/predictions/val").rename(results / "segment/pseudo_masks/compared/train")
+    write_doubts(results / "doubt.csv", [Doubt(x, Reasons(0.5, 0.5, 0.5), {}) for x in "abc"])
+    paths = ["--results", str(results), "--root", str(results.parent), "--pictures", str(results / "report/other")]
+    options = ["--experiment", "tiny", "--shards", "2", "--split", "train", "--view", "compared"]
+    run([*options, *paths, "--doubt", str(results / "doubt.csv"), "--output", str(results / "report/other.html")])
+    page = (results / "report/other.html").read_text()
+    assert "gallery of train" in page
+    assert "told the tags" in page
+    assert [entry["doubt"] for entry in data_of(page)["entries"]] == [0.5] * 3
+    assert (results / "report/other/0-prediction.png").is_file()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+def test_doubts_sort_in_a_browser(results: Path) -> None:
+    page = doubted(results, scored=True)
+    assert shown(browse(page)) == ["c", "b", "a"]  # by IoU, as without doubts
+    dom = browse(page, "#sort=doubt&layer=pseudo+mask")
+    assert shown(dom) == ["b", "a", "c"]
+    assert re.findall(r'class="doubt">([^<]+)<', dom) == ["doubt 0.75", "doubt 0.50", "doubt 0.25"]
+    assert shown(browse(page, "#sort=doubt&class=cat")) == ["b", "a", "c"]
+    bare = doubted(results, scored=False)
+    assert shown(browse(bare)) == ["b", "a", "c"]
+    assert shown(browse(bare, "#sort=index")) == ["a", "b", "c"]

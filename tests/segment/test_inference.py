@@ -1,9 +1,17 @@
 """Class probabilities: windows and tags."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 import torch
 from mmengine.config import ConfigDict
+from PIL import Image
 
-from stages.segment.inference import logits_of, told
+from stages.index import Record
+from stages.segment import inference
+from stages.segment.inference import logits_of, predict_images, told
+from stages.settings import InferenceSettings
 
 
 def test_windows_are_mmsegmentations(make_settings, build) -> None:
@@ -28,3 +36,24 @@ def test_told_tags_leave_no_other_class() -> None:
     nothing[3] = 1  # what is there for certain is not in the tags
     assert told(nothing, [0]).argmax(dim=0).item() == 0
     assert told(scores, []).argmax(dim=0).unique().tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        pytest.param({"tags": False}, {"tagged": 2, "bare": 2}, id="predictions"),
+        pytest.param({"tags": True}, {"tagged": 1, "bare": 0}, id="told"),
+        pytest.param({"tags": True, "untagged_free": True}, {"tagged": 1, "bare": 2}, id="compared"),
+    ],
+)
+def test_tags_bind_the_images_that_have_some(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: dict[str, bool], found: dict[str, int]
+) -> None:
+    """The network takes all for the second class, then the first."""
+    scores = torch.tensor([0.1, 0.3, 0.6]).reshape(3, 1, 1).expand(3, 4, 5)
+    monkeypatch.setattr(inference, "class_probabilities", lambda model, image, settings: scores)
+    segmenter = SimpleNamespace(model=torch.nn.Linear(1, 1), classes=("cat", "dog"))
+    records = [Record("tagged", "a.png", "", ("cat",), "train"), Record("bare", "a.png", "", (), "train")]
+    Image.new("RGB", (5, 4)).save(tmp_path / "a.png")
+    predicted = predict_images(segmenter, records, tmp_path, InferenceSettings(), **options)
+    assert {name: own.argmax(axis=0).max() for name, _, own in predicted} == found

@@ -106,6 +106,26 @@ def test_the_upper_bound_adds_one_training_and_its_scores(snakemake: Snakemake, 
     assert bound["score_masks"] == plain["score_masks"] + 2
 
 
+def test_doubts_are_made_where_they_are_asked_for(snakemake: Snakemake, tmp_path: Path) -> None:
+    plain = jobs_of(snakemake(tmp_path, "--dry-run", config=DEMO).stdout)
+    assert not {"measure_doubt", "join_doubts"} & set(plain)
+    asked = snakemake(tmp_path, "--dry-run", "--printshellcmds", "doubt", config=DEMO)
+    assert asked.returncode == 0, asked.stdout
+    jobs = jobs_of(asked.stdout)
+    assert {rule: jobs[rule] for rule in ("measure_doubt", "join_doubts", "predict", "make_gallery")} == dict.fromkeys(
+        ("measure_doubt", "join_doubts", "predict", "make_gallery"), 2
+    )
+    told = [line for line in asked.stdout.splitlines() if command_of(line) == "segment.predict_shard"]
+    assert all("--told --untagged-free" in line for line in told)
+    own = changed(DEMO, tmp_path, "  segmenter: [val, test]\n", "  segmenter: [val, test]\n  doubt: [train, test]\n")
+    jobs = jobs_of(snakemake(tmp_path, "--dry-run", config=own).stdout)
+    # Of test as well there are maps and masks then; its gallery and that of train stand beside val's.
+    assert {rule: count - plain.get(rule, 0) for rule, count in jobs.items() if count != plain.get(rule)} == {
+        **dict.fromkeys(("measure_doubt", "join_doubts", "predict", "make_gallery"), 2),
+        **dict.fromkeys(("freeze_map_features", "make_maps", "make_masks"), 1),
+    }
+
+
 def test_voc_is_planned_without_the_demo_set(snakemake: Snakemake, tmp_path: Path) -> None:
     list_voc(tmp_path)
     result = snakemake(tmp_path, "--dry-run", config=REPOSITORY / "configs/voc12.yaml")

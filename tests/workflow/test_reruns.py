@@ -26,6 +26,11 @@ LOCATED = {"make_maps": 4, "score_maps": 2, **REFINED}
             id="evaluate.thresholds",
         ),
         pytest.param(
+            *("report:\n", "evaluate:\n  doubt: [train, val]\n\nreport:\n"),
+            {"predict": 4, "measure_doubt": 4, "join_doubts": 2, **SHOWN, "make_gallery": 2},
+            id="evaluate.doubt",
+        ),
+        pytest.param(
             *("decoder_channels: 8\n", "decoder_channels: 8\n  inference: {flip: true}\n"),
             PREDICTED,
             id="segment.inference",

@@ -124,6 +124,59 @@ rule score_masks:
         " --images {output.images} &> {log}"
 
 
+# How much pseudo masks are to be doubted, without true masks.
+rule measure_doubt:
+    input:
+        unpack(lambda wildcards: plan.doubts.inputs(wildcards.split, wildcards.shard)),
+        **plan.dataset.inputs,
+        classes=rules.list_classes.output.classes,
+    output:
+        doubts="<results>/evaluate/doubt/{split}/{shard}.csv",
+    log:
+        "<logs>/evaluate/doubt/{split}/{shard}.log",
+    benchmark:
+        "<benchmarks>/evaluate/doubt/{split}/{shard}.tsv"
+    conda:
+        "../../environment.yml"
+    # The CRF has one thread of its own, so this is the number of processes.
+    threads: 8
+    resources:
+        # Besides the processes, the walk.
+        **needs(2000, minutes=240, gpu=plan.refiners.own.gpus, each=crf_process(1200)),
+    params:
+        settings=lambda wildcards: plan.refiners.masks_json(plan.refiners.own),
+        options=given("affinity", "threshold"),
+        threshold=plan.refiners.own.threshold_number,
+        localize=lambda wildcards: plan.refiners.walked_option(plan.refiners.own),
+        root=dataset_root,
+        code=code_of("stages.evaluate.measure_doubt"),
+    shell:
+        "python -m stages.evaluate.measure_doubt --settings {params.settings:q} {params.options} {params.threshold}"
+        " {params.localize} --index {input.index} --root {params.root:q} --classes {input.classes} --maps {input.maps}"
+        " --masks {input.masks} --predictions {input.predictions} --processes {threads} --output {output.doubts} &> {log}"
+
+
+rule join_doubts:
+    input:
+        doubts=lambda wildcards: plan.doubts.shards(wildcards.split),
+    output:
+        table=shown("<results>/evaluate/doubt-{split}.csv", "doubt", "Tables", table="doubt", shows="{split}"),
+    log:
+        "<logs>/evaluate/doubt-{split}.log",
+    benchmark:
+        "<benchmarks>/evaluate/doubt-{split}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        **needs(1000, minutes=5),
+    params:
+        code=code_of("stages.evaluate.join_doubts"),
+    message:
+        "Joining the doubts of {wildcards.split}. The masks to look at first are at the end of {log}"
+    shell:
+        "python -m stages.evaluate.join_doubts --doubts {input.doubts} --output {output.table} &> {log}"
+
+
 # Maps of images with one tag, by the protocol of wsolevaluation. The threshold is chosen on val; test only uses it.
 rule score_localization:
     input:

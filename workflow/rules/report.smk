@@ -47,21 +47,21 @@ rule make_page:
         " --picture {output.picture} --output {output.page} &> {log}"
 
 
-# All val images, to filter and sort; index.html links to it.
+# All images of a split, to filter and sort; index.html links to them. `gallery` is val's, `gallery-SPLIT` shows doubts.
 rule make_gallery:
     input:
+        unpack(lambda wildcards: plan.galleries.inputs(wildcards.gallery)),
         **plan.dataset.inputs,
-        **plan.image_scores,
-        index="<results>/data/val.csv",
         classes=rules.list_classes.output.classes,
-        panels=plan.panels,
     output:
-        page=shown("<results>/report/gallery.html", "page", "Page", page="gallery"),
-        pictures=directory("<results>/report/gallery"),
+        page=shown("<results>/report/{gallery}.html", "page", "Page", page="{gallery}"),
+        pictures=directory("<results>/report/{gallery}"),
     log:
-        "<logs>/report/gallery.log",
+        "<logs>/report/{gallery}.log",
     benchmark:
-        "<benchmarks>/report/gallery.tsv"
+        "<benchmarks>/report/{gallery}.tsv"
+    wildcard_constraints:
+        gallery=f"gallery(-({any_of(SPLITS)}))?",
     conda:
         "../../environment.yml"
     threads: 8
@@ -72,12 +72,16 @@ rule make_gallery:
         results=results_folder,
         root=dataset_root,
         shards=experiment.data.shards,
-        images=given("images"),
+        split=lambda wildcards: plan.galleries.of(wildcards.gallery).split,
+        view=lambda wildcards: plan.galleries.of(wildcards.gallery).view,
+        links=lambda wildcards: plan.galleries.links(wildcards.gallery),
+        options=given("images", "doubt"),
         code=code_of("stages.report.make_gallery"),
     shell:
-        "python -m stages.report.make_gallery --experiment {params.experiment}"
-        " --results {params.results} --root {params.root:q} --shards {params.shards} --processes {threads}"
-        " {params.images} --pictures {output.pictures} --output {output.page} &> {log}"
+        "python -m stages.report.make_gallery --experiment {params.experiment} --split {params.split}"
+        " --view {params.view} --results {params.results} --root {params.root:q} --shards {params.shards}"
+        " --links {params.links:q} {params.options} --processes {threads} --pictures {output.pictures}"
+        " --output {output.page} &> {log}"
 
 
 rule make_table_page:

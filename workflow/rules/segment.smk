@@ -1,12 +1,13 @@
 # segment: trains segmenters on masks, and predicts. `{segmenter}` is the supervision, `pseudo_masks` or `true_masks` (the
-# bound), and `variants/SUPERVISION-SEED` for other seeds. A view is `predictions`, or `told`, where the tags of the
-# images are known.
+# bound), and `variants/SUPERVISION-SEED` for other seeds. A view is `predictions`; `told`, where the tags of the
+# images are known; or `compared`, with which pseudo masks are compared: told the tags of images that have some.
+VIEWS = {"predictions": "", "told": "--told", "compared": "--told --untagged-free"}
 # The training settings that are part of the model.
 OF_MODEL = ["training.loss", "training.class_weights"]
 
 
 wildcard_constraints:
-    view="predictions|told",
+    view=any_of(VIEWS),
 
 
 # Built and run once before anything is trained, so that an overlay that does not fit is reported at the start. It runs
@@ -95,7 +96,7 @@ rule predict:
         **needs(4000, minutes=240, gpu=1, each=crf_process(1200)),
     params:
         settings=settings("segment", only=["inference"]),
-        told=lambda wildcards: "--told" if wildcards.view == "told" else "",
+        told=lambda wildcards: VIEWS[wildcards.view],
         root=dataset_root,
         size=longest_side,
         shards=experiment.data.shards,
