@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stages.cli.export import add_export
 from stages.cli.places import config_in, existing, from_here, home
 from stages.cli.status import describe_status, read_summary, working_jobs
 from stages.errors import TagmaskError
@@ -187,3 +188,6 @@ def report(config: Config = DEMO, cores: Annotated[str, typer.Option()] = "all",
     page = Path("results") / read_config(folder / found).experiment / "report/index.html"
     call(*snakemake_words(found, "--cores", cores, "--quiet"), page, folder=folder)
     print((folder / page).resolve())
+
+
+add_export(app, lambda *words, folder: call(*words, folder=folder))

@@ -195,10 +195,12 @@ def render_page(
     config: Mapping[str, Any],
     confusions: Mapping[str, NDArray[np.int64]],
     localization: Sequence[LocalizationScore] = (),
+    mended: int = 0,
     left_out: Mapping[str, Sequence[LeftOut]] | None = None,
     tables: Sequence[MadeTable] = (),
 ) -> str:
-    """The whole page as self-contained HTML. confusions: title -> pixel counts [1 + C, 1 + C]; left_out: by split."""
+    """The whole page as self-contained HTML. confusions: title -> pixel counts [1 + C, 1 + C]; mended: masks
+    mended by hand; left_out: by split."""
     class_names = ("background", *classes)
     return render(
         "page.html.j2",
@@ -207,6 +209,7 @@ def render_page(
         scores=scores,
         seed=config.get("seed", scores[0].seed if scores else 0),
         localization=localization,
+        mended=mended,
         left_out={split: rows for split, rows in (left_out or {}).items() if rows},
         left_out_shown=LEFT_OUT_SHOWN,
         made_tables=tables,

@@ -8,6 +8,7 @@ from stages.errors import SettingsError
 from stages.experiment import section_json
 from stages.plan import Plan
 from stages.plan.checks import checked_experiment
+from stages.plan.mended import KINDS as MENDED_KINDS
 from stages.segment.overlay import overlay_path
 from stages.settings import parts_of
 from stages.repeated_keys import refuse_repeated_keys
