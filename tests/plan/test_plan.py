@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from stages.errors import SettingsError
-from stages.experiment import read_experiment
+from stages.experiment import check_variants, read_experiment
 from stages.plan import Plan
 from tests.workflow.tiny import REPOSITORY
 
@@ -217,3 +217,38 @@ def test_a_backbone_is_checked_for_the_localizer_that_asks_for_its_weights() -> 
     assert dense["model"] == "densenet121"
     segmenters = plan.experiment.segment.network.backbone
     assert segmenters == backbone.model or plan.localizers.backbones_json(segmenters) == "[]"
+
+
+def test_mended_masks_are_learned_and_scored_in_the_place_of_trains(demo: Plan) -> None:
+    plan = plan_of(DEMO, refine={**DEMO["refine"], "mended": "to mend"})
+    own = plan.segmenters.own
+    assert plan.segmenters.training_masks(own) == ["results/demo/refine/with_mended/learned/0"]
+    assert plan.segmenters.training_masks(plan.segmenters.of("true_masks", 0)) == []
+    train, val = (plan.scored_masks("", "pseudo_masks", split) for split in ("train", "val"))
+    assert train.masks == ["results/demo/refine/with_mended/scored/0"]
+    assert train.inputs["mended"] == "results/demo/refine/mended.csv"
+    assert val.masks == demo.scored_masks("", "pseudo_masks", "val").masks
+    assert "mended" not in val.inputs
+    both = plan.scored_masks("", "pseudo_masks", "train+val")
+    assert both.masks == [*train.masks, *val.masks]
+    # Rows of tables are the method's.
+    name = next(name for name in plan.refiners.by_folder if name != "masks")
+    row = plan.scored_masks(f"refiners/{name.removeprefix('variants/')}/", "pseudo_masks", "train")
+    assert row.masks == [f"results/demo/refine/{name}/train/0"]
+    assert "mended" not in row.inputs
+
+
+def test_what_makes_masks_knows_of_no_mended_ones(demo: Plan) -> None:
+    plan = plan_of(DEMO, refine={**DEMO["refine"], "mended": "to mend"})
+    for name, refiner in plan.refiners.by_folder.items():
+        assert plan.refiners.masks_json(refiner) == demo.refiners.masks_json(demo.refiners.by_folder[name])
+        assert plan.refiners.affinity_json(refiner) == demo.refiners.affinity_json(demo.refiners.by_folder[name])
+    assert "mended" not in demo.experiment.model_dump_json()
+    assert json.loads(plan.mended.settings_json) == {"mended": "to mend"}
+
+
+def test_rows_of_refiners_cannot_be_mended() -> None:
+    compare = {**DEMO["compare"], "refiners": {"by_hand": {"mended": "x"}}}
+    with pytest.raises(SettingsError, match="compare.refiners.by_hand.mended: rows are compared as they are made"):
+        experiment = plan_of(DEMO, compare=compare).experiment
+        check_variants(experiment, source="test")
