@@ -8,6 +8,7 @@ Coordinates are (x, y) in pixels, from the outer edge of the image's first pixel
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 Points = NDArray[np.float64]  # [points, 2], x and y
+ROUNDING = 1e-9  # of distances of points that are on one line
+LEAST = 3  # points of a polygon
 
 
 def outline_of(area: NDArray[np.bool_], tolerance: float = 0.0) -> Points:
@@ -30,7 +33,10 @@ def outline_of(area: NDArray[np.bool_], tolerance: float = 0.0) -> Points:
     holes = [loop for loop, (_, _, _, parent) in zip(loops, hierarchy[0], strict=True) if parent >= 0]
     (outer,) = [loop for loop, (_, _, _, parent) in zip(loops, hierarchy[0], strict=True) if parent < 0]
     merged, fixed = _cut_holes(outer, holes)
-    return (_simplified(merged, fixed, 2 * tolerance) + 0.5) / 2
+    outline = _simplified(merged, fixed, 2 * tolerance)
+    if len(outline) < LEAST:  # a region of few pixels, of which the tolerance leaves a line
+        outline = _simplified(merged, fixed, 0)
+    return (outline + 0.5) / 2
 
 
 def _cut_holes(outer: Points, holes: Sequence[Points]) -> tuple[Points, NDArray[np.bool_]]:
@@ -42,7 +48,8 @@ def _cut_holes(outer: Points, holes: Sequence[Points]) -> tuple[Points, NDArray[
     """
     loop, fixed = outer, np.zeros(len(outer), dtype=bool)
     # Of each hole: its distance to the loop, its own nearest point and the loop's.
-    nearest = [_nearest(outer, hole) for hole in holes]
+    tree = KDTree(outer)
+    nearest = [_nearest(tree, hole) for hole in holes]
     waiting = list(range(len(holes)))
     while waiting:
         chosen = min(waiting, key=lambda number: nearest[number][0])
@@ -54,32 +61,58 @@ def _cut_holes(outer: Points, holes: Sequence[Points]) -> tuple[Points, NDArray[
         ends[[0, -1]] = True
         loop = np.concatenate([loop[: at + 1], hole, loop[at:]])
         fixed = np.concatenate([fixed[:at], [True], ends, [True], fixed[at + 1 :]])
+        tree = KDTree(holes[chosen])
         for number in waiting:
-            found = _nearest(holes[chosen], holes[number])
-            nearest[number] = min(nearest[number], found, key=lambda pair: pair[0])
+            nearest[number] = min(nearest[number], _nearest(tree, holes[number]), key=lambda found: found[0])
     return loop, fixed
 
 
-def _nearest(loop: Points, hole: Points) -> tuple[float, int, Points]:
-    """The distance between two contours, the place of the nearest point in `hole`, and the nearest point of `loop`."""
-    distances, places = KDTree(loop).query(hole)
+def _nearest(tree: KDTree, hole: Points) -> tuple[float, int, Points]:
+    """The distance of a hole to the points of a tree, the place of its nearest point, and the tree's nearest one."""
+    distances, places = tree.query(hole)
     inner = int(distances.argmin())
-    return float(distances[inner]), inner, loop[places[inner]]
+    return float(distances[inner]), inner, tree.data[places[inner]]
 
 
 def _simplified(loop: Points, fixed: NDArray[np.bool_], tolerance: float) -> Points:
     """The loop with fewer points; ends of bridges stay, so that both ways across a bridge are one line."""
-    places = np.flatnonzero(fixed)
-    if not len(places):
-        return _fewer(loop, tolerance, closed=True)
-    loop = np.roll(loop, -places[0], axis=0)
-    stops = [*(places - places[0]).tolist(), len(loop)]
+    stops = np.flatnonzero(fixed).tolist()
+    if not stops:  # the first point is the topmost: a corner
+        stops = [0]
+    loop = np.roll(loop, -stops[0], axis=0)
     closed = np.concatenate([loop, loop[:1]])
-    parts = [_fewer(closed[start : end + 1], tolerance, closed=False)[:-1] for start, end in zip(stops, stops[1:], strict=False)]
-    return np.concatenate(parts)
+    ends = [*(stop - stops[0] for stop in stops), len(loop)]
+    kept = np.zeros(len(closed), dtype=bool)
+    for start, end in pairwise(ends):
+        kept[start : end + 1] |= _corners(closed[start : end + 1], tolerance)
+    fewer = loop[kept[:-1]]
+    # A bridge to a hole that touches the outline at a corner has no length.
+    return fewer[(fewer != np.roll(fewer, 1, axis=0)).any(axis=1)]
 
 
-def _fewer(points: Points, tolerance: float, *, closed: bool) -> Points:
-    fewer = cv2.approxPolyDP(points.astype(np.float32)[:, None], tolerance, closed)[:, 0].astype(np.float64)
-    # Of a region of few pixels a tolerance may leave a line, which is no polygon.
-    return fewer if len(fewer) >= (3 if closed else 2) else points
+def _corners(line: Points, tolerance: float) -> NDArray[np.bool_]:
+    """Which points of a line stay so that none is farther than the tolerance from the line through those (Douglas and
+    Peucker, 1973). OpenCV's `approxPolyDP` refuses a line that comes to one point twice, as contours do at corners where
+    two parts of a region touch."""
+    kept = np.zeros(len(line), dtype=bool)
+    kept[[0, -1]] = True
+    waiting = [(0, len(line) - 1)]
+    while waiting:
+        start, end = waiting.pop()
+        if end - start < 2:
+            continue
+        distances = _distances(line[start + 1 : end], line[start], line[end])
+        farthest = start + 1 + int(distances.argmax())
+        # A line that comes back to where it began keeps a point, so that it does not vanish.
+        if distances.max() > tolerance + ROUNDING or (line[start] == line[end]).all():
+            kept[farthest] = True
+            waiting += [(start, farthest), (farthest, end)]
+    return kept
+
+
+def _distances(points: Points, start: Points, end: Points) -> NDArray[np.float64]:
+    """Distances of points from the segment between two."""
+    along = end - start
+    length = float(along @ along)
+    shares = np.clip((points - start) @ along / length, 0, 1) if length else np.zeros(len(points))
+    return np.hypot(*(points - start - shares[:, None] * along).T)
