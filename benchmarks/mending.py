@@ -1,10 +1,10 @@
-"""What mending masks brings: the most doubtful ones against as many at random, on a finished experiment with true masks.
+"""What mending masks brings: the most doubtful against as many at random, on a finished experiment with true masks.
 
-python -m benchmarks.mending --config configs/demo.yaml --doubt results/demo/evaluate/doubt-train.csv --json mending.json
+python -m benchmarks.mending --config configs/demo.yaml --doubt doubt-train.csv --json mending.json
 
-True masks stand for masks mended by hand. Each arm is an experiment of its own, `<experiment>-mended-<arm>`: a copy of the
-finished one up to its pseudo masks, with `refine.mended`; the workflow does the rest. Runs from a clone's folder; arms that
-are finished are kept.
+True masks stand for masks mended by hand. Each arm is an experiment of its own, `<experiment>-mended-<arm>`: a copy of
+the finished one up to its pseudo masks, with `refine.mended`; the workflow does the rest. Runs from a clone's folder;
+finished arms are kept.
 """
 
 import argparse
@@ -67,7 +67,12 @@ def prepare(arm: Arm, config: Path, folder: Path, seeds: Sequence[int]) -> Path:
         mended = folder / name
         settings["refine"] = settings.get("refine", {}) | {"mended": str(mended)}
         if not mended.is_dir():
-            write_mended(arm, read_index(source / "data/train.csv"), Path(settings["data"].get("root") or source / "data/set"), mended)
+            write_mended(
+                arm,
+                read_index(source / "data/train.csv"),
+                Path(settings["data"].get("root") or source / "data/set"),
+                mended,
+            )
     for stage in SHARED:
         target = Path("results") / name / stage
         if not target.is_dir():
@@ -141,7 +146,10 @@ def run(arguments: list[str] | None = None) -> None:
     args = command.parse_args(arguments)
     settings = read_settings(args.config)
     own = settings.get("seed", 0)
-    arms = {arm: prepare(arm, args.config, args.folder, args.seeds) for arm in choose_arms(read_doubts(args.doubt), args.counts, seed=args.draw)}
+    arms = {
+        arm: prepare(arm, args.config, args.folder, args.seeds)
+        for arm in choose_arms(read_doubts(args.doubt), args.counts, seed=args.draw)
+    }
     places = {arm: Path("results") / f"{settings['experiment']}-mended-{arm.name}" for arm in arms}
     for seed in args.seeds:  # so that every arm has a seed before any has two
         for arm, config in arms.items():

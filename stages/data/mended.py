@@ -11,7 +11,7 @@ from stages.data.contradictions import find_contradiction
 from stages.data.left_out import LeftOut
 from stages.data.mask_sights import MaskSight
 from stages.data.mask_words import names_of
-from stages.data.mended_files import MendedFile, find_mended, read_manifest
+from stages.data.mended_files import MendedFile, find_mended, read_manifest, without_extension
 from stages.data.problems import Problem, refuse_problems
 from stages.errors import DataError
 from stages.images import BACKGROUND, IGNORE, image_size
@@ -21,18 +21,18 @@ NAMED = 5  # masks that a note names
 
 
 class Photos:
-    """The photos of all splits by the names that files of masks have: their paths with and without extension, their ids,
-    and the last parts of their paths alone."""
+    """The photos of all splits by the names that files of masks have: paths with and without extension, ids, and the
+    last parts of paths alone."""
 
     def __init__(self, records: Iterable[Record], left_out: Iterable[LeftOut] = ()) -> None:
         self.records = list(records)
         self._exact: dict[str, list[Record]] = {}
         self._last: dict[str, list[Record]] = {}
         for record in self.records:
-            for name in dict.fromkeys((record.image, _bare(record.image), record.id)):
+            for name in dict.fromkeys((record.image, without_extension(record.image), record.id)):
                 self._exact.setdefault(name, []).append(record)
             self._last.setdefault(PurePosixPath(record.image).stem, []).append(record)
-        self._left_out = {name for row in left_out for name in (row.image, _bare(row.image), row.id)}
+        self._left_out = {name for row in left_out for name in (row.image, without_extension(row.image), row.id)}
 
     def exact(self, name: str) -> list[Record]:
         """The photos with this path or id; those of train, if there are any."""
@@ -49,10 +49,6 @@ class Photos:
     def are_files(self, root: Path) -> set[Path]:
         """The photos' own files that could be taken for masks."""
         return {(root / record.image).resolve() for record in self.records if record.image.lower().endswith(".png")}
-
-
-def _bare(image: str) -> str:
-    return PurePosixPath(image).with_suffix("").as_posix()
 
 
 def _of_train(records: Sequence[Record]) -> list[Record]:
@@ -78,12 +74,13 @@ def read_mended(
     *,
     keep: Callable[[Record, NDArray[np.uint8]], None],
 ) -> MendedMasks:
-    """Reads the mended masks in a folder or COCO file, one after the other, and hands each to `keep` [rows, columns] uint8.
+    """Reads the mended masks in a folder or COCO file, one after the other, and hands each to `keep`, [rows, columns]
+    uint8.
 
-    Raises DataError, naming files, values and cures, if there is none, or if any cannot be used: its photo is unknown or
-    not in train, two are of one photo, its size is not the photo's, a class is unknown, or many of them contradict their
-    tags. A single mask may show a class that its image is not tagged with: that is a note, since the mask is drawn by hand
-    and the tag may have been forgotten.
+    Raises DataError, naming files, values and cures, if there is none, or if any cannot be used: its photo is unknown
+    or not in train, two are of one photo, its size is not the photo's, a class is unknown, or many of them contradict
+    their tags. A single mask may show a class that its image is not tagged with: that is a note, since it is drawn by
+    hand, and the tag may have been forgotten.
     """
     files, problems = find_mended(path, root, classes)
     total = len(files) + len(problems)
@@ -124,14 +121,16 @@ def _photo_of(file: MendedFile, photos: Photos, problems: list[str], found: Mend
     by_name, by_content = photos.exact(file.name), photos.exact(file.image) if file.image else []
     if by_name and by_content and by_name[0] != by_content[0]:
         problems.append(
-            f"{file.source}: has the name of {by_name[0].image}, but says that it is of {by_content[0].image}; rename it,"
-            " or save it again from the right photo"
+            f"{file.source}: has the name of {by_name[0].image}, but says that it is of {by_content[0].image}; rename"
+            " it, or save it again from the right photo"
         )
         return None
-    candidates = by_content or by_name or photos.last(file.name) or photos.last(_bare(file.image))
+    candidates = by_content or by_name or photos.last(file.name) or photos.last(without_extension(file.image))
     if len(candidates) > 1:
         names = " and ".join(record.image for record in candidates[:2])
-        problems.append(f"{shown}: may be of {names}; put it into a folder as the photo is, or name it by the photo's id")
+        problems.append(
+            f"{shown}: may be of {names}; put it into a folder as the photo is, or name it by the photo's id"
+        )
         return None
     if candidates and candidates[0].split != "train":
         problems.append(

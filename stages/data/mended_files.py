@@ -27,9 +27,9 @@ Drawn = tuple[NDArray[np.uint8], MaskSight, list[str]]
 class MendedFile:
     """The mask of one photo.
 
-    source: the file.  name: the photo's path or id as the file's own name has it.  image: its path as the file's content
-    has it, below the dataset folder or absolute; empty if it has none.  hash: of what the file says about the photo.
-    numbered: whether its classes are numbers, which can be mistaken.
+    source: the file.  name: the photo's path or id as the file's own name has it.  image: its path as the file's
+    content has it, below the dataset folder or absolute; empty if it has none.  hash: of what the file says about the
+    photo.  numbered: whether its classes are numbers, which can be mistaken.
     draw: from the photo's size (rows, columns) and path to the mask, at a glance too, and what is wrong with it; raises
     DataError if it cannot be read.
     """
@@ -56,7 +56,7 @@ def find_mended(path: Path, root: Path, classes: Sequence[str]) -> tuple[list[Me
         return [_of_coco(photo) for photo in photos], faults
     found, faults = [], []
     for file in masks_in(path):
-        name = PurePosixPath(file.relative_to(path).as_posix()).with_suffix("").as_posix()
+        name = without_extension(file.relative_to(path).as_posix())
         try:
             found.append(_of_labelme(file, name, root, classes) if _is_json(file) else _of_png(file, name, classes))
         except DataError as error:
@@ -64,9 +64,18 @@ def find_mended(path: Path, root: Path, classes: Sequence[str]) -> tuple[list[Me
     return found, faults
 
 
+def without_extension(name: str) -> str:
+    """A path without the extension of its last part; unchanged if it names no file.
+
+    >>> without_extension("am Strand/1.jpg"), without_extension(""), without_extension(".")
+    ('am Strand/1', '', '.')
+    """
+    return PurePosixPath(name).with_suffix("").as_posix() if PurePosixPath(name).name else name
+
+
 def read_manifest(path: Path) -> dict[str, str]:
-    """The hashes of what was exported, by image: from the list in the folder, or next to or above the COCO file. Empty if
-    there is none. Raises DataError if it is damaged."""
+    """The hashes of what was exported, by image: from the list in the folder, or next to or above the COCO file. Empty
+    if there is none. Raises DataError if it is damaged."""
     for file in manifests_of(path):
         table = Table(file)
         if tuple(table.fieldnames or ()) != MANIFEST_COLUMNS:
@@ -103,4 +112,4 @@ def _of_coco(photo: CocoPhoto) -> MendedFile:
         return mask, sight_of(mask, None, photo.source), []
 
     name = photo.file_name.replace("\\", "/")
-    return MendedFile(photo.source, PurePosixPath(name).with_suffix("").as_posix(), name, photo.hash, False, draw)
+    return MendedFile(photo.source, without_extension(name), name, photo.hash, False, draw)

@@ -16,7 +16,9 @@ MANIFEST_COLUMNS = ("image", "sha256")
 def fault_of_place(path: Path) -> str:
     """What is wrong with the folder or file that the setting names, with the cure; empty if nothing is."""
     if path.is_file():
-        return "" if path.suffix.lower() == ".json" else f"{path} is no JSON file of COCO; name one, or a folder of masks"
+        return (
+            "" if path.suffix.lower() == ".json" else f"{path} is no JSON file of COCO; name one, or a folder of masks"
+        )
     if not path.is_dir():
         return f"no folder or file {path}; correct the path, or leave it out"
     if next(masks_in(path), None) is None:

@@ -42,7 +42,7 @@ class CocoWriter:
         first = len(self.annotations)
         for region in regions:
             self.annotations.append(self._annotation(region, number, photo.size))
-        names = {number: name for number, name in enumerate(self.classes, start=1)} | {self._ignored: name_of(IGNORE, self.classes)}
+        names = dict(enumerate(self.classes, start=1)) | {self._ignored: name_of(IGNORE, self.classes)}
         return hash_of(self.annotations[first:], names)
 
     @property
@@ -79,7 +79,9 @@ class CocoWriter:
             "licenses": [],
             "images": self.images,
             "annotations": self.annotations,
-            "categories": [{"id": number, "name": name, "supercategory": ""} for number, name in enumerate(names, start=1)],
+            "categories": [
+                {"id": number, "name": name, "supercategory": ""} for number, name in enumerate(names, start=1)
+            ],
         }
         write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
 
@@ -106,8 +108,8 @@ class CocoPhoto:
 
 
 def read_coco(path: Path, classes: Sequence[str]) -> tuple[list[CocoPhoto], list[str]]:
-    """The images of a COCO file, and what is wrong in single ones, which are left out. Raises DataError if it is not such
-    a file, or has a category with objects that is no class."""
+    """The images of a COCO file, and what is wrong in single ones, which are left out. Raises DataError if it is not
+    such a file."""
     coco = load_coco(path)
     names = {item["id"]: item["name"].strip() for item in coco.dataset["categories"]}
     photos, faults = [], []
@@ -137,7 +139,10 @@ def _object(item: dict[str, Any], names: dict[Any, str], classes: Sequence[str])
 def hash_of(annotations: Sequence[dict[str, Any]], names: dict[Any, str]) -> str:
     """A hash of an image's annotations, whatever their ids and those of their categories are."""
     said = sorted(
-        json.dumps([names.get(item.get("category_id")), item.get("segmentation"), int(bool(item.get("iscrowd")))], sort_keys=True)
+        json.dumps(
+            [names.get(item.get("category_id")), item.get("segmentation"), int(bool(item.get("iscrowd")))],
+            sort_keys=True,
+        )
         for item in annotations
     )
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()

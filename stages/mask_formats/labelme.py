@@ -137,13 +137,17 @@ def _points(shape: dict[str, Any], kind: str, size: tuple[int, int]) -> list[tup
     least = 3 if kind == "polygon" else 2
     if len(points) < least or (kind != "polygon" and len(points) > 2):
         raise DataError(f"a {kind} of {len(points)} points; draw it again")
-    farthest = max(abs(number) for point in points for number in point)
+    farthest = max(
+        (abs(number) for point in points for number in point), key=lambda number: (math.isnan(number), number)
+    )
     if not farthest <= FARTHEST * max(size):
         raise DataError(f"has a corner at {farthest:g}, but the photo is {size[1]}x{size[0]}; draw it again")
     return points
 
 
-def _stored_mask(shape: dict[str, Any], points: Sequence[tuple[float, float]], size: tuple[int, int]) -> NDArray[np.bool_]:
+def _stored_mask(
+    shape: dict[str, Any], points: Sequence[tuple[float, float]], size: tuple[int, int]
+) -> NDArray[np.bool_]:
     """The shape that labelme's AI tools make: a PNG in base64 for the pixels from the first point to the second, the
     last row and column included."""
     try:

@@ -21,8 +21,8 @@ LEAST = 3  # points of a polygon
 
 
 def outline_of(area: NDArray[np.bool_], tolerance: float = 0.0) -> Points:
-    """The outline [points, 2] float64 of one region: `area` [rows, columns] is True in its pixels, which touch each other
-    along sides or at corners.
+    """The outline [points, 2] float64 of one region: `area` [rows, columns] is True in its pixels, which touch each
+    other along sides or at corners.
 
     tolerance: pixels by which corners may be cut to have fewer points (Douglas and Peucker, 1973).
     """
@@ -43,8 +43,8 @@ def _cut_holes(outer: Points, holes: Sequence[Points]) -> tuple[Points, NDArray[
     """One loop through the outer contour and all holes, and which of its points are ends of bridges.
 
     Each bridge joins the nearest points of the loop so far and of a hole, the nearest hole first: so no bridge crosses
-    another hole or leaves the region. Contours of holes run in the opposite direction (OpenCV), so both rules of what is
-    inside a polygon, even-odd and non-zero, leave them out.
+    another hole or leaves the region. Contours of holes run in the opposite direction (OpenCV), so both rules of what
+    is inside a polygon, even-odd and non-zero, leave them out.
     """
     loop, fixed = outer, np.zeros(len(outer), dtype=bool)
     # Of each hole: its distance to the loop, its own nearest point and the loop's.
@@ -92,8 +92,8 @@ def _simplified(loop: Points, fixed: NDArray[np.bool_], tolerance: float) -> Poi
 
 def _corners(line: Points, tolerance: float) -> NDArray[np.bool_]:
     """Which points of a line stay so that none is farther than the tolerance from the line through those (Douglas and
-    Peucker, 1973). OpenCV's `approxPolyDP` refuses a line that comes to one point twice, as contours do at corners where
-    two parts of a region touch."""
+    Peucker, 1973). OpenCV's `approxPolyDP` refuses a line that comes to one point twice, as contours do at corners
+    where two parts of a region touch."""
     kept = np.zeros(len(line), dtype=bool)
     kept[[0, -1]] = True
     waiting = [(0, len(line) - 1)]

@@ -39,7 +39,9 @@ class Region:
     def has_hole(self) -> bool:
         """Whether it surrounds pixels of another value."""
         outside = np.pad(~self.pixels, 1, constant_values=True).astype(np.uint8)
-        return cv2.connectedComponents(outside, connectivity=4)[0] > 2  # one is the region itself, one what is around it
+        return (
+            cv2.connectedComponents(outside, connectivity=4)[0] > 2
+        )  # one is the region itself, one what is around it
 
 
 def regions_of(mask: NDArray[np.uint8]) -> Iterator[Region]:

@@ -21,7 +21,8 @@ DECIMALS = 6
 
 
 def write_yolo(path: Path, regions: Sequence[Region], size: tuple[int, int], *, tolerance: float) -> int:
-    """Writes the labels of an image of `size` (rows, columns), without ignored regions; returns the number of points."""
+    """Writes the labels of an image of `size` (rows, columns), without ignored regions; returns the number of
+    points."""
     lines, points = [], 0
     for region in regions:
         if region.value == IGNORE:

@@ -27,8 +27,8 @@ __all__ = ["Files", "Inputs", "Localizer", "Plan", "Refiner", "ScoredMasks", "Se
 
 @dataclass(frozen=True)
 class ScoredMasks:
-    """Masks as `score_masks` takes them: their folders, the files of a chosen threshold and of mended masks, and how the
-    score describes them."""
+    """Masks as `score_masks` takes them: their folders, the files of a chosen threshold and of mended masks, and how
+    the score describes them."""
 
     masks: list[str]
     inputs: Inputs

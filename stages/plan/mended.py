@@ -11,8 +11,8 @@ KINDS = ("learned", "scored")
 
 
 class Mended:
-    """The mended masks of an experiment, if it names any. The localizer and what makes pseudo masks know nothing of them,
-    so that mending more makes none of these again."""
+    """The mended masks of an experiment, if it names any. The localizer and what makes pseudo masks know nothing of
+    them, so that mending more makes none of these again."""
 
     def __init__(self, experiment: Experiment, files: Files, own: Refiner) -> None:
         self.experiment, self.files, self.own = experiment, files, own

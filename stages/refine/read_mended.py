@@ -1,7 +1,6 @@
 """Reads the masks mended by hand (`refine.mended`) into indexed PNGs by id; runs before anything that takes long."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray

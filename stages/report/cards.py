@@ -31,8 +31,8 @@ class Origin:
     """What a card needs from a provenance.
 
     images: per split.  checksums: SHA-256 of each output, by its path below the results.  version: of tagmask, None if
-    it is not installed as a package.  commit, changed_files: None if tagmask is not a git checkout.  mended: masks of train
-    mended by hand.
+    it is not installed as a package.  commit, changed_files: None if tagmask is not a git checkout.  mended: masks of
+    train mended by hand.
     """
 
     experiment: Experiment

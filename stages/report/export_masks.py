@@ -1,4 +1,4 @@
-"""Writes the masks of an experiment for annotation tools and trainers: COCO, labelme, YOLO or PNG (`tagmask export`)."""
+"""Writes masks of an experiment for annotation tools and trainers: COCO, labelme, YOLO or PNG (`tagmask export`)."""
 
 import argparse
 import logging
@@ -89,13 +89,17 @@ def chosen_splits(results: Path, masks: str, named: str | None) -> list[str]:
     return wanted
 
 
-def masks_of(results: Path, experiment: Experiment, masks: str, split: str, records: Sequence[Record]) -> dict[str, Path]:
+def masks_of(
+    results: Path, experiment: Experiment, masks: str, split: str, records: Sequence[Record]
+) -> dict[str, Path]:
     """The mask of each image of a split by id; mended ones in the place of pseudo masks."""
     folders = [results / FOLDERS[masks] / split / str(shard) for shard in range(experiment.data.shards)]
     found = find_masks(folders, (record.id for record in records))
     listed = results / "refine/mended.csv"
     if masks == "pseudo_masks" and split == "train" and experiment.refine.mended is not None and listed.is_file():
-        found |= {row.id: results / f"refine/mended/{row.id}.png" for row in read_mended_list(listed) if row.id in found}
+        found |= {
+            row.id: results / f"refine/mended/{row.id}.png" for row in read_mended_list(listed) if row.id in found
+        }
     return found
 
 

@@ -92,7 +92,7 @@ class CocoExporter:
 
 @dataclass
 class YoloExporter:
-    """`labels/<split>/<photo>.txt`, links to the photos in `images/<split>/`, a list of them for each split, data.yaml."""
+    """`labels/<split>/<photo>.txt`, links to the photos in `images/<split>/`, a list for each split, data.yaml."""
 
     target: Target
     lists: dict[str, list[str]] = field(default_factory=dict)

@@ -154,8 +154,8 @@ class RefineSettings(Strict):
     )
     mended: Path | None = Field(
         None,
-        description="masks of training images mended by hand, which replace their pseudo masks: a folder of labelme's JSON"
-        " files or of indexed PNGs, named as the photos, or a COCO JSON file; never written to",
+        description="masks of training images mended by hand, which replace their pseudo masks: a folder of labelme's"
+        " JSON files or of indexed PNGs, named as the photos, or a COCO JSON file; never written to",
     )
 
     @model_validator(mode="after")

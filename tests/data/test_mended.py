@@ -135,7 +135,9 @@ def test_the_users_files_are_not_touched(folder: Path, root: Path) -> None:
 
 def test_what_is_as_it_was_exported_is_not_mended(folder: Path, root: Path) -> None:
     paths = [labelled(folder, name, 3, root=root, image=f"{name}.jpg") for name in ("4", "nah/5")]
-    write_csv(folder / "exported.csv", [("image", "sha256"), *zip(("4.jpg", "nah/5.jpg"), map(sha256_of, paths), strict=True)])
+    write_csv(
+        folder / "exported.csv", [("image", "sha256"), *zip(("4.jpg", "nah/5.jpg"), map(sha256_of, paths), strict=True)]
+    )
     assert "no mask of" in refused(folder, root)
     assert "2 are as they were exported" in refused(folder, root)
     labelled(folder, "4", 3, 255, root=root, image="4.jpg")
@@ -174,7 +176,9 @@ def test_masks_of_photos_left_out_are_passed_over(folder: Path, root: Path) -> N
         ("4", mask_of(4, 9), "4.png: mask value 4, 9 is not a class; 0 is background, 1 to 3 are data.classes"),
     ],
 )
-def test_a_png_that_cannot_be_used_is_named(folder: Path, root: Path, name: str, mask: np.ndarray, message: str) -> None:
+def test_a_png_that_cannot_be_used_is_named(
+    folder: Path, root: Path, name: str, mask: np.ndarray, message: str
+) -> None:
     write_mask(folder / f"{name}.png", mask)
     assert message in refused(folder, root)
     assert refused(folder, root).startswith(f"{folder}: 1 problem in 1 images")
@@ -188,9 +192,18 @@ def changed_shape(**values: object) -> dict:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([changed_shape(label="Tree")], "shapes[0]: label 'Tree' is not in data.classes; data.classes has 'tree', mind case"),
-        ([changed_shape(label="cow")], "label 'cow' is not in data.classes; correct it: red disc, blue square, tree, ignore"),
-        ([changed_shape(shape_type="line")], "shape type 'line' (tree) is not read; draw it as one of polygon, rectangle"),
+        (
+            [changed_shape(label="Tree")],
+            "shapes[0]: label 'Tree' is not in data.classes; data.classes has 'tree', mind case",
+        ),
+        (
+            [changed_shape(label="cow")],
+            "label 'cow' is not in data.classes; correct it: red disc, blue square, tree, ignore",
+        ),
+        (
+            [changed_shape(shape_type="line")],
+            "shape type 'line' (tree) is not read; draw it as one of polygon, rectangle",
+        ),
         ([changed_shape(points=[[1, 1], [5, 1]])], "shapes[0]: a polygon of 2 points; draw it again"),
         ([changed_shape(points="all")], "shapes[0]: its points are 'all', not a list of x and y"),
         ([changed_shape(points=[[1, 1], [5, 1], [5, 9999]])], "has a corner at 9999, but the photo is 16x12"),
@@ -215,7 +228,9 @@ def test_a_labelme_file_of_an_image_of_another_size_is_refused(folder: Path, roo
 def test_two_masks_of_one_photo_are_refused(folder: Path, root: Path) -> None:
     write_mask(folder / "2.png", mask_of(2))
     labelled(folder, "b", 2, root=root, image="2.png")
-    assert f"{folder / 'b.json'}: {folder / '2.png'} is a mask of 2.png, too; keep one of the two" in refused(folder, root)
+    assert f"{folder / 'b.json'}: {folder / '2.png'} is a mask of 2.png, too; keep one of the two" in refused(
+        folder, root
+    )
 
 
 def test_a_name_and_a_photo_that_disagree_are_refused(folder: Path, root: Path) -> None:

@@ -29,9 +29,12 @@ def test_a_hole_is_cut_out_by_a_bridge_of_no_width() -> None:
     ring = np.ones((9, 9), dtype=bool)
     ring[3:6, 3:6] = False
     outline = outline_of(ring)
-    # 8.5 x 8.5 without 3.5 x 3.5: the way to the hole and back encloses nothing.
-    assert shoelace(outline) == pytest.approx(8.5**2 - 3.5**2)
-    steps = [tuple(sorted(map(tuple, pair))) for pair in zip(outline.tolist(), np.roll(outline, -1, axis=0).tolist(), strict=True)]
+    # 8.5 x 8.5 without 3.5 x 3.5, whose four corners are cut; the way to the hole and back encloses nothing.
+    assert shoelace(outline) == pytest.approx(8.5**2 - (3.5**2 - 4 * 0.125))
+    steps = [
+        tuple(sorted(map(tuple, pair)))
+        for pair in zip(outline.tolist(), np.roll(outline, -1, axis=0).tolist(), strict=True)
+    ]
     assert sum(steps.count(step) == 2 for step in set(steps)) == 1
 
 

@@ -54,7 +54,7 @@ def by_pycocotools(path: Path, size: tuple[int, int]) -> Mask:
     return drawn
 
 
-@pytest.mark.parametrize("mask", masks(), ids=str)
+@pytest.mark.parametrize("mask", list(masks()), ids=lambda mask: f"{mask.shape} {mask.sum()}")
 def test_nothing_is_lost_with_tolerance_0(mask: Mask, tmp_path: Path) -> None:
     np.testing.assert_array_equal(through_labelme(mask, tmp_path, 0), mask)
     np.testing.assert_array_equal(through_coco(mask, tmp_path, 0), mask)
@@ -70,9 +70,10 @@ def test_nothing_is_lost_with_tolerance_0(mask: Mask, tmp_path: Path) -> None:
 
 
 def test_little_is_lost_with_the_tolerance_of_the_command(tmp_path: Path) -> None:
+    """Borders are everywhere here; of the demo's pseudo masks 0.1 % is lost (docs/results.md)."""
     mask = blobs(7, (200, 300), smooth=8)
     for through in (through_labelme, through_coco, through_yolo):
-        assert 0 < (through(mask, tmp_path, 0.5) != mask).mean() < 0.005
+        assert 0 < (through(mask, tmp_path, 0.5) != mask).mean() < 0.01
 
 
 def test_run_lengths_keep_every_pixel_whatever_the_tolerance(tmp_path: Path) -> None:
@@ -87,8 +88,16 @@ def test_coco_has_the_classes_in_order_and_an_annotation_for_each_region(tmp_pat
     assert names == [(1, "bird"), (2, "road sign"), (3, "ignore me"), (4, "ignore")]
     assert content["images"] == [{"id": 1, "file_name": "am Strand/Bild.jpg", "height": 40, "width": 60}]
     areas = sorted((item["category_id"], item["area"]) for item in content["annotations"])
-    # The ring: 28 x 32 less 20 x 22. The two squares that touch at a corner are one region.
-    assert areas == [(1, 1), (1, 18), (1, 28 * 32 - 20 * 22), (2, 10), (2, 13 * 16 - 9 - 12), (3, 7), (3, 39 + 60), (4, 12)]
+    # The ring: 28 x 32 less 20 x 22. Two squares that touch at a corner are one region, and the line joins the frame.
+    assert areas == [
+        (1, 1),
+        (1, 18),
+        (1, 28 * 32 - 20 * 22),
+        (2, 10),
+        (2, 13 * 16 - 9 - 12),
+        (3, 39 + 60 + 7),
+        (4, 12),
+    ]
     crowds = [item for item in content["annotations"] if item["iscrowd"]]
     assert [item["category_id"] for item in crowds] == [4]
     (ring,) = [item for item in content["annotations"] if item["area"] == 456]
@@ -119,7 +128,9 @@ def test_yolo_is_shares_of_the_sides(tmp_path: Path) -> None:
     np.testing.assert_allclose(corners.max(axis=0), [19.75 / 20, 9.75 / 10], atol=1e-6)
 
 
-@pytest.mark.parametrize("line", ["9 0.1 0.1 0.5 0.1 0.5 0.5", "0 0.1 0.1 0.5 0.1", "0 0.1 0.1 0.5", "bird 0 0 1 0 1 1", ""])
+@pytest.mark.parametrize(
+    "line", ["9 0.1 0.1 0.5 0.1 0.5 0.5", "0 0.1 0.1 0.5 0.1", "0 0.1 0.1 0.5", "bird 0 0 1 0 1 1", ""]
+)
 def test_what_is_no_yolo_is_named(line: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(f"0 0.1 0.1 0.5 0.1 0.5 0.5\n{line}\n")
     with pytest.raises(DataError, match=r"a.txt:2: no "):

@@ -249,6 +249,6 @@ def test_what_makes_masks_knows_of_no_mended_ones(demo: Plan) -> None:
 
 def test_rows_of_refiners_cannot_be_mended() -> None:
     compare = {**DEMO["compare"], "refiners": {"by_hand": {"mended": "x"}}}
+    experiment = read_experiment({**DEMO, "compare": compare}, source="test")
     with pytest.raises(SettingsError, match="compare.refiners.by_hand.mended: rows are compared as they are made"):
-        experiment = plan_of(DEMO, compare=compare).experiment
         check_variants(experiment, source="test")

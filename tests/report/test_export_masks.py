@@ -32,7 +32,12 @@ def id_of(image: str) -> str:
 
 @pytest.fixture
 def masks() -> dict[str, Mask]:
-    return {"am Strand/erstes Bild.jpg": rings() % 255, "2.png": blobs(1), "a/b/3.jpeg": blobs(2) * 0, "val.jpg": blobs(3)}
+    return {
+        "am Strand/erstes Bild.jpg": rings() % 255,
+        "2.png": blobs(1),
+        "a/b/3.jpeg": blobs(2) * 0,
+        "val.jpg": blobs(3),
+    }
 
 
 @pytest.fixture
@@ -181,8 +186,12 @@ def test_mended_masks_are_exported_in_the_place_of_pseudo_masks(results: Path, m
     np.testing.assert_array_equal(read_labelme(folder / "2.json", mended.shape, CLASSES), mended)
 
 
-@pytest.mark.parametrize(("kind", "place"), [("labelme", ""), ("png", ""), ("coco", "annotations/instances_train.json")])
-def test_what_was_exported_is_mended_once_it_is_changed(results: Path, masks: dict[str, Mask], kind: str, place: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "place"), [("labelme", ""), ("png", ""), ("coco", "annotations/instances_train.json")]
+)
+def test_what_was_exported_is_mended_once_it_is_changed(
+    results: Path, masks: dict[str, Mask], kind: str, place: str
+) -> None:
     """Out, one mask changed, and back in."""
     folder = export(kind, "--splits", "train", "--tolerance", "0")
     path = folder / place

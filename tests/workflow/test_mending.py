@@ -1,4 +1,4 @@
-"""Out, mended by hand, and back: the masks of a finished run are exported, some are mended, and the next run learns from
+"""Out, mended by hand, and back: masks of a finished run are exported, some are mended, and the next run learns from
 them."""
 
 import json
@@ -41,7 +41,7 @@ def tagmask(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
-def test_a_mended_mask_is_learned_from_and_nothing_before_the_masks_is_made_again(
+def test_mended_masks_are_learned_and_nothing_before_is_made_again(
     snakemake: Snakemake, warm_snakemake: Snakemake, finished: Path, tmp_path: Path
 ) -> None:
     folder = copy_run(finished, tmp_path / "run")
@@ -87,18 +87,26 @@ def test_a_mended_mask_is_learned_from_and_nothing_before_the_masks_is_made_agai
     assert jobs_of(snakemake(folder, "--dry-run", config=config).stdout) == MENDED
 
 
-def test_the_ignore_band_is_of_the_masks_that_are_not_mended(snakemake: Snakemake, finished: Path, tmp_path: Path) -> None:
+def test_the_ignore_band_is_of_the_masks_that_are_not_mended(
+    snakemake: Snakemake, finished: Path, tmp_path: Path
+) -> None:
     write_mask(tmp_path / "mended/train-03.png", draw_image("train", 3)[1])
     config = with_mended(tmp_path, tmp_path / "mended", ignore_band=[0.3, 0.5])
     planned = snakemake(finished, "--dry-run", "--printshellcmds", config=config)
     assert jobs_of(planned.stdout) == {**MENDED, "make_banded_masks": 2}
-    (learned,) = [line for line in planned.stdout.splitlines() if "with_mended/learned/0 " in line and "add_mended" in line]
+    (learned,) = [
+        line for line in planned.stdout.splitlines() if "with_mended/learned/0 " in line and "add_mended" in line
+    ]
     assert "--masks results/tiny/refine/banded/0 " in learned
-    (scored,) = [line for line in planned.stdout.splitlines() if "with_mended/scored/0 " in line and "add_mended" in line]
+    (scored,) = [
+        line for line in planned.stdout.splitlines() if "with_mended/scored/0 " in line and "add_mended" in line
+    ]
     assert "--masks results/tiny/refine/masks/train/0 " in scored
 
 
-def test_a_folder_without_masks_is_told_before_anything_runs(snakemake: Snakemake, finished: Path, tmp_path: Path) -> None:
+def test_a_folder_without_masks_is_told_before_anything_runs(
+    snakemake: Snakemake, finished: Path, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     refused = snakemake(finished, "--dry-run", config=with_mended(tmp_path, tmp_path / "empty"))
     assert refused.returncode != 0
@@ -106,7 +114,9 @@ def test_a_folder_without_masks_is_told_before_anything_runs(snakemake: Snakemak
     assert "holds no mask (JSON of labelme, or PNG); put the mended masks there" in refused.stdout
 
 
-def test_a_mask_of_no_photo_is_told_before_training(warm_snakemake: Snakemake, tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_mask_of_no_photo_is_told_before_training(
+    warm_snakemake: Snakemake, tiny_folder: Path, tmp_path: Path
+) -> None:
     folder = copy_run(tiny_folder, tmp_path / "run")
     write_mask(folder / "mended/nobody.png", draw_image("train", 3)[1])
     result = warm_snakemake(folder, config=with_mended(tmp_path, Path("mended")))
