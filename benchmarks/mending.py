@@ -31,6 +31,7 @@ NONE = "none"
 SPLITS = ("val", "test")
 # What arms have in common; the features that the localizer was trained on are large, and not needed any more.
 SHARED = ("data", "encode", "localize", "refine")
+FINISHED = ("segment", "evaluate")  # shared by the arm without mended masks
 LEFT = shutil.ignore_patterns("features", "map_features", "mended*", "with_mended", "variants")
 
 
@@ -73,7 +74,7 @@ def prepare(arm: Arm, config: Path, folder: Path, seeds: Sequence[int]) -> Path:
                 Path(settings["data"].get("root") or source / "data/set"),
                 mended,
             )
-    for stage in SHARED:
+    for stage in SHARED if arm.ids else SHARED + FINISHED:
         target = Path("results") / name / stage
         if not target.is_dir():
             with atomic_folder(target) as whole:

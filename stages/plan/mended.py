@@ -19,7 +19,7 @@ class Mended:
         self.path = experiment.refine.mended
 
     @property
-    def list(self) -> str:
+    def table(self) -> str:
         """The list of the mended masks that were read."""
         return f"{self.files.results}/refine/mended.csv"
 
@@ -51,4 +51,4 @@ class Mended:
 
     def list_of(self, split: str) -> Inputs:
         """The list of the mended masks, as an input of the score of a split that has any."""
-        return {"mended": self.list} if self.path and "train" in parts_of(split) else {}
+        return {"mended": self.table} if self.path and "train" in parts_of(split) else {}

@@ -116,7 +116,7 @@ def test_refiners_have_the_experiments_seed_where_none_is_given() -> None:
 def test_masks_know_what_made_their_background(changes: dict, inputs: dict, option: str) -> None:
     plan = plan_of(DEMO, refine=changes)
     scored = plan.scored_masks("", "pseudo_masks", "val")
-    assert (scored.threshold, scored.background) == (inputs, option)
+    assert (scored.inputs, scored.background) == (inputs, option)
     assert plan.maps_threshold(plan.localizers.own) == {}  # a number is an option; an oracle is that score's own best
 
 
@@ -130,7 +130,7 @@ def test_a_chosen_threshold_is_of_the_own_localizers_maps(demo: Plan) -> None:
 def test_scores_of_predictions_find_their_segmenter(demo: Plan) -> None:
     bound = demo.scored_masks("segmenters/2/", "upper_bound", "test")
     assert bound.masks[0] == "results/demo/segment/variants/true_masks-2/predictions/test/0"
-    assert (bound.seed, bound.language, bound.threshold, bound.background) == (2, "none", {}, "")
+    assert (bound.seed, bound.language, bound.inputs, bound.background) == (2, "none", {}, "")
     told = demo.scored_masks("", "told_segmenter", "train")
     assert told.masks[0] == "results/demo/segment/pseudo_masks/told/train/0"
     assert "packaged towers" in told.language
