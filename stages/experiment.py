@@ -129,6 +129,10 @@ def _check_refiners(experiment: Experiment, *, source: str) -> None:
             config = {"refine": dict(overrides)}
             problems = [problem | {"loc": ("refine", *problem["loc"])} for problem in problems_of(error)]
             raise SettingsError(_lines_of_variant(problems, config, "refine", place)) from error
+        if "mended" in overrides:
+            raise SettingsError(
+                f"{place}.mended: rows are compared as they are made; set refine.mended, or leave it out"
+            )
         whole = experiment.model_dump() | {"refine": refine.model_dump()}
         try:
             Experiment.model_validate(whole)

@@ -51,6 +51,7 @@ RUN_BY = {
     r"tagmask predict": f"{LINE}::test_predict_writes_a_mask_of_each_photo",
     r"tagmask show": f"{LINE}::test_show_draws_the_maps_of_a_photo",
     r"make wheel|tagmask where": f"{WORKFLOW}/test_wheel.py::test_it_says_where_it_is",
+    r"tagmask export": f"{WORKFLOW}/test_mending.py::test_mended_masks_are_learned_and_nothing_before_is_made_again",
     r"tagmask report": f"{LINE}::test_report_is_made_where_it_is_missing_and_its_place_printed",
     r"python -m stages\.segment\.export": "tests/segment/test_export.py",
     r"python -m stages\.segment\.predict .*demo": "tests/segment/test_predict.py",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stages.cli.export import add_export
 from stages.cli.init import init
 from stages.cli.places import config_in, existing, from_here, home
 from stages.cli.processes import SHOWN, cores_words, ended, run_module, shows_progress, snakemake_words
@@ -207,3 +208,6 @@ def where() -> None:
       cp -r "$(tagmask where)/profiles/slurm" profiles/
     """
     print(program())
+
+
+add_export(app, lambda *words, folder: call(*words, folder=folder))

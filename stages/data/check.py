@@ -10,6 +10,7 @@ from stages.data.captions import with_captions
 from stages.data.coco_scored import check_scored
 from stages.data.make_index import drawn_from_outlines, with_made_masks, without_truth
 from stages.data.make_truth import MAKERS, make_truth, read_faults
+from stages.data.mended import Photos, read_mended
 from stages.data.readers import read_split
 from stages.data.sheet import draw_sheet, write_sheet
 from stages.data.survey import Survey, double_lines, doubles_of, survey_lines, survey_split
@@ -60,6 +61,14 @@ def check_split(
     return survey
 
 
+def check_mended(path: Path, data: DataSettings, splits: Sequence[str], root: Path) -> None:
+    """Prints how many masks mended by hand there are. Raises DataError if one cannot be used."""
+    records = [record for split in splits for record in read_split(root, split, data)[0]]
+    found = read_mended(path, Photos(records), root, data.classes, keep=lambda record, mask: None)
+    print(f"mended: {len(found.masks)} masks of train in {path}, {found.unchanged} more as they were exported")
+    print("".join(f"  note: {note}\n" for note in found.notes), end="")
+
+
 def refuse(surveys: Sequence[Survey], config: Path, data: DataSettings) -> None:
     """Raises DataError if a run would stop; with `data.on_error: skip`, if a split has no valid image, if many of its
     masks contradict their tags, or if nothing can be learned."""
@@ -100,6 +109,8 @@ def run(arguments: list[str] | None = None) -> None:
             surveys.append(check_split(split, data.root, data, made=Path(made), processes=args.processes, sheet=sheet))
     print("\n".join(double_lines(doubles_of(surveys))))
     refuse(surveys, args.config, data)
+    if experiment.refine.mended is not None:
+        check_mended(experiment.refine.mended, data, splits_of(experiment), data.root)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def cells(row: TableRow, rows: Sequence[TableRow], decimals: int) -> list[str]:
     return [
         row.title,
         first.split,
-        str(first.images),
+        first.images_shown,
         " ".join(str(score.seed) for score in row.scores),
         *("" if figure is None else f"{figure:.{decimals}f}" for figure in figures),
     ]

@@ -17,8 +17,9 @@ from stages.evaluate.image_scores import write_image_scores
 from stages.evaluate.scores import Score, rates_of, write_score
 from stages.evaluate.truth import check_mask, chosen_records, read_truth, require_masks
 from stages.images import BACKGROUND_NAME, IGNORE, read_mask
-from stages.index import read_classes, read_index
+from stages.index import Record, read_classes, read_index
 from stages.mask_folders import find_masks
+from stages.refine.mended import read_mended_list
 from stages.runtime.command import main, parser
 from stages.thresholds import read_threshold
 from stages.vocabulary import MASK_STAGES
@@ -72,6 +73,14 @@ def boundary_fields(counts: MaskCounts, classes: Sequence[str]) -> dict:
     }
 
 
+def count_mended(records: Sequence[Record], listed: Path | None) -> int | None:
+    """How many of the scored images have masks mended by hand; None without a list of them."""
+    if listed is None:
+        return None
+    mended = {row.id for row in read_mended_list(listed)}
+    return sum(record.split == "train" and record.id in mended for record in records)
+
+
 def run(arguments: list[str] | None = None) -> None:
     command = parser(
         __doc__,
@@ -89,6 +98,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--power", type=float, help="exponent of the background score that made the masks, if any")
     command.add_argument("--language", help="the text-image model behind the masks, in words, noted in the score")
     command.add_argument("--only", type=Path, help="list of the ids to score, one per line; default: all")
+    command.add_argument("--mended", type=Path, help="list of the masks mended by hand, to be counted")
     args = command.parse_args(arguments)
     records, classes = chosen_records(read_index(args.index), args.only), read_classes(args.classes)
     of_maps = args.stage in ("pseudo_masks", "told_segmenter")
@@ -104,6 +114,7 @@ def run(arguments: list[str] | None = None) -> None:
         threshold=threshold.value if threshold else None,
         threshold_source=threshold.source if threshold else None,
         background_power=args.power,
+        mended=count_mended(records, args.mended),
         seed=args.seed,
         language=args.language,
         **rates_of(counts.confusion, classes),

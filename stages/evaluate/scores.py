@@ -54,6 +54,7 @@ class Score(Strict):
     maps those of this same split, as in the published tables; None if no threshold is used.
     language: the text-image model behind the maps, and what it was trained on; "none" without one.
     background_power: exponent of the background score (1 - max)^power used for the masks instead of a threshold.
+    mended: how many of the images have masks mended by hand, which are not the method's; None if the config names none.
     fixed, sweep: maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
     boundary_iou, boundary_per_class: masks only: IoU along the borders (`stages.evaluate.boundary`).
     object_iou: maps only, at `threshold`: by object size (`stages.evaluate.object_sizes`).
@@ -72,12 +73,18 @@ class Score(Strict):
     seed: int
     language: str | None = None
     background_power: float | None = None
+    mended: int | None = None
     fixed: FixedScore | None = None
     sweep: tuple[tuple[float, float], ...] | None = None
     object_iou: dict[str, ObjectScore] | None = None
     boundary_iou: float | None = None
     boundary_per_class: dict[str, float | None] | None = None
     classification: ClassificationScore | None = None
+
+    @property
+    def images_shown(self) -> str:
+        """The number of images as tables show it: with that of masks mended by hand, if there are any."""
+        return f"{self.images}, {self.mended} mended" if self.mended else str(self.images)
 
 
 def rates_of(confusion: NDArray[np.int64], classes: Sequence[str]) -> dict:

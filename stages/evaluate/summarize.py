@@ -21,6 +21,7 @@ COLUMNS = (
     "share_of_bound",
     "seed",
     "language",
+    "mended",
 )
 
 
@@ -58,6 +59,7 @@ def table_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
                 "" if share is None else f"{share:.1f}",
                 str(score.seed),
                 score.language or "",
+                "" if score.mended is None else str(score.mended),
             )
         )
     return rows

@@ -44,7 +44,13 @@ def note_of(rows: Sequence[TableRow]) -> str:
     one = f"Background of all rows: {next(iter(words))}." if len(words) == 1 else ""
     several = "Background: " + "; ".join(f"{row.title}: {_backgrounds(row)}" for row in rows) + "."
     note = MASKS_NOTE.format(split=first.split, images=first.images, background=one or several)
-    return " ".join(filter(None, [note, language]))
+    return " ".join(filter(None, [note, _mended(rows), language]))
+
+
+def _mended(rows: Sequence[TableRow]) -> str:
+    """Says which rows have masks mended by hand: they are not what the row is to show alone."""
+    found = [f"{own.mended} in {row.title}" for row in rows for own in row.scores[:1] if own.mended]
+    return f"Masks mended by hand are counted with the others: {'; '.join(found)}." if found else ""
 
 
 def _backgrounds(row: TableRow) -> str:

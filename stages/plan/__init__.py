@@ -15,6 +15,7 @@ from stages.plan.doubts import ASKED, Doubts, Galleries
 from stages.plan.files import Files, Inputs
 from stages.plan.language import Language, names_file
 from stages.plan.localizers import Localizer, Localizers
+from stages.plan.mended import Mended
 from stages.plan.refiners import OWN_MASKS, Refiner, Refiners
 from stages.plan.segmenters import SCORED, Segmenter, Segmenters
 from stages.plan.tables import Table, all_tables
@@ -27,11 +28,11 @@ __all__ = ["Files", "Inputs", "Localizer", "Plan", "Refiner", "ScoredMasks", "Se
 
 @dataclass(frozen=True)
 class ScoredMasks:
-    """Masks as `score_masks` takes them: their folders, the file of a chosen threshold, and how the score describes
-    them."""
+    """Masks as `score_masks` takes them: their folders, the files of a chosen threshold and of mended masks, and how
+    the score describes them."""
 
     masks: list[str]
-    threshold: Inputs
+    inputs: Inputs
     background: str
     seed: int
     language: str
@@ -47,7 +48,8 @@ class Plan:
         self.language = Language(self.files, self.dataset, experiment.encode)
         self.localizers = Localizers(experiment, self.files)
         self.refiners = Refiners(experiment, self.files, self.localizers)
-        self.segmenters = Segmenters(experiment, self.files)
+        self.mended = Mended(experiment, self.files, self.refiners.own)
+        self.segmenters = Segmenters(experiment, self.files, self.mended)
         self.doubts = Doubts(self.files, experiment.evaluate.doubt, self.refiners.own, self.segmenters.own)
         self.galleries = Galleries(experiment.evaluate, self.doubts, self.localizers.own)
 
@@ -107,15 +109,17 @@ class Plan:
         if stage == "pseudo_masks":
             name = folder.removeprefix("refiners/").rstrip("/")
             refiner = self.refiners.by_folder[f"variants/{name}"] if name else self.refiners.own
-            background, threshold, seed = refiner.background, refiner.threshold_inputs, refiner.localizer.seed
+            background, inputs, seed = refiner.background, refiner.threshold_inputs, refiner.localizer.seed
             masks = refiner.masks(split)
+            if refiner.own:
+                masks, inputs = self.mended.scored(split), inputs | self.mended.list_of(split)
         else:
             supervision, view = SCORED[stage]
             seed = int(folder.split("/")[1]) if kind == "segmenters" else self.experiment.seed
             masks = self.segmenters.of(supervision, seed).predictions(view, split)
-            background, threshold = "", {}
+            background, inputs = "", {}
         words = self.language.of_masks(stage, localizer.settings)
-        return ScoredMasks(masks, threshold, background, seed, words)
+        return ScoredMasks(masks, inputs, background, seed, words)
 
     def scores(self, *, bound: bool) -> list[str]:
         """The scores of `all`, with those of the fully supervised bound on request."""
@@ -216,6 +220,7 @@ class Plan:
             self.localizers.own.path,
             *self.localizers.own.maps(*self.map_splits),
             *self.refiners.own.masks(*self.map_splits),
+            *self.mended.learned(),
             segmenter.path,
             *segmenter.predictions("predictions", *self.experiment.segment.predict),
             f"{results}/evaluate/summary.csv",

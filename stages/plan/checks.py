@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.data.coco_scored import check_scored
+from stages.data.mended_places import SETTING, fault_of_place
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment
 from stages.file_kinds import other_kind
@@ -25,6 +26,7 @@ def checked_experiment(config: Mapping[str, Any], *, source: str) -> Experiment:
     _check_weights(experiment, source)
     _check_scored(experiment, source)
     check_scored(experiment, source)
+    _check_mended(experiment, source)
     return experiment
 
 
@@ -59,6 +61,12 @@ def _refuse_other_kind(path: Path, place: str) -> None:
     kind = other_kind(path) if path.stat().st_size else ""
     if kind:
         raise SettingsError(f"{place}: {path} is {kind}")
+
+
+def _check_mended(experiment: Experiment, source: str) -> None:
+    path = experiment.refine.mended
+    if path is not None and (fault := fault_of_place(path)):
+        raise SettingsError(f"{source}: {SETTING}: {fault}")
 
 
 def _check_scored(experiment: Experiment, source: str) -> None:

@@ -135,7 +135,8 @@ class Refiners:
 
     def as_json(self, settings: RefineSettings, *without: str) -> str:
         """A section `refine` for a command, without what the command does not use."""
-        return section_json(self.experiment.model_copy(update={"refine": settings}), "refine", without=without)
+        alone = settings.model_copy(update={"mended": None})  # no mask is made from mended ones
+        return section_json(self.experiment.model_copy(update={"refine": alone}), "refine", without=without)
 
     def masks_json(self, refiner: Refiner) -> str:
         """What labelling depends on. It gets the network and the threshold separately, so their training and choice are

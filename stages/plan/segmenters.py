@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stages.plan.files import Files
+from stages.plan.mended import Mended
 from stages.settings import Experiment
 
 SUPERVISIONS = ("pseudo_masks", "true_masks")
@@ -39,8 +40,8 @@ class Segmenter:
 class Segmenters:
     """All segmenters of an experiment."""
 
-    def __init__(self, experiment: Experiment, files: Files) -> None:
-        self.experiment, self.files = experiment, files
+    def __init__(self, experiment: Experiment, files: Files, mended: Mended) -> None:
+        self.experiment, self.files, self.mended = experiment, files, mended
         seeds = (experiment.seed, *experiment.compare.segmenter_seeds)
         found = [self.of(supervision, seed) for seed in seeds for supervision in SUPERVISIONS]
         self.by_folder = {segmenter.folder: segmenter for segmenter in found}
@@ -52,9 +53,12 @@ class Segmenters:
         return Segmenter(self.files, folder, supervision, seed)
 
     def training_masks(self, segmenter: Segmenter) -> list[str]:
-        """The pseudo masks that it learns from, with the ignore band if there is one; none for true masks."""
+        """The pseudo masks that it learns from, with the ignore band and mended masks if there are any; none for true
+        masks."""
         if segmenter.supervision == "true_masks":
             return []
+        if mended := self.mended.learned():
+            return mended
         folder = "banded/{shard}" if self.experiment.refine.ignore_band else "masks/train/{shard}"
         return self.files.of_shards(f"refine/{folder}", ["train"])
 

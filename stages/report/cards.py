@@ -31,7 +31,8 @@ class Origin:
     """What a card needs from a provenance.
 
     images: per split.  checksums: SHA-256 of each output, by its path below the results.  version: of tagmask, None if
-    it is not installed as a package.  commit, changed_files: None if tagmask is not a git checkout.
+    it is not installed as a package.  commit, changed_files: None if tagmask is not a git checkout.  mended: masks of
+    train mended by hand.
     """
 
     experiment: Experiment
@@ -40,6 +41,7 @@ class Origin:
     version: str | None
     commit: str | None
     changed_files: int | None
+    mended: int = 0
 
 
 def read_origin(path: Path) -> Origin:
@@ -53,6 +55,7 @@ def read_origin(path: Path) -> Origin:
             version=content["versions"].get("tagmask"),
             commit=content["program"]["commit"],
             changed_files=content["program"]["changed_files"],
+            mended=content.get("mended", {"masks": 0})["masks"],
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: no whole provenance ({error!r}); delete it and run again") from error
@@ -95,11 +98,12 @@ def segmenter_card(origin: Origin, scores: Sequence[Score], results: Path) -> st
     experiment = origin.experiment
     settings, localizer = experiment.segment, LOCALIZER_METHODS[experiment.localize.method.kind]
     record = SEGMENTER_METHODS.get(settings.network.model)
+    by_hand = f"; {origin.mended:,} of these masks were mended by hand" if origin.mended else ""
     facts = {
         "network": method_words(record) if record else f"`{settings.network.model}`, the user's own overlay",
         "backbone": f"`{settings.network.backbone}`",
         "trained on": f"{images_of(origin, ('train',))} with pseudo masks, made from their tags and the maps of"
-        f" {localizer.title}",
+        f" {localizer.title}{by_hand}",
         "background of the pseudo masks": background_words(experiment.refine),
         "text-image model behind the maps": language_of(experiment.encode, experiment.localize),
     }

@@ -13,6 +13,7 @@ from stages.evaluate.wsol_score import read_localization
 from stages.files import write_text
 from stages.index import read_classes, read_index
 from stages.negatives import add_negatives
+from stages.refine.mended import read_mended_list
 from stages.report.gather import find_scores, read_curves, read_scores
 from stages.report.page import render_page
 from stages.report.panels import read_panels
@@ -70,6 +71,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--left-out", type=Path, nargs="*", default=[], help="tables of the images left out (CSV)")
     add_negatives(command)
     command.add_argument("--images", type=Path, help="scores of val's images (CSV); without them none is ranked")
+    command.add_argument("--mended", type=Path, help="list of the masks mended by hand, to be named")
     command.add_argument("--picture", type=output_path, help="also write a strip of panels, as JPEG")
     args = command.parse_args(arguments)
     settings = parse_settings(ReportSettings, args.settings)
@@ -95,6 +97,7 @@ def run(arguments: list[str] | None = None) -> None:
         experiment=args.experiment,
         classes=classes,
         scores=scores,
+        mended=len(read_mended_list(args.mended)) if args.mended else 0,
         localization=[read_localization(path) for path in args.localization],
         left_out={path.stem: read_left_out(path) for path in args.left_out},
         negatives=count_negatives(args.results / "data", args.negatives),

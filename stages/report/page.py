@@ -195,12 +195,13 @@ def render_page(
     config: Mapping[str, Any],
     confusions: Mapping[str, NDArray[np.int64]],
     localization: Sequence[LocalizationScore] = (),
+    mended: int = 0,
     left_out: Mapping[str, Sequence[LeftOut]] | None = None,
     negatives: Mapping[str, tuple[int, int]] | None = None,
     tables: Sequence[MadeTable] = (),
 ) -> str:
-    """The whole page as self-contained HTML. confusions: title -> pixel counts [1 + C, 1 + C]; left_out: by split;
-    negatives: by split, the number of images that show none of the classes, and of all."""
+    """The whole page as self-contained HTML. confusions: title -> pixel counts [1 + C, 1 + C]; mended: masks mended by
+    hand; left_out: by split; negatives: by split, the number of images that show none of the classes, and of all."""
     class_names = ("background", *classes)
     return render(
         "page.html.j2",
@@ -209,6 +210,7 @@ def render_page(
         scores=scores,
         seed=config.get("seed", scores[0].seed if scores else 0),
         localization=localization,
+        mended=mended,
         left_out={split: rows for split, rows in (left_out or {}).items() if rows},
         left_out_shown=LEFT_OUT_SHOWN,
         negatives=negatives or {},

@@ -10,6 +10,7 @@ from typing import Any
 
 from stages.files import digest, sha256_of
 from stages.index import read_index
+from stages.refine.mended import read_mended_list
 from stages.runtime.store_key import digest_tree
 
 
@@ -78,6 +79,14 @@ def split_checksums(index: Path, root: Path) -> dict[str, Any]:
         "masks": len(masks),
         "masks_sha256": digest(masks),
     }
+
+
+def mended_checksums(listed: Path, results: Path) -> dict[str, Any]:
+    """Number of the masks mended by hand, SHA-256 of their list, which has that of each file of the user's, and one
+    over the masks as they were read, in the order of their ids."""
+    masks = [results / f"refine/mended/{row.id}.png" for row in read_mended_list(listed)]
+    (named,) = file_checksums([listed], results).items()
+    return {"masks": len(masks), "list": named[0], "list_sha256": named[1], "masks_sha256": digest(masks)}
 
 
 def file_checksums(paths: Sequence[Path], results: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
         row = {
             "stage": STAGE_WORDS[score.stage],
             "split": score.split,
-            "images": score.images,
+            "images": score.images_shown,
             "miou": score.miou,
             "boundary": "" if score.boundary_iou is None else f"{score.boundary_iou:.1f}",
             "threshold": "" if score.threshold is None else f"{score.threshold:.2f}",

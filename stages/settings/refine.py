@@ -1,8 +1,16 @@
 """Settings of the stage `refine`."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 
 from stages.settings.base import (
     NUMBER,
@@ -144,9 +152,22 @@ class RefineSettings(Strict):
         None,
         description="two thresholds: in the training masks, pixels whose label differs between them are ignored (255)",
     )
+    mended: Path | None = Field(
+        None,
+        description="masks of training images mended by hand, which replace their pseudo masks: a folder of labelme's"
+        " JSON files or of indexed PNGs, named as the photos, or a COCO JSON file; never written to",
+    )
 
     @model_validator(mode="after")
     def band_has_two_sides(self) -> "RefineSettings":
         if self.ignore_band and self.ignore_band[0] >= self.ignore_band[1]:
             raise ValueError(f"ignore_band: {list(self.ignore_band)} must be increasing; put the lower threshold first")
         return self
+
+    @model_serializer(mode="wrap")
+    def without_mended(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves `mended` out where it is not set, so that results made before there was such a setting stay valid."""
+        values = handler(self)
+        if self.mended is None:
+            values.pop("mended", None)  # not there if the caller has excluded it
+        return values

@@ -49,6 +49,11 @@ def test_run_is_snakemake_with_the_targets_after_the_config(calls: Calls) -> Non
             ["predict", "/photos", "-o", "/out", "-c", "configs/demo.yaml"],
             "stages.segment.predict --images /photos --output /out --config configs/demo.yaml",
         ),
+        (
+            ["export", "configs", "--format", "labelme", "-o", "/out", "--splits", "train,val"],  # stands for results
+            "stages.report.export_masks --results configs --output /out --format labelme --masks pseudo_masks"
+            " --splits train,val",
+        ),
     ],
 )
 def test_the_others_are_commands_of_stages(calls: Calls, words: list[str], expected: str) -> None:
@@ -121,7 +126,7 @@ def test_the_report_is_made_and_its_place_printed(calls: Calls) -> None:
     assert done.output.strip() == str(REPOSITORY / "results/tiny/report/index.html")
 
 
-@pytest.mark.parametrize("name", ["init", "run", "check", "status", "show", "predict", "report", "where"])
+@pytest.mark.parametrize("name", ["init", "run", "check", "status", "show", "predict", "report", "where", "export"])
 def test_every_command_teaches_by_example(name: str) -> None:
     done = CliRunner().invoke(app, [name, "--help"])
     assert done.exit_code == 0

@@ -189,3 +189,15 @@ def test_a_list_of_other_images_is_named(tmp_path, text, message):
 )
 def test_a_list_may_name_the_files_of_the_images(tmp_path, text):
     assert listed_ids(tmp_path, text) == ["my image", "a"]
+
+
+def test_mended_masks_are_counted(dataset):
+    index = dataset.folder / "val.csv"
+    index.write_text(index.read_text().replace(",val,", ",train,"))
+    listed = dataset.folder / "mended.csv"
+    listed.write_text("id,image,file,sha256\na,a.jpg,x/a.json,0\nelsewhere,e.jpg,x/e.json,0\n")
+    assert masks_score(dataset, "pseudo_masks").mended is None
+    score = masks_score(dataset, "pseudo_masks", "--mended", str(listed))
+    assert (score.mended, score.images_shown) == (1, "2, 1 mended")
+    (row,) = summarize.table_rows([score])
+    assert dict(zip(summarize.COLUMNS, row, strict=True))["mended"] == "1"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from stages.errors import SettingsError
-from stages.experiment import read_experiment
+from stages.experiment import check_variants, read_experiment
 from stages.plan import Plan
 from tests.workflow.tiny import REPOSITORY
 
@@ -116,7 +116,7 @@ def test_refiners_have_the_experiments_seed_where_none_is_given() -> None:
 def test_masks_know_what_made_their_background(changes: dict, inputs: dict, option: str) -> None:
     plan = plan_of(DEMO, refine=changes)
     scored = plan.scored_masks("", "pseudo_masks", "val")
-    assert (scored.threshold, scored.background) == (inputs, option)
+    assert (scored.inputs, scored.background) == (inputs, option)
     assert plan.maps_threshold(plan.localizers.own) == {}  # a number is an option; an oracle is that score's own best
 
 
@@ -130,7 +130,7 @@ def test_a_chosen_threshold_is_of_the_own_localizers_maps(demo: Plan) -> None:
 def test_scores_of_predictions_find_their_segmenter(demo: Plan) -> None:
     bound = demo.scored_masks("segmenters/2/", "upper_bound", "test")
     assert bound.masks[0] == "results/demo/segment/variants/true_masks-2/predictions/test/0"
-    assert (bound.seed, bound.language, bound.threshold, bound.background) == (2, "none", {}, "")
+    assert (bound.seed, bound.language, bound.inputs, bound.background) == (2, "none", {}, "")
     told = demo.scored_masks("", "told_segmenter", "train")
     assert told.masks[0] == "results/demo/segment/pseudo_masks/told/train/0"
     assert "packaged towers" in told.language
@@ -243,3 +243,38 @@ def test_a_backbone_is_checked_for_the_localizer_that_asks_for_its_weights() -> 
     assert dense["model"] == "densenet121"
     segmenters = plan.experiment.segment.network.backbone
     assert segmenters == backbone.model or plan.localizers.backbones_json(segmenters) == "[]"
+
+
+def test_mended_masks_are_learned_and_scored_in_the_place_of_trains(demo: Plan) -> None:
+    plan = plan_of(DEMO, refine={**DEMO["refine"], "mended": "to mend"})
+    own = plan.segmenters.own
+    assert plan.segmenters.training_masks(own) == ["results/demo/refine/with_mended/learned/0"]
+    assert plan.segmenters.training_masks(plan.segmenters.of("true_masks", 0)) == []
+    train, val = (plan.scored_masks("", "pseudo_masks", split) for split in ("train", "val"))
+    assert train.masks == ["results/demo/refine/with_mended/scored/0"]
+    assert train.inputs["mended"] == "results/demo/refine/mended.csv"
+    assert val.masks == demo.scored_masks("", "pseudo_masks", "val").masks
+    assert "mended" not in val.inputs
+    both = plan.scored_masks("", "pseudo_masks", "train+val")
+    assert both.masks == [*train.masks, *val.masks]
+    # Rows of tables are the method's.
+    name = next(name for name in plan.refiners.by_folder if name != "masks")
+    row = plan.scored_masks(f"refiners/{name.removeprefix('variants/')}/", "pseudo_masks", "train")
+    assert row.masks == [f"results/demo/refine/{name}/train/0"]
+    assert "mended" not in row.inputs
+
+
+def test_what_makes_masks_knows_of_no_mended_ones(demo: Plan) -> None:
+    plan = plan_of(DEMO, refine={**DEMO["refine"], "mended": "to mend"})
+    for name, refiner in plan.refiners.by_folder.items():
+        assert plan.refiners.masks_json(refiner) == demo.refiners.masks_json(demo.refiners.by_folder[name])
+        assert plan.refiners.affinity_json(refiner) == demo.refiners.affinity_json(demo.refiners.by_folder[name])
+    assert "mended" not in demo.experiment.model_dump_json()
+    assert json.loads(plan.mended.settings_json) == {"mended": "to mend"}
+
+
+def test_rows_of_refiners_cannot_be_mended() -> None:
+    compare = {**DEMO["compare"], "refiners": {"by_hand": {"mended": "x"}}}
+    experiment = read_experiment({**DEMO, "compare": compare}, source="test")
+    with pytest.raises(SettingsError, match="compare.refiners.by_hand.mended: rows are compared as they are made"):
+        check_variants(experiment, source="test")

@@ -9,6 +9,7 @@ from stages.experiment import section_json
 from stages.packages import check_forks
 from stages.plan import Plan
 from stages.plan.checks import checked_experiment
+from stages.plan.mended import KINDS as MENDED_KINDS
 from stages.program import sources_of
 from stages.segment.overlay import overlay_path
 from stages.settings import parts_of

@@ -74,7 +74,7 @@ rule score_maps:
 # `{scored}` is empty for the experiment's own masks, `refiners/NAME/` or `segmenters/SEED/` for those in the tables.
 rule score_masks:
     input:
-        unpack(lambda wildcards: scored_of(wildcards).threshold),
+        unpack(lambda wildcards: scored_of(wildcards).inputs),
         unpack(lambda wildcards: plan.dataset.scored(wildcards.split)),
         **plan.dataset.inputs,
         index=rules.make_index.output.index,
@@ -110,7 +110,7 @@ rule score_masks:
     resources:
         **needs(2000, minutes=60),
     params:
-        options=given("threshold", "only"),
+        options=given("threshold", "only", "mended"),
         background=lambda wildcards: scored_of(wildcards).background,
         language=lambda wildcards: scored_of(wildcards).language,
         seed=lambda wildcards: scored_of(wildcards).seed,

@@ -145,3 +145,59 @@ use rule make_masks as make_banded_masks with:
         threshold=plan.refiners.own.threshold_number,
         localize=plan.refiners.walked_option(plan.refiners.own),
         band="--band",
+
+
+# Masks mended by hand. Read before anything that takes long, because of the priority, so that one that does not fit is
+# reported at the start; what makes pseudo masks does not depend on them.
+rule read_mended:
+    input:
+        **plan.dataset.inputs,
+        indexes=plan.indexes,
+        left_out="<results>/data/left_out/train.csv",
+        classes=rules.list_classes.output.classes,
+    output:
+        masks=directory("<results>/refine/mended"),
+        listed="<results>/refine/mended.csv",
+    log:
+        "<logs>/refine/mended.log",
+    benchmark:
+        "<benchmarks>/refine/mended.tsv"
+    priority: 100
+    conda:
+        "../../environment.yml"
+    resources:
+        **needs(2000, minutes=60),
+    params:
+        settings=lambda wildcards: plan.mended.settings_json,
+        content=lambda wildcards: plan.mended.content,
+        root=dataset_root,
+        code=code_of("stages.refine.read_mended"),
+    shell:
+        "python -m stages.refine.read_mended --settings {params.settings:q} --indexes {input.indexes}"
+        " --left-out {input.left_out} --root {params.root:q} --classes {input.classes} --list {output.listed}"
+        " --output {output.masks} &> {log}"
+
+
+# In the place of the pseudo masks of train: `learned` for the segmenter, `scored` with a class in every pixel.
+rule add_mended:
+    input:
+        made=lambda wildcards: plan.mended.made(wildcards.kind, wildcards.shard),
+        mended=rules.read_mended.output.masks,
+    output:
+        masks=directory("<results>/refine/with_mended/{kind}/{shard}"),
+    log:
+        "<logs>/refine/with_mended/{kind}/{shard}.log",
+    benchmark:
+        "<benchmarks>/refine/with_mended/{kind}/{shard}.tsv"
+    wildcard_constraints:
+        kind=any_of(MENDED_KINDS),
+    conda:
+        "../../environment.yml"
+    resources:
+        **needs(1000, minutes=30),
+    params:
+        fill=lambda wildcards: "--fill" if wildcards.kind == "scored" else "",
+        code=code_of("stages.refine.add_mended"),
+    shell:
+        "python -m stages.refine.add_mended --masks {input.made} --mended {input.mended} {params.fill}"
+        " --output {output.masks} &> {log}"

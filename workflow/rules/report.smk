@@ -6,6 +6,7 @@ rule make_page:
     input:
         **plan.dataset.inputs,
         **plan.image_scores,
+        **plan.mended.list_of("train"),
         scores=lambda wildcards: plan.scores(bound=wildcards.page == "upper_bound"),
         index="<results>/data/val.csv",
         classes=rules.list_classes.output.classes,
@@ -33,7 +34,7 @@ rule make_page:
         # The page shows all settings, so it is made again when any of them changes.
         config=whole_config,
         tables=plan.made_tables(),
-        images=given("images"),
+        images=given("images", "mended"),
         negatives=negatives(experiment.localize.splits),
         code=code_of("stages.report.make_page"),
         results=results_folder,
@@ -122,6 +123,7 @@ rule make_table_page:
 rule write_provenance:
     input:
         **plan.dataset.inputs,
+        **plan.mended.list_of("train"),
         indexes=plan.indexes,
         scores=plan.scores(bound=False) + plan.localization_scores,
         inputs=plan.frozen_weights,
@@ -142,9 +144,10 @@ rule write_provenance:
         config=whole_config,
         results=results_folder,
         root=dataset_root,
+        mended=given("mended"),
         code=code_of("stages.report.write_provenance"),
     shell:
-        "python -m stages.report.write_provenance --config {params.config:q}"
+        "python -m stages.report.write_provenance --config {params.config:q} {params.mended}"
         " --results {params.results} --root {params.root:q} --indexes {input.indexes} --inputs {input.inputs}"
         " --outputs {input.text} {input.localizer} {input.segmenter} {input.scores} --output {output.provenance} &> {log}"
 
