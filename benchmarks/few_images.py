@@ -1,7 +1,7 @@
 """How good localizers are when there are few photographs: tables of tags in which fewer of them are in train.
 
-    python -m benchmarks.few_images --config configs/msrc.yaml --root datasets/msrc --photos 25 50 112 --output few
-    snakemake --cores 2 --configfile configs/msrc.yaml few/25.yaml -- compare_localizers
+    python -m benchmarks.few_images --config configs/msrc.yaml --root datasets/msrc --photos 25 50 --output results/few
+    snakemake --cores 2 --configfile configs/msrc.yaml results/few/25.yaml -- compare_localizers
 
 The first writes, for each number, a table and settings to lay over the config. Photographs that are left out of train
 go to val: all are scored together (`train+val`), whatever the number. A smaller number's photographs are among those of
