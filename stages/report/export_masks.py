@@ -77,7 +77,7 @@ def experiment_of(results: Path, config: Path | None) -> Experiment:
 
 def chosen_splits(results: Path, masks: str, named: str | None) -> list[str]:
     """The splits to export, or all that have such masks. Raises DataError if one has none."""
-    there = [split for split in SPLITS if (results / FOLDERS[masks] / split).is_dir()]
+    there: list[str] = [split for split in SPLITS if (results / FOLDERS[masks] / split).is_dir()]
     wanted = list(dict.fromkeys(name.strip() for name in named.split(",") if name.strip())) if named else there
     missing = [split for split in wanted if split not in there]
     if missing or not wanted:
