@@ -26,7 +26,8 @@ from stages.mask_formats.photos import MaskedPhoto
 from stages.mask_formats.regions import Region
 
 VERSION = "5.5.0"  # of the format
-SHAPES = ("polygon", "rectangle", "circle", "mask")
+SHAPES = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
+POLYGONS = ("polygon", "oriented_rectangle")
 FARTHEST = 16  # sides of the image by which a corner may lie outside it
 
 
@@ -116,7 +117,7 @@ def _pixels(shape: dict[str, Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     canvas = Image.new("1", size[::-1])
     draw = ImageDraw.Draw(canvas)
     # Whole numbers, as Pillow cuts them off for labelme.
-    if kind == "polygon":
+    if kind in POLYGONS:
         draw.polygon([(int(x), int(y)) for x, y in points], fill=1, outline=1)
     elif kind == "rectangle":
         (left, right), (top, bottom) = (sorted(sides) for sides in zip(*points, strict=True))
@@ -134,8 +135,8 @@ def _points(shape: dict[str, Any], kind: str, size: tuple[int, int]) -> list[tup
         points = [(float(x), float(y)) for x, y in given]  # type: ignore[union-attr]
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"its points are {shortened(given)}, not a list of x and y; draw it again") from error
-    least = 3 if kind == "polygon" else 2
-    if len(points) < least or (kind != "polygon" and len(points) > 2):
+    least = 3 if kind in POLYGONS else 2
+    if len(points) < least or (kind not in POLYGONS and len(points) > 2):
         raise DataError(f"a {kind} of {len(points)} points; draw it again")
     farthest = max(
         (abs(number) for point in points for number in point), key=lambda number: (math.isnan(number), number)

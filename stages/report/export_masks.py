@@ -180,7 +180,7 @@ def run(arguments: list[str] | None = None) -> None:
     lost = sum(count.ignored for count in counts.values())
     if args.format == "yolo" and lost:
         log.warning("%d images have ignored pixels, which YOLO cannot hold: they are background there", lost)
-    log.info("%s masks in %s", args.masks.replace("_", " "), args.output)
+    log.info("%s: %s", args.output, args.masks.replace("_", " "))
 
 
 if __name__ == "__main__":
