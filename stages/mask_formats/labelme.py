@@ -40,7 +40,7 @@ def write_labelme(
     """
     shapes = [_shape(region, classes, tolerance) for region in regions]
     rows, columns = photo.size
-    content = {
+    content: dict[str, Any] = {
         "version": VERSION,
         "flags": {},
         "shapes": shapes,
