@@ -13,25 +13,30 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
+from stages.evaluate.confusion import confusion_matrix, mean_iou
 from stages.evaluate.scores import read_score
 from stages.evaluate.table_formats import markdown_table
 from stages.experiment import read_settings
 from stages.files import atomic_folder, write_json, write_text
-from stages.index import Record, read_index
+from stages.images import read_mask
+from stages.index import Record, read_classes, read_index
+from stages.mask_folders import find_masks
 
 NONE = "none"
 SPLITS = ("val", "test")
 # What arms have in common; the features that the localizer was trained on are large, and not needed any more.
 SHARED = ("data", "encode", "localize", "refine")
 FINISHED = ("segment", "evaluate")  # shared by the arm without mended masks
+DRAWS = 50  # choices at random, for the mean of pseudo masks
 LEFT = shutil.ignore_patterns("features", "map_features", "mended*", "with_mended", "variants")
 
 
@@ -100,6 +105,29 @@ def scores_of(results: Path, seed: int, own: int) -> dict[str, Path]:
     }
 
 
+def confusions_of(results: Path, root: Path) -> dict[str, NDArray[np.int64]]:
+    """The confusion matrix of each training image's pseudo mask, by id."""
+    classes = len(read_classes(results / "data/classes.txt"))
+    records = read_index(results / "data/train.csv")
+    masks = find_masks(sorted((results / "refine/masks/train").iterdir()), [record.id for record in records])
+    return {
+        record.id: confusion_matrix(read_mask(root / record.mask), read_mask(masks[record.id]), classes)
+        for record in records
+    }
+
+
+def miou_with(confusions: Mapping[str, NDArray[np.int64]], ids: Collection[str]) -> float:
+    """mIoU of the pseudo masks, percent, where those of `ids` are the true ones."""
+    total = sum(np.diag(own.sum(axis=1)) if name in ids else own for name, own in confusions.items())
+    return float(mean_iou(np.asarray(total)))
+
+
+def at_random(confusions: Mapping[str, NDArray[np.int64]], count: int) -> list[float]:
+    """The same for DRAWS choices at random."""
+    draws = [np.random.default_rng([count, draw]).permutation(sorted(confusions)) for draw in range(DRAWS)]
+    return [miou_with(confusions, set(draw[:count].tolist())) for draw in draws]
+
+
 def run_arm(config: Path, targets: Sequence[Path], cores: int) -> None:
     """Makes the scores of an arm."""
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "--configfile", str(config), "--"]
@@ -133,24 +161,39 @@ def table(figures: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     return markdown_table(["mended", *columns, "seeds"], rows)
 
 
+def masks_table(none: float, masks: Mapping[str, Sequence[float]]) -> str:
+    """mIoU of the pseudo masks of train as Markdown. masks: by how many are mended, of the doubtful ones first, then of
+    each choice at random."""
+    rows = [["0", f"{none:.1f}", f"{none:.1f}"]]
+    rows += [[count, f"{doubtful:.1f}", words(drawn)] for count, (doubtful, *drawn) in masks.items()]
+    return markdown_table(["mended", "the most doubtful", "at random"], rows)
+
+
 def run(arguments: list[str] | None = None) -> None:
     """Command line."""
     command = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     command.add_argument("--config", type=Path, required=True, help="config of the finished experiment")
     command.add_argument("--doubt", type=Path, required=True, help="doubts of train (CSV: id, doubt)")
     command.add_argument("--counts", type=int, nargs="+", default=[10, 60], help="masks to mend")
-    command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the segmenter")
+    command.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the segmenter; none: masks alone")
     command.add_argument("--draw", type=int, default=0, help="seed of the masks at random")
     command.add_argument("--folder", type=Path, default=Path("mending"), help="for configs and mended masks")
     command.add_argument("--cores", type=int, default=2)
     command.add_argument("--json", type=Path, required=True, help="all figures")
     args = command.parse_args(arguments)
     settings = read_settings(args.config)
-    own = settings.get("seed", 0)
-    arms = {
-        arm: prepare(arm, args.config, args.folder, args.seeds)
-        for arm in choose_arms(read_doubts(args.doubt), args.counts, seed=args.draw)
+    own, results = settings.get("seed", 0), Path("results") / settings["experiment"]
+    doubtful = read_doubts(args.doubt)
+    confusions = confusions_of(results, Path(settings["data"].get("root") or results / "data/set"))
+    masks = {
+        str(count): [miou_with(confusions, doubtful[:count]), *at_random(confusions, count)] for count in args.counts
     }
+    print(masks_table(miou_with(confusions, ()), masks), flush=True)
+    if not args.seeds:
+        write_json(args.json, {"none": miou_with(confusions, ()), "doubtful_then_random": masks})
+        return
+    chosen = choose_arms(doubtful, args.counts, seed=args.draw)
+    arms = {arm: prepare(arm, args.config, args.folder, args.seeds) for arm in chosen}
     places = {arm: Path("results") / f"{settings['experiment']}-mended-{arm.name}" for arm in arms}
     for seed in args.seeds:  # so that every arm has a seed before any has two
         for arm, config in arms.items():

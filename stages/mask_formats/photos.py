@@ -14,7 +14,7 @@ class MaskedPhoto:
     """A photo and its mask [rows, columns] uint8.
 
     image: its path below the dataset folder, as in the index.  name: the path of its files, without extension.  path:
-    where it is.
+    where it is.  mended: whether the mask was mended by hand.
     """
 
     image: str
@@ -22,6 +22,7 @@ class MaskedPhoto:
     path: Path
     split: str
     mask: NDArray[np.uint8]
+    mended: bool = False
 
     @property
     def size(self) -> tuple[int, int]:

@@ -91,15 +91,14 @@ def chosen_splits(results: Path, masks: str, named: str | None) -> list[str]:
 
 def masks_of(
     results: Path, experiment: Experiment, masks: str, split: str, records: Sequence[Record]
-) -> dict[str, Path]:
-    """The mask of each image of a split by id; mended ones in the place of pseudo masks."""
+) -> dict[str, tuple[Path, bool]]:
+    """The mask of each image of a split by id, and whether it was mended by hand: such ones stand for pseudo masks."""
     folders = [results / FOLDERS[masks] / split / str(shard) for shard in range(experiment.data.shards)]
-    found = find_masks(folders, (record.id for record in records))
+    found = {name: (path, False) for name, path in find_masks(folders, (record.id for record in records)).items()}
     listed = results / "refine/mended.csv"
     if masks == "pseudo_masks" and split == "train" and experiment.refine.mended is not None and listed.is_file():
-        found |= {
-            row.id: results / f"refine/mended/{row.id}.png" for row in read_mended_list(listed) if row.id in found
-        }
+        mended = [row.id for row in read_mended_list(listed) if row.id in found]
+        found |= {name: (results / f"refine/mended/{name}.png", True) for name in mended}
     return found
 
 
@@ -117,17 +116,18 @@ def photos_of(
     for split in splits:
         records = read_index(results / f"data/{split}.csv")
         found = masks_of(results, experiment, masks, split, records)
-        listed += [(record, split, found[record.id]) for record in records]
+        listed += [(record, split, *found[record.id]) for record in records]
     names: dict[str, str] = {}
-    for record, _, _ in listed:
+    for record, *_ in listed:
         other = names.setdefault(name_of_photo(record), record.image)
         if other != record.image:
             raise DataError(
                 f"{other} and {record.image} would have one file; export their splits one by one (--splits), or rename"
                 " one of them"
             )
-    for record, split, path in listed:
-        photo = MaskedPhoto(record.image, name_of_photo(record), root / record.image, split, read_mask(path))
+    for record, split, path, mended in listed:
+        name, place = name_of_photo(record), root / record.image
+        photo = MaskedPhoto(record.image, name, place, split, read_mask(path), mended)
         yield photo, len(listed)
 
 
@@ -142,7 +142,7 @@ def export(target: Target, kind: str, photos: Iterator[tuple[MaskedPhoto, int]])
         regions = list(regions_of(photo.mask))
         said, points = exporter.add(photo, regions)
         counts.setdefault(photo.split, Counts()).add(photo, regions, points, target.classes)
-        if said:
+        if said and not photo.mended:  # what was mended before stays mended
             hashes.append((photo.image, said))
         shown.update()
     shown.close()

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from benchmarks.mending import choose_arms, read_doubts, table
+import numpy as np
+import pytest
+
+from benchmarks.mending import choose_arms, masks_table, miou_with, read_doubts, table
 
 
 def test_the_most_doubtful_come_first_and_classes_are_passed_over(tmp_path: Path) -> None:
@@ -27,3 +30,15 @@ def test_the_table_has_means_and_deviations() -> None:
     lines = table(figures).splitlines()
     assert lines[0] == "| mended | pseudo masks, train | segmenter, val | segmenter, test | seeds |"
     assert lines[2] == "| none | 85.0 | 72.0 ± 2.8 | 60.5 ± 0.7 | 2 |"
+
+
+def test_mended_masks_are_counted_as_true() -> None:
+    """Two images of four pixels: the mask of a is wrong in one pixel, that of b in two."""
+    confusions = {"a": np.array([[1, 1], [0, 2]]), "b": np.array([[0, 2], [0, 2]])}
+    assert miou_with(confusions, ()) == pytest.approx(100 * (1 / 4 + 4 / 7) / 2)
+    assert miou_with(confusions, {"b"}) == pytest.approx(100 * (3 / 4 + 4 / 5) / 2)
+    assert miou_with(confusions, {"a", "b"}) == 100
+    assert masks_table(90.0, {"1": [95.0, 91.0, 93.0]}).splitlines()[2:] == [
+        "| 0 | 90.0 | 90.0 |",
+        "| 1 | 95.0 | 92.0 ± 1.4 |",
+    ]

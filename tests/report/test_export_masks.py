@@ -184,6 +184,9 @@ def test_mended_masks_are_exported_in_the_place_of_pseudo_masks(results: Path, m
     write_json(results / "provenance.json", {"settings": settings(mended="mended")})
     folder = export("labelme", "--splits", "train", "--tolerance", "0")
     np.testing.assert_array_equal(read_labelme(folder / "2.json", mended.shape, CLASSES), mended)
+    # It stays mended, whether it is changed again or not.
+    assert "2.png" not in (folder / "exported.csv").read_text()
+    assert "a/b/3.jpeg" in (folder / "exported.csv").read_text()
 
 
 @pytest.mark.parametrize(
