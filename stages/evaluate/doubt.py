@@ -103,7 +103,7 @@ def margins(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def second_crf(crf: CrfSettings) -> CrfSettings:
-    """The CRF that labels the image once more: with a quarter of the weights; IRN's if the mask was made without one."""
+    """The CRF that labels the image once more: weaker than the mask's own; IRN's if the mask was made without one."""
     if not crf.iterations:
         return CRF_SETS["irn"]
     weights = {name: WEAKER * getattr(crf, name) for name in ("bilateral_weight", "gaussian_weight")}
