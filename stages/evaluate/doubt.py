@@ -1,7 +1,7 @@
 """Reasons to doubt a pseudo mask, found without true masks.
 
-A CRF of another strength and the segmenter each label the image once more: where they give a class another region, or
-where the scores that were labelled are close, the mask may be wrong.
+A weaker CRF and the segmenter each label the image once more: where they give a class another region, or where that CRF
+is undecided, the mask may be wrong.
 
 Nothing here needs torch: the processes that run the CRF import only this module.
 """
@@ -13,15 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.dense_crf import dense_crf
 from stages.errors import DataError
 from stages.evaluate.doubt_table import Doubt, Reasons
 from stages.images import BACKGROUND, read_mask
-from stages.refine.pseudo_masks import ImageScores, enlarge_scores, label_image, label_probabilities, read_scored_image
+from stages.refine.background import mask_values
+from stages.refine.pseudo_masks import ImageScores, enlarge_scores, label_probabilities, read_scored_image
 from stages.settings import CRF_SETS, CrfSettings
 
 Mask = NDArray[np.uint8]
 
-WEAKER = 0.5  # the second CRF's weights as a share of the first one's
+# The second CRF's weights as a share of the first one's; chosen on the demo's training images (docs/method.md).
+WEAKER = 0.25
 
 
 def doubt_image(
@@ -41,26 +44,29 @@ def doubt_image(
     pixels = read_scored_image(image_path, image)
     mask = _read_fitted(mask_path, image)
     prediction = _read_fitted(prediction_path, image)
-    scores = enlarge_scores(image.scores[0], image)
-    other = label_image(pixels, scores, image.classes, second_crf(crf))
-    whole, classes = doubt_mask(mask, other, prediction, scores, image.classes)
+    probabilities = label_probabilities(enlarge_scores(image.scores[0], image))
+    if len(image.classes):
+        probabilities = dense_crf(pixels, probabilities, second_crf(crf))
+    whole, classes = doubt_mask(mask, prediction, probabilities, image.classes)
     return Doubt(image.id, whole, dict(zip(names, classes, strict=True)))
 
 
 def doubt_mask(
-    mask: Mask, other: Mask, prediction: Mask, scores: NDArray[np.float32], classes: Sequence[int]
+    mask: Mask, prediction: Mask, probabilities: NDArray[np.float32], classes: Sequence[int]
 ) -> tuple[Reasons, list[Reasons]]:
     """The reasons to doubt a whole mask, and those of each of its K classes.
 
-    mask, other, prediction: [rows, columns], the pseudo mask, that of the other CRF, and the segmenter's.
-    scores: [1 + K, rows, columns] of background and the classes.  classes: [K] positions in the class list from 0.
+    mask, prediction: [rows, columns], the pseudo mask and the segmenter's.
+    probabilities: [1 + K, rows, columns] of background and the classes, by the weaker CRF.
+    classes: [K] positions in the class list from 0.
 
     A mask without classes is all background: there is no region to doubt, but the segmenter may have found something,
     and the share of the image that it takes for a class is its reason.
     """
     if not len(classes):
         return Reasons(0.0, float((prediction != BACKGROUND).mean()), 0.0), []
-    closeness = 1 - margins(scores)
+    other = mask_values(classes)[probabilities.argmax(axis=0)]
+    closeness = 1 - margins(probabilities)
     found = []
     for value in (int(position) + 1 for position in classes):
         region = mask == value
@@ -86,17 +92,18 @@ def disagreement(first: Mask, second: Mask, value: int) -> float:
     return 1 - int((one & other).sum()) / union if union else 1.0
 
 
-def margins(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The best minus the second best of scores [1 + K, rows, columns], divided by their sum: [rows, columns] in [0, 1].
+def margins(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The best minus the second best of probabilities [labels, rows, columns], two labels at least: [rows, columns].
 
-    K is at least 1.
+    >>> margins(np.array([[[0.2, 0.0]], [[0.2, 0.5]], [[0.6, 0.5]]], dtype=np.float32)).round(3).tolist()
+    [[0.4000000059604645, 0.0]]
     """
-    second, best = np.partition(label_probabilities(scores), -2, axis=0)[-2:]
+    second, best = np.partition(probabilities, -2, axis=0)[-2:]
     return best - second
 
 
 def second_crf(crf: CrfSettings) -> CrfSettings:
-    """The CRF that labels the image once more: half the weights; IRN's, where the mask was made without a CRF."""
+    """The CRF that labels the image once more: weaker than the mask's own; IRN's if the mask was made without one."""
     if not crf.iterations:
         return CRF_SETS["irn"]
     weights = {name: WEAKER * getattr(crf, name) for name in ("bilateral_weight", "gaussian_weight")}

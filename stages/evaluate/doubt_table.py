@@ -11,7 +11,7 @@ from stages.errors import DataError
 from stages.files import write_csv
 
 # Of the reasons in the doubt; chosen on the demo's training images (docs/method.md).
-WEIGHTS = {"crf": 1.0, "segmenter": 1.0, "margin": 1.0}
+WEIGHTS = {"crf": 2.0, "segmenter": 1.0, "margin": 1.0}
 COLUMNS = ("id", "class", "doubt", *WEIGHTS)
 SHOWN = 10  # images in a summary
 
@@ -20,8 +20,8 @@ SHOWN = 10  # images in a summary
 class Reasons:
     """Why to doubt the region of a class, or a whole mask, each in [0, 1].
 
-    crf: 1 - IoU with the mask by a CRF of another strength.  segmenter: 1 - IoU with the segmenter's prediction.
-    margin: 1 - the difference of the best and the second best score, mean over the region.
+    crf: 1 - IoU with the mask by a weaker CRF.  segmenter: 1 - IoU with the segmenter's prediction.
+    margin: 1 - the difference of that CRF's best and second best probability, mean over the region.
     """
 
     crf: float

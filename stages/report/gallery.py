@@ -119,7 +119,7 @@ def render_gallery(
     data = {"folder": folder, "classes": list(classes), "entries": list(entries)}
     scored, doubted = (any(key in entry for entry in entries) for key in ("iou", "doubt"))
     shown = [layer for layer in LAYERS if any(layer in entry["layers"] for entry in entries)]
-    if doubted and not scored:  # the first layer is the one that the page starts with
+    if doubted and (told or not scored):  # the page starts with the layer that it is sorted by
         shown.sort(key=lambda layer: layer != DOUBTED)
     return render(
         "gallery.html.j2",

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stages.errors import DataError
-from stages.evaluate.doubt import doubt_image, doubt_mask, margins, second_crf
+from stages.evaluate.doubt import doubt_image, doubt_mask, second_crf
 from stages.evaluate.doubt_table import Reasons
 from stages.images import write_mask
 from stages.refine.pseudo_masks import ImageScores
@@ -20,29 +20,31 @@ def mask_of(*values: int) -> np.ndarray:
     return np.array([values], dtype=np.uint8)
 
 
-def scores_of(*channels: list[float]) -> np.ndarray:
-    """Scores of background and classes at the pixels of one row."""
+def shares_of(*channels: list[float]) -> np.ndarray:
+    """Probabilities of background and classes at the pixels of one row."""
     return np.array(channels, dtype=np.float32)[:, None]
 
 
 def test_where_all_agree_there_is_no_doubt() -> None:
     mask = mask_of(0, 3, 3, 0)
-    whole, (own,) = doubt_mask(mask, mask, mask, scores_of([1, 0, 0, 1], [0, 1, 1, 0]), [2])
+    whole, (own,) = doubt_mask(mask, mask, shares_of([1, 0, 0, 1], [0, 1, 1, 0]), [2])
     assert whole == own == Reasons(0, 0, 0)
     assert whole.doubt == 0
 
 
-def test_where_nothing_agrees_and_scores_are_equal_the_doubt_is_whole() -> None:
-    other = mask_of(0, 0, 1, 1)
-    whole, (own,) = doubt_mask(mask_of(1, 1, 0, 0), other, other, scores_of([0.5] * 4, [0.5] * 4), [0])
-    assert whole == own == Reasons(1, 1, 1)
-    assert whole.doubt == pytest.approx(1)
+def test_where_nothing_agrees_and_labels_are_hardly_decided_the_doubt_is_whole() -> None:
+    shares = shares_of([0.5, 0.5, 0.499, 0.499], [0.499, 0.499, 0.5, 0.5])
+    whole, (own,) = doubt_mask(mask_of(1, 1, 0, 0), mask_of(0, 0, 1, 1), shares, [0])
+    assert whole == own
+    assert (whole.crf, whole.segmenter) == (1, 1)
+    assert whole.margin == pytest.approx(0.999, abs=1e-6)
+    assert whole.doubt == pytest.approx(1, abs=1e-3)
 
 
 def test_each_reason_by_hand() -> None:
-    # Of 1 and 1, the scores differ by 0.75 - 0.25 and by 1 - 0, so they are close by 0.5 and by 0.
-    scores = scores_of([0.25, 0, 1, 1], [0.75, 1, 0, 0])
-    whole, _ = doubt_mask(mask_of(1, 1, 0, 0), mask_of(1, 1, 1, 0), mask_of(0, 1, 1, 1), scores, [0])
+    # The weaker CRF gives the class three pixels. In the mask's two, the labels differ by 0.75 - 0.25 and by 1 - 0.
+    shares = shares_of([0.25, 0, 0.4, 1], [0.75, 1, 0.6, 0])
+    whole, _ = doubt_mask(mask_of(1, 1, 0, 0), mask_of(0, 1, 1, 1), shares, [0])
     assert whole.crf == pytest.approx(1 - 2 / 3)
     assert whole.segmenter == pytest.approx(1 - 1 / 4)
     assert whole.margin == pytest.approx(0.25)
@@ -50,8 +52,8 @@ def test_each_reason_by_hand() -> None:
 
 def test_an_image_has_the_mean_of_its_classes() -> None:
     mask = mask_of(1, 1, 2, 2)
-    scores = scores_of([0] * 4, [1, 1, 0, 0], [0, 0, 1, 1])
-    whole, (first, second) = doubt_mask(mask, mask, mask_of(1, 1, 0, 0), scores, [0, 1])
+    shares = shares_of([0] * 4, [1, 1, 0, 0], [0, 0, 1, 1])
+    whole, (first, second) = doubt_mask(mask, mask_of(1, 1, 0, 0), shares, [0, 1])
     assert first == Reasons(0, 0, 0)
     assert second == Reasons(0, 1, 0)
     assert whole == Reasons(0, 0.5, 0)
@@ -59,31 +61,25 @@ def test_an_image_has_the_mean_of_its_classes() -> None:
 
 def test_a_tag_that_no_mask_shows_is_doubted_wholly() -> None:
     mask = mask_of(0, 0, 0, 0)
-    whole, _ = doubt_mask(mask, mask, mask, scores_of([1] * 4, [0] * 4), [0])
+    whole, _ = doubt_mask(mask, mask, shares_of([1] * 4, [0] * 4), [0])
     assert whole == Reasons(1, 1, 1)
 
 
 def test_without_tags_only_what_the_segmenter_finds_is_a_reason() -> None:
-    empty, scores = mask_of(0, 0, 0, 0), scores_of([0.4] * 4)
-    assert doubt_mask(empty, empty, empty, scores, []) == (Reasons(0, 0, 0), [])
-    assert doubt_mask(empty, empty, mask_of(0, 2, 1, 1), scores, []) == (Reasons(0, 0.75, 0), [])
+    empty, shares = mask_of(0, 0, 0, 0), shares_of([1] * 4)
+    assert doubt_mask(empty, empty, shares, []) == (Reasons(0, 0, 0), [])
+    assert doubt_mask(empty, mask_of(0, 2, 1, 1), shares, []) == (Reasons(0, 0.75, 0), [])
 
 
 def test_the_better_mask_of_known_ones_is_doubted_less() -> None:
     """The larger the part of a square that the segmenter does not find, the greater the doubt."""
     mask = np.zeros((20, 20), dtype=np.uint8)
     mask[5:15, 5:15] = 1
-    scores = np.stack([1.0 - mask, mask]).astype(np.float32)
-    doubts = [doubt_mask(mask, mask, np.roll(mask, shift, axis=1), scores, [0])[0].doubt for shift in range(11)]
+    shares = np.stack([1.0 - mask, mask]).astype(np.float32)
+    doubts = [doubt_mask(mask, np.roll(mask, shift, axis=1), shares, [0])[0].doubt for shift in range(6)]
     assert doubts == sorted(doubts)
     assert doubts[0] == 0
-    assert len(set(doubts)) == 11
-
-
-def test_margins_are_those_of_shares() -> None:
-    # Shares 0.2, 0.2 and 0.6; and 0, 0.5 and 0.5.
-    found = margins(scores_of([0.1, 0], [0.1, 0.3], [0.3, 0.3]))
-    np.testing.assert_allclose(found, [[0.4, 0]], atol=1e-6)
+    assert len(set(doubts)) == 6
 
 
 def test_the_second_crf_is_weaker_and_otherwise_the_same() -> None:
@@ -118,8 +114,8 @@ def test_a_clear_photo_is_hardly_doubted_and_a_shifted_mask_is(
     assert right.id == "a"
     assert list(right.classes) == ["square"]
     assert right.whole.crf == right.whole.segmenter == 0
-    # Shares 0.4 / 1.3 and 0.9 / 1.3: close by 1 - 0.5 / 1.3.
-    assert right.whole.margin == pytest.approx(1 - 0.5 / 1.3, abs=0.01)
+    # Before the CRF, shares of 0.4 / 1.3 and 0.9 / 1.3 are close by 1 - 0.5 / 1.3; it makes them surer.
+    assert 0 < right.whole.margin < 1 - 0.5 / 1.3
     shifted = doubt_image(photo, image, ["square"], crf, files["shifted"], files["right"])
     # A square of 16 columns shifted by 8: 8 of 24 columns are in both.
     assert shifted.whole.crf == shifted.whole.segmenter == pytest.approx(2 / 3)

@@ -62,8 +62,8 @@ def test_a_shard_from_files_to_table(shard: Path) -> None:
         "bare": [],
     }
     assert doubts["right"].whole.crf == doubts["right"].whole.segmenter == 0
-    # Background scores 0.4, the class 1 and the other 0: shares of 0.4 / 1.4 and 1 / 1.4.
-    assert doubts["right"].whole.margin == pytest.approx(1 - 0.6 / 1.4, abs=1e-4)
+    # Background scores 0.4, the class 1 and the other 0: shares of 0.4 / 1.4 and 1 / 1.4, which the CRF makes surer.
+    assert 0 < doubts["right"].whole.margin < 1 - 0.6 / 1.4
     assert doubts["wrong"].classes["dog"].segmenter == 1
     assert doubts["wrong"].whole.segmenter == 0.5
     assert (doubts["bare"].whole.crf, doubts["bare"].whole.segmenter, doubts["bare"].whole.margin) == (0, 0.25, 0)
