@@ -41,7 +41,8 @@ def main() -> int:
     status = 0
     for python in pythons():
         done = resolve(python)
-        print(f"Python {python}: {'the pins fit together' if done.returncode == 0 else done.stderr.strip()}", flush=True)
+        answer = "the pins fit together" if done.returncode == 0 else done.stderr.strip()
+        print(f"Python {python}: {answer}", flush=True)
         status = status or done.returncode
     return status
 
