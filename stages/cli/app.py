@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From image tags to pixel masks. `tagmask run` makes everything that a config describes; the other commands"
     " look at data, progress and results. All of them are plain Snakemake and `python -m stages...` underneath."
-    " Results are made in the folder you are in, or in --directory, and paths within a config are relative to it.",
+    " Results are in the folder you are in, or in --directory; paths within a config are relative to that folder.",
 )
 Config = Annotated[
     Path,
