@@ -57,6 +57,12 @@ def make_page(results, config=None, *more):
     return (results / "report/index.html").read_text(encoding="utf-8")
 
 
+def test_galleries_of_other_splits_are_linked_where_they_have_doubts(results):
+    checker = Checker()
+    checker.feed(make_page(results, {"evaluate": {"doubt": ["train", "val"]}}))
+    assert checker.references == ["gallery.html", "gallery-train.html"]
+
+
 def test_page_stands_alone(results):
     page = make_page(results)
     checker = Checker()
