@@ -72,7 +72,7 @@ def prepare(arm: Arm, config: Path, folder: Path, seeds: Sequence[int]) -> Path:
     if arm.ids:
         mended = folder / name
         settings["refine"] = settings.get("refine", {}) | {"mended": str(mended)}
-        if not mended.is_dir():
+        if {path.stem for path in mended.glob("*.png")} != set(arm.ids):  # none yet, or those of other doubts
             write_mended(
                 arm,
                 read_index(source / "data/train.csv"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stages.data.captions import with_captions
 from stages.data.coco_scored import check_scored
+from stages.data.left_out import LeftOut
 from stages.data.make_index import drawn_from_outlines, with_made_masks, without_truth
 from stages.data.make_truth import MAKERS, make_truth, read_faults
 from stages.data.mended import Photos, read_mended
@@ -16,6 +17,7 @@ from stages.data.sheet import draw_sheet, write_sheet
 from stages.data.survey import Survey, double_lines, doubles_of, survey_lines, survey_split
 from stages.errors import DataError, SettingsError
 from stages.experiment import read_config
+from stages.index import Record
 from stages.runtime.command import main
 from stages.settings import DataSettings, Experiment, parts_of
 from stages.vocabulary import SPLITS
@@ -61,10 +63,18 @@ def check_split(
     return survey
 
 
-def check_mended(path: Path, data: DataSettings, splits: Sequence[str], root: Path) -> None:
-    """Prints how many masks mended by hand there are. Raises DataError if one cannot be used."""
-    records = [record for split in splits for record in read_split(root, split, data)[0]]
-    found = read_mended(path, Photos(records), root, data.classes, keep=lambda record, mask: None)
+def check_mended(path: Path, data: DataSettings, surveys: Sequence[Survey], root: Path) -> None:
+    """Prints how many masks mended by hand there are; those of photos that a run leaves out don't count. Raises
+    DataError if one cannot be used."""
+    records: list[Record] = []
+    left_out: list[LeftOut] = []
+    for survey in surveys:
+        for place, record in enumerate(read_split(root, survey.split, data)[0]):
+            if place in survey.faulty:
+                left_out.append(LeftOut(record.id, record.image, ""))
+            else:
+                records.append(record)
+    found = read_mended(path, Photos(records, left_out), root, data.classes, keep=lambda record, mask: None)
     print(f"mended: {len(found.masks)} masks of train in {path}, {found.unchanged} more as they were exported")
     print("".join(f"  note: {note}\n" for note in found.notes), end="")
 
@@ -110,7 +120,7 @@ def run(arguments: list[str] | None = None) -> None:
     print("\n".join(double_lines(doubles_of(surveys))))
     refuse(surveys, args.config, data)
     if experiment.refine.mended is not None:
-        check_mended(experiment.refine.mended, data, splits_of(experiment), data.root)
+        check_mended(experiment.refine.mended, data, surveys, data.root)
 
 
 if __name__ == "__main__":
