@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from stages.data.id_lists import read_ids
 from stages.evaluate.doubt_table import most_doubtful_first, read_doubts, summary_of, write_doubts
+from stages.refine.mended import read_mended_list
 from stages.runtime.command import main, parser
 
 log = logging.getLogger(__name__)
@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, many=("doubts",), outputs=("output",), settings=False)
-    command.add_argument("--mended", type=Path, help="list of ids, one per line, whose masks were mended by hand")
+    command.add_argument("--mended", type=Path, help="list of the masks mended by hand, which are not doubted")
     args = command.parse_args(arguments)
     images = {name: image for path in args.doubts for name, image in read_doubts(path).items()}
-    mended = frozenset(read_ids(args.mended, known=images.__contains__) if args.mended else ())
+    mended = frozenset(row.id for row in read_mended_list(args.mended)) if args.mended else frozenset()
     doubts = most_doubtful_first(images.values(), mended=mended)
     write_doubts(args.output, doubts)
     log.info(

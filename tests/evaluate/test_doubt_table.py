@@ -14,6 +14,7 @@ from stages.evaluate.doubt_table import (
     write_doubts,
 )
 from stages.evaluate.join_doubts import run
+from stages.refine.mended import MendedRow, write_mended
 
 CLEAR = Doubt("clear, one", Reasons(0.0, 0.0, 0.25), {"cat": Reasons(0.0, 0.0, 0.25)})
 MIXED = Doubt("b", Reasons(0.5, 0.5, 0.5), {"all": Reasons(0.25, 0.5, 0.75), "dog, big": Reasons(0.75, 0.5, 0.25)})
@@ -47,10 +48,10 @@ def test_shards_are_joined_and_the_first_ten_told(tmp_path: Path, caplog: pytest
     images = [Doubt(f"i{number:02d}", Reasons(*[number / 20] * 3), {}) for number in range(15)]
     write_doubts(tmp_path / "0.csv", images[::2])
     write_doubts(tmp_path / "1.csv", images[1::2])
-    (tmp_path / "mended.txt").write_text("i14\n")
+    write_mended(tmp_path / "mended.csv", [MendedRow("i14", "i14.jpg", "mended/i14.png", "0" * 64)])
     options = ["--doubts", str(tmp_path / "0.csv"), str(tmp_path / "1.csv"), "--output", str(tmp_path / "all.csv")]
     with caplog.at_level("INFO"):
-        run([*options, "--mended", str(tmp_path / "mended.txt")])
+        run([*options, "--mended", str(tmp_path / "mended.csv")])
     order = [f"i{number:02d}" for number in (*range(13, 0, -1), 0, 14)]
     assert list(read_doubts(tmp_path / "all.csv")) == order
     assert [line.split()[-1] for line in caplog.text.splitlines()[1:]] == order[:10]

@@ -158,6 +158,7 @@ rule measure_doubt:
 
 rule join_doubts:
     input:
+        unpack(lambda wildcards: plan.mended.list_of(wildcards.split)),
         doubts=lambda wildcards: plan.doubts.shards(wildcards.split),
     output:
         table=shown("<results>/evaluate/doubt-{split}.csv", "doubt", "Tables", table="doubt", shows="{split}"),
@@ -170,11 +171,12 @@ rule join_doubts:
     resources:
         **needs(1000, minutes=5),
     params:
+        options=given("mended"),
         code=code_of("stages.evaluate.join_doubts"),
     message:
         "Joining the doubts of {wildcards.split}. The masks to look at first are at the end of {log}"
     shell:
-        "python -m stages.evaluate.join_doubts --doubts {input.doubts} --output {output.table} &> {log}"
+        "python -m stages.evaluate.join_doubts --doubts {input.doubts} {params.options} --output {output.table} &> {log}"
 
 
 # Maps of images with one tag, by the protocol of wsolevaluation. The threshold is chosen on val; test only uses it.
