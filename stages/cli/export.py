@@ -46,6 +46,9 @@ def add_export(app: typer.Typer, call: Call) -> None:
         tolerance: Annotated[
             float | None, typer.Option(help="Pixels by which polygons may cut corners; 0 keeps them all.")
         ] = None,
+        smallest: Annotated[
+            int | None, typer.Option(help="Leave out regions of fewer pixels: specks that one would delete by hand.")
+        ] = None,
         config: Annotated[
             Path | None, typer.Option("--config", "-c", help="The experiment's config; default: the last whole run's.")
         ] = None,
@@ -63,6 +66,7 @@ def add_export(app: typer.Typer, call: Call) -> None:
         options = {
             "--splits": splits,
             "--tolerance": tolerance,
+            "--smallest": smallest,
             "--config": config and config_in(config, folder),
         }
         words = [str(word) for name, value in options.items() if value is not None for word in (name, value)]

@@ -43,6 +43,7 @@ class Counts:
     holes: int = 0
     ignored: int = 0
     points: int = 0
+    small: int = 0
 
     def add(self, photo: MaskedPhoto, regions: Sequence[Region], points: int, classes: Sequence[str]) -> None:
         self.images += 1
@@ -57,7 +58,8 @@ class Counts:
         named = ", ".join(f"{name} {count:,}" for name, count in self.regions.most_common())
         line = f"{split}: {self.images:,} images, {self.regions.total():,} regions ({named or 'none'})"
         line += f", {self.holes:,} with holes, {self.empty:,} images without any"
-        return f"{line}, {self.points:,} points" if self.points else line
+        line += f", {self.points:,} points" if self.points else ""
+        return f"{line}; {self.small:,} regions left out as too small" if self.small else line
 
 
 def experiment_of(results: Path, config: Path | None) -> Experiment:
@@ -139,9 +141,12 @@ def export(target: Target, kind: str, photos: Iterator[tuple[MaskedPhoto, int]])
     shown = tqdm(desc="export", unit="image", mininterval=1)
     for photo, total in photos:
         shown.total = total
-        regions = list(regions_of(photo.mask))
+        everything = list(regions_of(photo.mask))
+        regions = [region for region in everything if region.area >= target.smallest]
         said, points = exporter.add(photo, regions)
-        counts.setdefault(photo.split, Counts()).add(photo, regions, points, target.classes)
+        count = counts.setdefault(photo.split, Counts())
+        count.add(photo, regions, points, target.classes)
+        count.small += len(everything) - len(regions)
         if said and not photo.mended:  # what was mended before stays mended
             hashes.append((photo.image, said))
         shown.update()
@@ -161,19 +166,22 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--config", type=Path, help="the experiment's config; default: its last whole run's settings")
     options.add_argument("--rle", action="store_true", help="coco: run lengths, which keep every pixel, not polygons")
     options.add_argument("--tolerance", type=float, default=TOLERANCE, help="pixels by which polygons may cut corners")
+    options.add_argument("--smallest", type=int, default=1, help="leave out regions of fewer pixels, but not in PNGs")
     options.add_argument("--output", type=output_path, required=True, help="the folder to write")
     args = options.parse_args(arguments)
     if not 0 <= args.tolerance <= 100:
         raise SettingsError(f"--tolerance: {args.tolerance:g}; give pixels from 0 (all corners) to 100")
     if args.rle and args.format != "coco":
         raise SettingsError(f"--rle: {args.format} has no run lengths; leave it out, or choose --format coco")
+    if args.smallest > 1 and args.format == "png":
+        raise SettingsError("--smallest: a PNG has every pixel; leave it out, or choose another format")
     if args.output.is_dir() and any(args.output.iterdir()):
         raise DataError(f"{args.output}: is not empty, and nothing is written over; name a new folder")
     experiment = experiment_of(args.results, args.config)
     splits = chosen_splits(args.results, args.masks, args.splits)
     photos = photos_of(args.results, experiment, args.masks, splits)
     with atomic_folder(args.output) as folder:
-        target = Target(folder, args.output, experiment.data.classes, args.rle, args.tolerance)
+        target = Target(folder, args.output, experiment.data.classes, args.rle, args.tolerance, args.smallest)
         counts = export(target, args.format, photos)
     for split, count in counts.items():
         print(count.words(split))

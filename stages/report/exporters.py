@@ -20,13 +20,15 @@ from stages.mask_formats.yolo import write_description, write_yolo
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how to write. folder: to be filled.  place: where it will be, for paths that are relative to it."""
+    """Where and how to write. folder: to be filled.  place: where it will be, for paths that are relative to it.
+    smallest: pixels of the smallest region that is written."""
 
     folder: Path
     place: Path
     classes: Sequence[str]
     rle: bool
     tolerance: float
+    smallest: int = 1
 
 
 class Exporter(Protocol):

@@ -132,6 +132,16 @@ def test_counts_are_printed(results: Path, masks: dict[str, Mask], capsys: pytes
     assert line.endswith(" with holes, 1 images without any")
 
 
+def test_specks_may_be_left_out(results: Path, masks: dict[str, Mask], capsys: pytest.CaptureFixture[str]) -> None:
+    mask = np.zeros((10, 12), dtype=np.uint8)
+    mask[2:6, 2:6], mask[8, 8:11], mask[0, 11] = 1, 2, 3  # 16, 3 and 1 pixels
+    write_mask(results / "refine/masks/val/0/val.png", mask)
+    folder = export("labelme", "--splits", "val", "--smallest", "4")
+    np.testing.assert_array_equal(read_labelme(folder / "val.json", mask.shape, CLASSES), np.where(mask == 1, 1, 0))
+    assert "1 regions (red disc 1)" in (said := capsys.readouterr().out)
+    assert said.rstrip().endswith("4 points; 2 regions left out as too small")
+
+
 def test_the_folder_appears_whole_or_not_at_all(results: Path) -> None:
     (results / "refine/masks/train/1/2.png").unlink()
     with pytest.raises(DataError, match="2.png: no such mask"):
@@ -152,6 +162,7 @@ def test_the_folder_appears_whole_or_not_at_all(results: Path) -> None:
         (["--masks", "predictions", "--splits", "train"], "add it to segment.predict and run again"),
         (["--tolerance", "-1"], "--tolerance: -1; give pixels from 0"),
         (["--rle"], "--rle: png has no run lengths"),
+        (["--smallest", "5"], "--smallest: a PNG has every pixel"),
     ],
 )
 def test_what_cannot_be_exported_is_named(results: Path, words: list[str], message: str) -> None:
