@@ -33,6 +33,14 @@ def sources_of(basedir: Path) -> Path:
 
 
 def job_environment() -> dict[str, str]:
-    """This process's environment, in which `python` is this Python, even where nobody has activated its environment."""
-    folder, path = str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": path if path.split(os.pathsep)[0] == folder else f"{folder}{os.pathsep}{path}"}
+    """This process's environment, in which `python` is this Python, even where nobody has activated its environment, and
+    Snakemake finds the plugin that shows a run."""
+    found = {"PATH": str(Path(sys.executable).parent), "PYTHONPATH": str(program() / "workflow/plugins")}
+    here = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    return {**os.environ, **{name: _first(folder, here[name]) for name, folder in found.items()}}
+
+
+def _first(folder: str, path: str) -> str:
+    """A search path with a folder at its start."""
+    folders = path.split(os.pathsep) if path else []
+    return path if folders[:1] == [folder] else os.pathsep.join([folder, *folders])

@@ -44,3 +44,12 @@ def test_jobs_run_in_this_python_and_its_folder_is_named_once(monkeypatch: pytes
     assert job_environment()["PATH"] == f"{own}:/usr/bin"
     monkeypatch.delenv("PATH")
     assert job_environment()["PATH"] == f"{own}:{os.defpath}"
+
+
+def test_snakemake_finds_the_display_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugins = str(REPOSITORY / "workflow/plugins")
+    assert (Path(plugins) / "snakemake_logger_plugin_tagmask/__init__.py").is_file()
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    assert job_environment()["PYTHONPATH"] == plugins
+    monkeypatch.setenv("PYTHONPATH", "/own")
+    assert job_environment()["PYTHONPATH"] == f"{plugins}{os.pathsep}/own"

@@ -12,7 +12,7 @@ from stages.cli.progress import duration
 from stages.packages import check_forks, check_opencv
 from stages.program import job_environment
 
-SHOWN = ["--logger", "tagmask"]  # the package snakemake_logger_plugin_tagmask
+SHOWN = ["--logger", "tagmask"]  # the plugin in workflow/plugins
 # Options of Snakemake with which it runs nothing, or says more or less than the display would.
 UNSHOWN = {"-n", "--dry-run", "--dryrun", "-q", "--quiet", "--verbose", "--logger", "--debug-dag"}
 # Options with which jobs may run elsewhere, so that the cores of this machine are irrelevant.

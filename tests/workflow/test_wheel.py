@@ -61,7 +61,7 @@ def test_the_wheel_has_the_program_and_no_tests(wheel: Path) -> None:
     configs = [path for path in (REPOSITORY / "configs").rglob("*") if path.suffix in (".py", ".yaml")]
     assert {f"{program}/{path.relative_to(REPOSITORY)}" for path in configs} <= names
     assert {f"{program}/profiles/{name}/config.yaml" for name in ("default", "slurm", "cluster-generic")} <= names
-    assert "snakemake_logger_plugin_tagmask/__init__.py" in names
+    assert f"{program}/workflow/plugins/snakemake_logger_plugin_tagmask/__init__.py" in names
     assert not [name for name in names if name.startswith(("tests/", "docs/", "benchmarks/")) or "__pycache__" in name]
 
 
