@@ -33,8 +33,8 @@ def sources_of(basedir: Path) -> Path:
 
 
 def job_environment() -> dict[str, str]:
-    """This process's environment, in which `python` is this Python, even where nobody has activated its environment, and
-    Snakemake finds the plugin that shows a run."""
+    """This process's environment, in which `python` is this Python, even where nobody has activated its environment,
+    and Snakemake finds the plugin that shows a run."""
     found = {"PATH": str(Path(sys.executable).parent), "PYTHONPATH": str(program() / "workflow/plugins")}
     here = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     return {**os.environ, **{name: _first(folder, here[name]) for name, folder in found.items()}}

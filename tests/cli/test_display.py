@@ -180,7 +180,8 @@ def test_snakemake_finds_the_display_and_sends_it_such_events(tmp_path: Path) ->
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "tagmask", "--show-failed-logs"],
         cwd=tmp_path,
-        env=environment() | {"COLUMNS": "80"},
+        env=environment()
+        | {"COLUMNS": "80", "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'workflow/plugins'}"},
         capture_output=True,
         text=True,
         check=False,
