@@ -177,6 +177,7 @@ def test_snakemake_finds_the_display_and_sends_it_such_events(tmp_path: Path) ->
     """Its output is no terminal, so the table is printed once, as it was last."""
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     (tmp_path / "workflow").symlink_to(REPOSITORY / "workflow")
+    folders = [str(REPOSITORY), str(REPOSITORY / "workflow/plugins")]
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "tagmask", "--show-failed-logs"],
         cwd=tmp_path,
