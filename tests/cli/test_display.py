@@ -181,8 +181,7 @@ def test_snakemake_finds_the_display_and_sends_it_such_events(tmp_path: Path) ->
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "tagmask", "--show-failed-logs"],
         cwd=tmp_path,
-        env=environment()
-        | {"COLUMNS": "80", "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'workflow/plugins'}"},
+        env=environment() | {"COLUMNS": "80", "PYTHONPATH": os.pathsep.join(folders)},
         capture_output=True,
         text=True,
         check=False,
