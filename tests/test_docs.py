@@ -23,7 +23,7 @@ PAGES = [
 ]
 PROGRAMS = ("make", "snakemake", "python", "tagmask", "pre-commit", "tensorboard", "squeue", "scancel", "conda", ".")
 # What a test cannot have.
-MARK = re.compile(r"#.*\bneeds (a GPU|GPUs|a cluster|the dataset|internet|ten minutes|half an hour)\b")
+MARK = re.compile(r"#.*\bneeds (a GPU|GPUs|a cluster|the dataset|internet|ten to fifteen minutes|half an hour)\b")
 # Commands without a mark, and the test that runs them: the same words or, where they are the demo's, the same target on
 # the tiny data.
 WORKFLOW = "tests/workflow"

@@ -210,12 +210,11 @@ class Mmcst(TransformerLocalizer):
     def _language_loss(self, predicted: Tensor, embedding: Tensor, labels: Tensor) -> Tensor:
         """Over the images with tags, of all ranks; one without has no class whose token could be compared."""
         tagged = over_all_ranks(labels.amax(dim=1)) > 0
-        predicted, embedding = over_all_ranks(predicted)[tagged], over_all_ranks(embedding)[tagged]
-        if len(predicted) == 0:
-            return predicted.sum()  # 0, and every parameter has a gradient
+        predicted, embedding = over_all_ranks(predicted), over_all_ranks(embedding)
         if self.method.language_context == "caption_l1":
-            return F.l1_loss(F.normalize(predicted, dim=-1), F.normalize(embedding, dim=-1))
-        return contrastive_loss(predicted, embedding, self.method.temperature)
+            distances = (F.normalize(predicted, dim=-1) - F.normalize(embedding, dim=-1)).abs().mean(dim=-1)
+            return (distances * tagged).sum() / tagged.sum().clamp(min=1)
+        return contrastive_loss(predicted, embedding, self.method.temperature, counted=tagged)
 
     def attention_of_maps(self, settings: MapSettings) -> Attention:
         return wanted_attention(settings, classes=settings.class_attention)

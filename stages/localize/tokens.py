@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+NOT_COUNTED = -100  # as a target of the cross-entropy
+
 
 def attention_of_tokens(tokens: Tensor, patches: Tensor) -> Tensor:
     """softmax(tokens patchesᵀ / sqrt(D)), [B, C, N]: the attention as in the paper.
@@ -135,16 +137,19 @@ def mean_of_own_classes(tokens: Tensor, labels: Tensor) -> Tensor:
     return torch.einsum("bc,bcd->bd", weights, tokens)
 
 
-def contrastive_loss(predicted: Tensor, embeddings: Tensor, temperature: float) -> Tensor:
+def contrastive_loss(
+    predicted: Tensor, embeddings: Tensor, temperature: float, counted: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of image-language similarities, norm(z) norm(e)ᵀ / temperature, against the identity.
 
     Args:
         predicted: z, [B, E].
         embeddings: e, frozen, [B, E].
         temperature: tau.
+        counted: images that have a class, [B] bool; the others are compared with none. All, if omitted.
 
     Returns:
-        The mean over the batch, a scalar.
+        The mean over the counted images, a scalar; 0 if there are none.
 
     Orthogonal pairs, each of two equal vectors: log(e + 1) - 1.
 
@@ -152,7 +157,14 @@ def contrastive_loss(predicted: Tensor, embeddings: Tensor, temperature: float) 
     tensor(0.3133)
     """
     similarity = F.normalize(predicted, dim=-1) @ F.normalize(embeddings, dim=-1).mT / temperature
-    return F.cross_entropy(similarity, torch.arange(len(similarity), device=similarity.device))
+    targets = torch.arange(len(similarity), device=similarity.device)
+    if counted is None:
+        return F.cross_entropy(similarity, targets)
+    # Masked, not left out: sizes must not depend on values. By a finite number: rows of -inf have NaN gradients.
+    similarity = similarity.masked_fill(~counted, torch.finfo(similarity.dtype).min)
+    targets = targets.masked_fill(~counted, NOT_COUNTED)
+    total = F.cross_entropy(similarity, targets, ignore_index=NOT_COUNTED, reduction="sum")
+    return total / counted.sum().clamp(min=1)
 
 
 def class_token_contrast(tokens: Tensor, labels: Tensor) -> Tensor:
