@@ -143,6 +143,7 @@ SHORT = {
     **{"refine.auto.images": 2, "refine.auto.steps": 3},
     **{"segment.training.crop": 64, "segment.training.batch_size": 2, "segment.training.iterations": 2},
     **{"segment.training.warmup_iterations": 0, "segment.inference.scales": [0.65]},
+    "evaluate.doubt": ["val"],
 }
 
 
