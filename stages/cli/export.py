@@ -53,7 +53,7 @@ def add_export(app: typer.Typer, call: Call) -> None:
             Path | None, typer.Option("--config", "-c", help="The experiment's config; default: the last whole run's.")
         ] = None,
         directory: Annotated[
-            Path, typer.Option(help="Folder with Snakefile, configs and results.", envvar="TAGMASK_HOME")
+            Path, typer.Option(help="Folder with configs and results.", envvar="TAGMASK_HOME")
         ] = Path(),
     ) -> None:
         """Write masks for annotation tools: to look at, to mend, or to train something else.
