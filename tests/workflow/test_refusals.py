@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.workflow.conftest import Snakemake
-from tests.workflow.test_plans import DEMO, changed, list_voc
+from tests.workflow.planned import DEMO, changed, list_voc
 from tests.workflow.tiny import REPOSITORY
 
 
