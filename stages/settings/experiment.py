@@ -108,7 +108,7 @@ class Experiment(Strict):
         if self.refine.affinity.kind == "attention" and self.localize.method.kind != "mmcst":
             raise ValueError(
                 f"refine.affinity.kind `attention` needs localize.method.kind `mmcst`, not"
-                f" {self.localize.method.kind!r}; set `learned` or `none`"
+                f" {self.localize.method.kind!r}; set `learned`, `features` or `none`"
             )
         if self.refine.background_threshold == "oracle" and not self.evaluate.maps:
             raise ValueError("refine.background_threshold `oracle` needs a split with true masks in evaluate.maps")
