@@ -130,6 +130,35 @@ LOCALIZER_METHODS = _by_kind(
     ),
 )
 
+# By `localize.method.attention` of `clip`: methods that change what its patches see of each other.
+CLIP_ATTENTION_METHODS = _by_kind(
+    MethodRecord(
+        kind="self",
+        title="SCLIP",
+        papers=(
+            Paper(
+                "Wang, Mei and Yuille",
+                "SCLIP: Rethinking Self-Attention for Dense Vision-Language Inference",
+                "ECCV",
+                2024,
+            ),
+        ),
+        code_licence=NOT_STATED,
+        trained=False,
+    ),
+    MethodRecord(
+        kind="proxy",
+        title="ProxyCLIP",
+        papers=(
+            Paper(
+                "Lan et al.", "ProxyCLIP: Proxy Attention Improves CLIP for Open-Vocabulary Segmentation", "ECCV", 2024
+            ),
+        ),
+        code_licence="S-Lab License 1.0, not for commercial use",
+        trained=False,
+    ),
+)
+
 # By overlay of configs/segment.
 SEGMENTER_METHODS = _by_kind(
     MethodRecord(
@@ -192,6 +221,11 @@ SEGMENTER_METHODS = _by_kind(
         code_licence="NVIDIA's, for research only",
     ),
 )
+
+
+def localizer_record(kind: str, attention: str | None = None) -> MethodRecord:
+    """The record of a localizer. attention: what chooses between the methods behind `clip`."""
+    return CLIP_ATTENTION_METHODS.get(attention or "", LOCALIZER_METHODS[kind])
 
 
 def published_rows(kind: str, table: PublishedTableName) -> tuple[tuple[str, ...], ...]:
