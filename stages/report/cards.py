@@ -83,7 +83,7 @@ def localizer_card(
         title="localizer",
         weights=LOCALIZER,
         facts=facts,
-        rows=score_rows([score for score in scores if score.stage == "maps"]),
+        rows=score_rows([score for score in scores if score.stage == "maps"], record.kind),
         localization=localization,
         settings=yaml_of({"localize": {name: getattr(settings, name) for name in used}}),
         command=f"python -m stages.localize.show --image PHOTO --results {results}",
@@ -112,7 +112,7 @@ def segmenter_card(origin: Origin, scores: Sequence[Score], results: Path) -> st
         title="segmenter",
         weights=SEGMENTER,
         facts=facts,
-        rows=score_rows([score for score in scores if score.stage in ("pseudo_masks", "segmenter")]),
+        rows=score_rows([score for score in scores if score.stage in ("pseudo_masks", "segmenter")], localizer.kind),
         localization=(),
         settings=yaml_of(
             {

@@ -18,8 +18,9 @@ def chosen_words(score: Score) -> str:
     return SOURCE_CELLS[score.threshold_source] if score.threshold_source else ""
 
 
-def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """The table of scores; maps have two rows, at the best and at the fixed threshold."""
+def score_rows(scores: Sequence[Score], localizer: str) -> list[dict[str, Any]]:
+    """The table of scores; maps have two rows, at the best and at the fixed threshold. localizer: the kind whose
+    published figures stand beside them."""
     rows = []
     for score in scores:
         share = share_of_bound(score, scores)
@@ -34,7 +35,7 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
             "false_positives": f"{score.false_positives:.1f}",
             "false_negatives": f"{score.false_negatives:.1f}",
             "share": "" if share is None else f"{share:.0f} %",
-            "published": published_beside(score.stage, score.split),
+            "published": published_beside(localizer, score.stage, score.split),
         }
         rows.append(row)
         if score.fixed:
