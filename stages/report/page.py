@@ -23,7 +23,7 @@ from stages.report.charts import class_chart, confusion_chart, curve_chart, pick
 from stages.report.gather import Curve
 from stages.report.panels import Panel, colour_mask, colour_of
 from stages.report.published import TABLES, published_of_single_label
-from stages.report.score_rows import score_rows
+from stages.report.score_rows import score_rows, stage_words
 from stages.report.shown_tables import MadeTable
 from stages.report.templates import render
 from stages.report.timings import Timing, sum_by_stage
@@ -70,7 +70,7 @@ def headline_figures(scores: Sequence[Score]) -> list[dict[str, str]]:
                 note = f"{best}{score.images} images"
                 if share is not None:
                     note = f"{share:.0f} % of the upper bound"
-                label = f"{STAGE_WORDS[stage]}, {split}"
+                label = f"{stage_words(score)}, {split}"
                 figures.append({"label": label, "value": f"{score.miou:.1f}", "note": note})
     return figures
 

@@ -18,6 +18,11 @@ def chosen_words(score: Score) -> str:
     return SOURCE_CELLS[score.threshold_source] if score.threshold_source else ""
 
 
+def stage_words(score: Score) -> str:
+    """What was scored; of a segmenter, its round if it is not the first."""
+    return STAGE_WORDS[score.stage] + (f", round {score.round}" if score.round else "")
+
+
 def score_rows(scores: Sequence[Score], localizer: str) -> list[dict[str, Any]]:
     """The table of scores; maps have two rows, at the best and at the fixed threshold. localizer: the kind whose
     published figures stand beside them."""
@@ -25,7 +30,7 @@ def score_rows(scores: Sequence[Score], localizer: str) -> list[dict[str, Any]]:
     for score in scores:
         share = share_of_bound(score, scores)
         row = {
-            "stage": STAGE_WORDS[score.stage],
+            "stage": stage_words(score),
             "split": score.split,
             "images": score.images_shown,
             "miou": score.miou,

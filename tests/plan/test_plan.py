@@ -153,7 +153,8 @@ def test_every_score_of_every_table_has_a_scored_thing_behind_it(demo: Plan) -> 
         for row in table.rows:
             folders = {one.folder for one in row.seeds}
             assert folders <= {*demo.localizers.by_folder, *demo.refiners.by_folder}
-    assert len(demo.segmenters.scores()) == 1 + 3 * (1 + 2 * 2)
+    # For each seed two rounds, told on train and on val and test, and the bound on these.
+    assert len(demo.segmenters.scores()) == 1 + 3 * (2 * (1 + 2) + 2)
 
 
 def test_splits_and_what_is_final(demo: Plan) -> None:
