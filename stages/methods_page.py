@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.evaluate.table_formats import markdown_table
 from stages.files import write_text
-from stages.methods import LOCALIZER_METHODS, SEGMENTER_METHODS, MethodRecord
+from stages.methods import CLIP_ATTENTION_METHODS, LOCALIZER_METHODS, SEGMENTER_METHODS, MethodRecord
 from stages.report.published import LATER, TABLES
 
 PAGE = Path("docs/methods.md")
@@ -23,6 +23,7 @@ def page_text() -> str:
     """The whole page."""
     parts = [HEADER]
     parts += ["## Localizers\n\n`localize.method.kind`\n\n", records_table(LOCALIZER_METHODS.values())]
+    parts += ["\n\n`localize.method.attention` of `clip`\n\n", records_table(CLIP_ATTENTION_METHODS.values())]
     parts += ["\n\n## Segmenters\n\n`segment.network.model`\n\n", records_table(SEGMENTER_METHODS.values())]
     for table in TABLES:
         source = "" if table is LATER else ", as given by Xu et al., CVPR 2023"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from stages.methods.localizers import LOCALIZER_METHODS, MMCST
+from stages.methods.localizers import CLIP_ATTENTION_METHODS, LOCALIZER_METHODS, MMCST, localizer_record
 from stages.methods.record import (
     Figures,
     MapFigures,
@@ -21,6 +21,7 @@ from stages.methods.references import SINCE
 from stages.methods.segmenters import SEGMENTER_METHODS
 
 __all__ = [
+    "CLIP_ATTENTION_METHODS",
     "LOCALIZER_METHODS",
     "MMCST",
     "SEGMENTER_METHODS",
@@ -32,6 +33,7 @@ __all__ = [
     "Reference",
     "SegmenterFigures",
     "SingleLabelFigures",
+    "localizer_record",
     "methods_used",
 ]
 
@@ -39,6 +41,7 @@ __all__ = [
 def methods_used(config: Mapping[str, Any]) -> dict[str, Any]:
     """The records of an experiment's localizer and segmenter as JSON values, by `localizer` and `segmenter`; None for a
     segmenter of the user's own. config: all settings of the experiment."""
-    localizer = LOCALIZER_METHODS[config["localize"]["method"]["kind"]]
+    method = config["localize"]["method"]
+    localizer = localizer_record(method["kind"], method.get("attention"))
     segmenter = SEGMENTER_METHODS.get(config["segment"]["network"]["model"])
     return {"localizer": asdict(localizer), "segmenter": None if segmenter is None else asdict(segmenter)}

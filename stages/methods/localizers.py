@@ -99,3 +99,45 @@ RIVALS = (
     ),
 )
 LOCALIZER_METHODS: Mapping[str, MethodRecord] = {record.kind: record for record in (MMCST, *RIVALS)}
+
+# By `localize.method.attention` of `clip`: methods that change what its patches see of each other.
+CLIP_ATTENTION_METHODS: Mapping[str, MethodRecord] = {
+    record.kind: record
+    for record in (
+        MethodRecord(
+            kind="self",
+            title="SCLIP",
+            papers=(
+                Paper(
+                    "Wang, Mei and Yuille",
+                    "SCLIP: Rethinking Self-Attention for Dense Vision-Language Inference",
+                    "ECCV",
+                    2024,
+                ),
+            ),
+            code="https://github.com/wangf3014/SCLIP",
+            code_licence=NOT_STATED,
+            trained=False,
+        ),
+        MethodRecord(
+            kind="proxy",
+            title="ProxyCLIP",
+            papers=(
+                Paper(
+                    "Lan et al.",
+                    "ProxyCLIP: Proxy Attention Improves CLIP for Open-Vocabulary Segmentation",
+                    "ECCV",
+                    2024,
+                ),
+            ),
+            code="https://github.com/mc-lan/ProxyCLIP",
+            code_licence="S-Lab License 1.0, not for commercial use",
+            trained=False,
+        ),
+    )
+}
+
+
+def localizer_record(kind: str, attention: str | None = None) -> MethodRecord:
+    """The record of a localizer. attention: what chooses between the methods behind `clip`."""
+    return CLIP_ATTENTION_METHODS.get(attention or "", LOCALIZER_METHODS[kind])

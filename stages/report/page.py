@@ -18,7 +18,7 @@ from stages.evaluate.summarize import share_of_bound
 from stages.evaluate.table_formats import language_note
 from stages.evaluate.wsol_score import LocalizationScore
 from stages.map_colours import css_scale, overlay
-from stages.methods import LOCALIZER_METHODS, MMCST
+from stages.methods import MMCST, localizer_record
 from stages.report.charts import class_chart, confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve
 from stages.report.panels import Panel, colour_mask, colour_of
@@ -204,7 +204,8 @@ def render_page(
     """The whole page as self-contained HTML. confusions: title -> pixel counts [1 + C, 1 + C]; mended: masks mended by
     hand; left_out: by split; negatives: by split, the number of images that show none of the classes, and of all."""
     class_names = ("background", *classes)
-    kind = config.get("localize", {}).get("method", {}).get("kind", MMCST.kind)
+    chosen = config.get("localize", {}).get("method", {})
+    method = localizer_record(chosen.get("kind", MMCST.kind), chosen.get("attention"))
     return render(
         "page.html.j2",
         experiment=experiment,
@@ -219,9 +220,9 @@ def render_page(
         made_tables=tables,
         class_charts=class_cards(scores),
         figures=headline_figures(scores),
-        rows=score_rows(scores, kind),
-        method=LOCALIZER_METHODS[kind].title,
-        published_of_single_label=published_of_single_label(kind),
+        rows=score_rows(scores, method),
+        method=method.title,
+        published_of_single_label=published_of_single_label(method),
         language=language_note(scores),
         classification=classification_rows(scores),
         has_bound=any(score.stage == "upper_bound" for score in scores),

@@ -151,17 +151,16 @@ LATER = PublishedTable(
 TABLES = (MAPS, SEGMENTATION, SINGLE_LABEL, LATER)
 
 
-def published_beside(kind: str, stage: str, split: str) -> str:
+def published_beside(method: Reference, stage: str, split: str) -> str:
     """What a localizer's paper reports for this stage and split, in words; empty if it reports nothing comparable.
 
     Of several backbones, the last, which is the largest.
 
-    >>> published_beside("mmcst", "maps", "train")
+    >>> published_beside(MMCST, "maps", "train")
     '66.3 VOC, 40.9 COCO'
-    >>> published_beside("mmcst", "segmenter", "train")
+    >>> published_beside(MMCST, "segmenter", "train")
     ''
     """
-    method = LOCALIZER_METHODS[kind]
     maps = method.maps[-1] if method.maps else MapFigures(backbone="")
     segmenter = method.segmenters[-1] if method.segmenters else SegmenterFigures()
     figures: dict[tuple[str, str], dict[str, float | None]] = {
@@ -174,8 +173,7 @@ def published_beside(kind: str, stage: str, split: str) -> str:
     return ", ".join(f"{percent(value)} {name}" for name, value in known.items() if value is not None)
 
 
-def published_of_single_label(kind: str) -> str:
+def published_of_single_label(method: Reference) -> str:
     """What a localizer's paper reports for OpenImages30k's test images, in words; empty if nothing."""
-    figures = [("PxAP", own.pxap) for own in LOCALIZER_METHODS[kind].single_label[-1:]]
-    figures += [("pIoU", own.piou) for own in LOCALIZER_METHODS[kind].single_label[-1:]]
+    figures = [pair for own in method.single_label[-1:] for pair in (("PxAP", own.pxap), ("pIoU", own.piou))]
     return ", ".join(f"{name} {percent(value)}" for name, value in figures if value is not None)

@@ -1,14 +1,23 @@
 """Each method that can be chosen has its record."""
 
 import dataclasses
+from typing import get_args
 
 import pytest
 
 from stages.localize.registry import KINDS, localizer_class
-from stages.methods import LOCALIZER_METHODS, SEGMENTER_METHODS, SINCE, methods_used
+from stages.methods import (
+    CLIP_ATTENTION_METHODS,
+    LOCALIZER_METHODS,
+    SEGMENTER_METHODS,
+    SINCE,
+    localizer_record,
+    methods_used,
+)
 from stages.segment.overlay import OVERLAYS
+from stages.settings import ClipSettings
 
-RECORDS = [*LOCALIZER_METHODS.values(), *SEGMENTER_METHODS.values()]
+RECORDS = [*LOCALIZER_METHODS.values(), *CLIP_ATTENTION_METHODS.values(), *SEGMENTER_METHODS.values()]
 REFERENCES = [*RECORDS, *SINCE]
 
 
@@ -16,6 +25,13 @@ def test_each_localizer_and_each_overlay_has_a_record() -> None:
     assert set(LOCALIZER_METHODS) == set(KINDS), "add the record to stages/methods/localizers.py"
     overlays = {path.stem for path in OVERLAYS.glob("*.py")}
     assert set(SEGMENTER_METHODS) == overlays, "add the record to stages/methods/segmenters.py"
+
+
+def test_each_attention_of_clip_has_a_record() -> None:
+    attentions = get_args(ClipSettings.model_fields["attention"].annotation)
+    titles = [localizer_record("clip", attention).title for attention in attentions]
+    assert titles == ["MaskCLIP", "SCLIP", "ProxyCLIP"]
+    assert localizer_record("cam") == LOCALIZER_METHODS["cam"]
 
 
 def test_records_say_what_is_trained() -> None:
