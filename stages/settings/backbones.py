@@ -15,8 +15,7 @@ class VitBackbone(Strict):
     kind: Literal["vit"] = "vit"
     model: str = Field(
         "vit_base_patch16_224.dino",
-        description="plain timm ViT, with added or rotary positions; without a class token, those of the classes start at"
-        " random",
+        description="plain timm ViT, of added or rotary positions; if it has no class token, the classes' start at random",
     )
     image_size: Count | None = Field(
         None,
