@@ -108,7 +108,7 @@ PLANNED = [
     command
     for page in PAGES
     for command in commands_of(page)
-    if command.startswith("snakemake") and re.search(r"--configfile configs/(voc12|coco14)\.yaml", command)
+    if command.startswith("snakemake") and re.search(r"--configfile configs/(voc12(-[\w-]+)?|coco14)\.yaml", command)
 ]
 
 
