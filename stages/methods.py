@@ -128,6 +128,21 @@ LOCALIZER_METHODS = _by_kind(
         code_licence=UNKNOWN,
         trained=False,
     ),
+    MethodRecord(
+        kind="clip_es",
+        title="CLIP-ES",
+        papers=(
+            Paper(
+                "Lin et al.",
+                "CLIP is Also an Efficient Segmenter: A Text-Driven Approach for Weakly Supervised Semantic"
+                " Segmentation",
+                "CVPR",
+                2023,
+            ),
+        ),
+        code_licence="MIT",
+        trained=False,
+    ),
 )
 
 # By overlay of configs/segment.

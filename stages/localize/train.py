@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 def run(arguments: list[str] | None = None) -> None:
     options = training_parser(__doc__, "index", "root", "classes", "weights", "text")
     options.add_argument("--images", type=Path, help="frozen image or caption embeddings, for the language context")
+    options.add_argument("--backgrounds", type=Path, help="embeddings of background texts, which clip_es compares with")
     options.add_argument("--features", type=Path, help="frozen features of the images' crops, in place of the images")
     options.add_argument("--gpus", type=int, default=1, help="GPUs over which a step's batch is spread")
     add_negatives(options)
@@ -37,7 +38,8 @@ def run(arguments: list[str] | None = None) -> None:
     if relaunch("stages.localize.train", args.gpus, arguments):
         return
     records, classes = training_records(args.index, args.negatives), read_classes(args.classes)
-    files = [args.index, args.classes, args.weights, args.text] + ([args.images] if args.images else [])
+    files = [args.index, args.classes, args.weights, args.text]
+    files += [path for path in (args.images, args.backgrounds) if path]
     resume = resumes_in(
         args.work,
         lambda: (
@@ -47,7 +49,8 @@ def run(arguments: list[str] | None = None) -> None:
     )
 
     set_random_seed(args.seed)
-    localizer = build_localizer(settings, weights=args.weights, text=read_tensors(args.text, stage="encode")["text"])
+    text = read_tensors(args.text, stage="encode")["text"]
+    localizer = build_localizer(settings, weights=args.weights, text=text, backgrounds=args.backgrounds)
     if localizer.trained:
         dataset = training_views(args, settings, localizer, records, classes)
         if not resume:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stages.experiment import section_json
 from stages.plan.files import Files, Inputs
-from stages.settings import NOT_OF_TRAINING, Experiment, LocalizeSettings
+from stages.settings import NOT_OF_TRAINING, ClipEsSettings, Experiment, LocalizeSettings
 from stages.variants import all_variants, features_name, features_settings, map_features_settings
 
 OWN = ""
@@ -64,9 +64,13 @@ class Localizer:
     def training_inputs(self) -> Inputs:
         """Pretrained weights, plus embeddings and frozen features if the training uses them."""
         settings, results = self.settings, self.files.results
-        if settings.method.kind == "clip":
-            return {"weights": f"{results}/encode/image_tower.safetensors"}
-        found: Inputs = {"weights": self.files.weights(settings.backbone.model)}
+        found: Inputs
+        if settings.method.on_clip:
+            found = {"weights": f"{results}/encode/image_tower.safetensors"}
+            if isinstance(settings.method, ClipEsSettings):
+                found["backgrounds"] = f"{results}/encode/backgrounds.safetensors"
+            return found
+        found = {"weights": self.files.weights(settings.backbone.model)}
         if settings.method.language_source != "none":
             found["images"] = f"{results}/encode/{settings.method.language_source}_embeddings.safetensors"
         name = features_name(features_settings(settings))
@@ -107,7 +111,7 @@ class Localizers:
     def of_row(self, name: str, seeds: tuple[int, ...]) -> list[Localizer]:
         """A row of a table: a variant with each of its seeds; only the first if nothing is trained."""
         settings = self.variants[name]
-        return [self.of(settings, seed) for seed in (seeds[:1] if settings.method.kind == "clip" else seeds)]
+        return [self.of(settings, seed) for seed in (seeds[:1] if settings.method.on_clip else seeds)]
 
     def training_json(self, settings: LocalizeSettings) -> str:
         """A section `localize` for the commands that train or prepare training."""
@@ -117,7 +121,7 @@ class Localizers:
         """The different `localize.backbone` sections to check when the weights of this timm model are loaded, a JSON
         list: the experiment's own, or those of variants alone. A variant that nobody has asked for stops nothing."""
         variants = [] if model in self.experiment.models else list(self.variants.values())
-        trained = [own for own in (self.experiment.localize, *variants) if own.method.kind != "clip"]
+        trained = [own for own in (self.experiment.localize, *variants) if not own.method.on_clip]
         found = dict.fromkeys(own.backbone.model_dump_json() for own in trained if own.backbone.model == model)
         return json.dumps([json.loads(text) for text in found])
 

@@ -19,6 +19,7 @@ from stages.settings.experiment import Experiment
 from stages.settings.localize import (
     NOT_OF_TRAINING,
     CamSettings,
+    ClipEsSettings,
     ClipSettings,
     LocalizerTraining,
     LocalizeSettings,
@@ -45,6 +46,7 @@ __all__ = [
     "AttentionAffinity",
     "BootstrappedLoss",
     "CamSettings",
+    "ClipEsSettings",
     "ClipModel",
     "ClipSettings",
     "CnnBackbone",

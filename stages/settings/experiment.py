@@ -11,7 +11,7 @@ from stages.settings.compare import CompareSettings
 from stages.settings.data import DataSettings
 from stages.settings.encode import EncodeSettings, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
-from stages.settings.localize import LocalizeSettings
+from stages.settings.localize import ClipEsSettings, LocalizeSettings
 from stages.settings.refine import LearnedAffinity, RefineSettings
 from stages.settings.segment import SegmentSettings
 from stages.vocabulary import SPLITS, SplitName
@@ -34,6 +34,24 @@ ExperimentName = Annotated[
     AfterValidator(_folder_name),
     WithJsonSchema({"type": "string", "pattern": NAME, "maxLength": LONGEST_NAME}),
 ]
+
+
+def fault_on_clip(encode: EncodeSettings, localize: LocalizeSettings) -> str | None:
+    """What a localizer on CLIP lacks in the section `encode`; None for nothing."""
+    method = localize.method
+    if not isinstance(method, ClipEsSettings):
+        return None
+    if not encode.backgrounds:
+        return (
+            "localize.method.kind `clip_es` weighs an image's classes against texts of what else photos show;"
+            " list them in encode.backgrounds, such as [sky, grass, water, road, building]"
+        )
+    if method.steps and isinstance(encode.clip, TowerClip):
+        return (
+            f"localize.method.steps: {method.steps} needs the attention of a ViT, and encode.clip.kind `towers` is a"
+            " CNN; leave steps out, or set 0"
+        )
+    return None
 
 
 class Experiment(Strict):
@@ -59,7 +77,7 @@ class Experiment(Strict):
     def models(self) -> set[str]:
         """The models whose pretrained weights the experiment starts from, except CLIP's own."""
         needed = {self.segment.network.backbone}
-        if self.localize.method.kind != "clip":
+        if not self.localize.method.on_clip:
             needed.add(self.localize.backbone.model)
         if isinstance(self.refine.affinity, LearnedAffinity):
             needed.add(self.refine.affinity.backbone)
@@ -95,6 +113,11 @@ class Experiment(Strict):
         unknown = sorted(set(self.encode.synonyms) - set(self.data.classes))
         if unknown:
             raise ValueError(f"encode.synonyms names {', '.join(unknown)}, not in data.classes")
+        shown = sorted(set(self.encode.backgrounds) & set(self.data.classes))
+        if shown:
+            raise ValueError(f"encode.backgrounds lists {', '.join(shown)}, of data.classes; leave out the classes")
+        if fault := fault_on_clip(self.encode, self.localize):
+            raise ValueError(fault)
         unpredicted = sorted(set(self.evaluate.segmenter) - set(self.segment.predict))
         if unpredicted:
             raise ValueError(f"evaluate.segmenter scores {', '.join(unpredicted)}, which segment.predict leaves out")
