@@ -41,6 +41,11 @@ class Explained:
     attention: Tensor | None
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Values in float32, or in float64 if they are."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
 class ClipEs(ClipLocalizer):
     """CLIP-ES (Lin et al., CLIP is Also an Efficient Segmenter, CVPR 2023): section 3.2, softmax Grad-CAM, at the input
     of the last block's attention or, of a CNN, its last feature map; section 3.3, class-aware attention-based affinity.
@@ -102,7 +107,7 @@ class ClipEs(ClipLocalizer):
         tags = torch.where(tags.any(dim=1, keepdim=True), tags, found)
         # Gradients of a few thousandths would be lost in bfloat16. What inference mode made has none, its copies do.
         with torch.inference_mode(False), torch.autocast(images.device.type, enabled=False):
-            features, tags = explained.features.float().clone(), tags.clone()
+            features, tags = at_least_float32(explained.features).clone(), tags.clone()
             maps = grad_cam(features, tags, self._odds(explained, tags), prefix=explained.prefix)
             maps = scale_to_one(maps.unflatten(2, explained.grid))
             kinds = {"grad_cam": maps}
@@ -130,7 +135,7 @@ class ClipEs(ClipLocalizer):
         attention = None if total is None else total / (len(blocks) - max(0, first))
         pooled, _ = tower._pool(tokens)
         # The paper explains what comes out of the last block's first norm, beside which the tokens themselves pass.
-        passing = before.float()
+        passing = at_least_float32(before)
         features = blocks[-1].ln_1(passing)
         return Explained(features, self._after_norm(passing), 1, grid, pooled @ tower.proj, attention)
 
