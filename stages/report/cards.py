@@ -20,10 +20,10 @@ from stages.methods import SEGMENTER_METHODS, MethodRecord, localizer_record
 from stages.program import clone
 from stages.report.score_rows import score_rows
 from stages.report.templates import render
+from stages.segment.rounds import segmenter_file
 from stages.settings import ClipSettings, Experiment, LocalizeSettings, RefineSettings
 
 LOCALIZER = "localize/localizer.safetensors"
-SEGMENTER = "segment/pseudo_masks/segmenter.safetensors"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def localizer_card(
         title="localizer",
         weights=LOCALIZER,
         facts=facts,
-        rows=score_rows([score for score in scores if score.stage == "maps"]),
+        rows=score_rows([score for score in scores if score.stage == "maps"], record),
         localization=localization,
         settings=yaml_of({"localize": {name: getattr(settings, name) for name in used}}),
         command=f"python -m stages.localize.show --image PHOTO --results {results}",
@@ -101,29 +101,30 @@ def segmenter_card(origin: Origin, scores: Sequence[Score], results: Path) -> st
     experiment = origin.experiment
     settings, localizer = experiment.segment, record_of(experiment.localize)
     record = SEGMENTER_METHODS.get(settings.network.model)
+    weights = segmenter_file(settings.rounds)
     by_hand = f"; {origin.mended:,} of these masks were mended by hand" if origin.mended else ""
     facts = {
         "network": method_words(record) if record else f"`{settings.network.model}`, the user's own overlay",
         "backbone": f"`{settings.network.backbone}`",
-        "trained on": f"{images_of(origin, ('train',))} with pseudo masks, made from their tags and the maps of"
-        f" {localizer.title}{by_hand}",
+        "trained on": f"{images_of(origin, ('train',))} with {masks_words(settings.rounds, localizer.title)}{by_hand}",
         "background of the pseudo masks": background_words(experiment.refine),
         "text-image model behind the maps": language_of(experiment.encode, experiment.localize),
     }
+    shown = ("network", "training", "inference", *(["rounds"] if settings.rounds > 1 else []))
     return _card(
         origin,
         title="segmenter",
-        weights=SEGMENTER,
+        weights=weights,
         facts=facts,
-        rows=score_rows([score for score in scores if score.stage in ("pseudo_masks", "segmenter")]),
+        rows=score_rows([score for score in scores if score.stage in ("pseudo_masks", "segmenter")], localizer),
         localization=(),
         settings=yaml_of(
             {
                 "refine": experiment.refine,
-                "segment": {name: getattr(settings, name) for name in ("network", "training", "inference")},
+                "segment": {name: getattr(settings, name) for name in shown},
             }
         ),
-        command=f"python -m stages.segment.predict --images PHOTOS --output MASKS --segmenter {results / SEGMENTER}"
+        command=f"python -m stages.segment.predict --images PHOTOS --output MASKS --segmenter {results / weights}"
         " --config CONFIG",
         use="PHOTOS is a folder of photos, and CONFIG the config of this experiment, which names scales and CRF of the"
         " prediction. It needs an installed tagmask.",
@@ -160,6 +161,15 @@ def method_words(record: MethodRecord) -> str:
     """A method with its papers."""
     papers = "; ".join(f"{own.authors}, *{own.title}*, {own.venue} {own.year}" for own in record.papers)
     return f"{record.title} ({papers})"
+
+
+def masks_words(rounds: int, localizer: str) -> str:
+    """The masks that the segmenter of the last round was trained on."""
+    pseudo = f"pseudo masks, made from their tags and the maps of {localizer}"
+    if rounds == 1:
+        return pseudo
+    earlier = f"the segmenter of round {rounds - 1}, told their tags, gave them"
+    return f"masks that {earlier} (the first learned from {pseudo})"
 
 
 def images_of(origin: Origin, splits: Sequence[str]) -> str:

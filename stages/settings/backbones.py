@@ -13,11 +13,15 @@ class VitBackbone(Strict):
     """A plain timm ViT, as in the paper."""
 
     kind: Literal["vit"] = "vit"
-    model: str = Field("vit_base_patch16_224.dino", description="timm ViT with a class token")
+    model: str = Field(
+        "vit_base_patch16_224.dino",
+        description="plain timm ViT, with added or rotary positions; if it has no class token, those of the classes"
+        " start at random",
+    )
     image_size: Count | None = Field(
         None,
         description="side, in pixels, of the image whose patches each have a learned position, interpolated for other"
-        " sizes; if omitted, the model's own",
+        " sizes; if omitted, the model's own. Of no effect on rotary positions",
     )
     tokens_from_block: CountOrZero = Field(
         0, description="block at which class tokens enter; earlier blocks are frozen"

@@ -65,7 +65,7 @@ def test_what_is_not_trained_has_one_seed(demo: Plan) -> None:
     rows = {row.name: row.seeds for row in demo.tables["compare_localizers"].rows}
     assert {name: len(seeds) for name, seeds in rows.items()} == {
         **dict.fromkeys(("cam", "ts_cam", "mctformer_v2", "mctformer_plus", "mmcst"), 3),
-        **dict.fromkeys(("clip", "clip_windows", "clip_proxy"), 1),
+        **dict.fromkeys(("clip", "clip_windows", "clip_proxy", "clip_es"), 1),
     }
 
 
@@ -75,6 +75,10 @@ def test_a_training_reads_what_its_settings_use(demo: Plan) -> None:
     assert set(none.training_inputs) == {"weights", "features"}
     clip = next(row.seeds[0] for row in demo.tables["compare_localizers"].rows if row.name == "clip")
     assert clip.training_inputs == {"weights": "results/demo/encode/image_tower.safetensors"}
+    explained = next(row.seeds[0] for row in demo.tables["compare_localizers"].rows if row.name == "clip_es")
+    assert explained.training_inputs == clip.training_inputs | {
+        "backgrounds": "results/demo/encode/backgrounds.safetensors"
+    }
     assert set(plan_of(VOC).localizers.own.training_inputs) == {"weights", "images"}
 
 
@@ -154,7 +158,8 @@ def test_every_score_of_every_table_has_a_scored_thing_behind_it(demo: Plan) -> 
         for row in table.rows:
             folders = {one.folder for one in row.seeds}
             assert folders <= {*demo.localizers.by_folder, *demo.refiners.by_folder}
-    assert len(demo.segmenters.scores()) == 1 + 3 * (1 + 2 * 2)
+    # For each seed two rounds, told on train and on val and test, and the bound on these.
+    assert len(demo.segmenters.scores()) == 1 + 3 * (2 * (1 + 2) + 2)
 
 
 def test_splits_and_what_is_final(demo: Plan) -> None:
