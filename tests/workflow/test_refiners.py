@@ -74,7 +74,7 @@ def test_the_table_has_a_row_for_each_way(refined: subprocess.CompletedProcess[s
     note = (folder / "results/tiny/evaluate/compare_refiners.md").read_text()
     assert "chosen without true masks" in note
     page = (folder / "results/tiny/report/compare_refiners.html").read_text()
-    assert page.count("<figure>") == 2 * (1 + 7 + 1)  # two images, each with its masks by seven refiners and the true one
+    assert page.count("<figure>") == 2 * (1 + 7 + 1)  # two images, each with seven refiners' masks and the true one
 
 
 def test_a_score_says_how_its_threshold_was_chosen(refined: subprocess.CompletedProcess[str], folder: Path) -> None:
