@@ -53,13 +53,13 @@ class Segmenters:
         return Segmenter(self.files, folder, supervision, seed)
 
     def training_masks(self, segmenter: Segmenter) -> list[str]:
-        """The pseudo masks that it learns from, with the ignore band and mended masks if there are any; none for true
+        """The pseudo masks that it learns from, with ignored pixels and mended masks if there are any; none for true
         masks."""
         if segmenter.supervision == "true_masks":
             return []
         if mended := self.mended.learned():
             return mended
-        folder = "banded/{shard}" if self.experiment.refine.ignore_band else "masks/train/{shard}"
+        folder = "banded/{shard}" if self.experiment.refine.ignores else "masks/train/{shard}"
         return self.files.of_shards(f"refine/{folder}", ["train"])
 
     def scores(self) -> list[str]:
