@@ -101,6 +101,16 @@ def test_maps_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
             {"method": {"kind": "cam"}, "backbone": CNN},
             "encode.weights has no entry for resnet50",
         ),
+        (
+            "proxy",
+            {"method": {"kind": "clip", "attention": "proxy"}},
+            r"localizers.proxy.method.proxy: encode.weights has no entry for vit_base_patch8_224.dino; add it",
+        ),
+        (
+            "self",
+            {"method": {"kind": "clip", "attention": "self"}},
+            r"localizers.self.method.attention: `self` compares the queries and keys of a ViT, .*; set `value`",
+        ),
     ],
 )
 def test_wrong_localizers_of_a_comparison_are_named(demo: Experiment, name: str, overrides: dict, message: str) -> None:

@@ -25,15 +25,18 @@ def build_localizer(
     weights: Path | None,
     text: torch.Tensor,
     described: Mapping[str, Any] | None = None,
+    proxy: Path | None = None,
 ) -> Localizer:
     """A localizer at the start of its training: pretrained weights of its backbone, text embeddings [C, E].
 
     described: what else determines its structure besides the settings; default: what the weights file says.
+    proxy: weights of the frozen network beside it, if its method has one.
     """
     if described is None:
         described = read_described(weights) if weights else {}
+    beside = {"proxy": read_tensors(proxy, stage="encode")} if proxy else {}
     make = localizer_class(settings.method.kind)
-    return make(settings, text, read_tensors(weights, stage="encode") if weights else None, **described)
+    return make(settings, text, read_tensors(weights, stage="encode") if weights else None, **described, **beside)
 
 
 def read_described(weights: Path) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from stages.experiment import section_json
 from stages.plan.files import Files, Inputs
-from stages.settings import NOT_OF_TRAINING, Experiment, LocalizeSettings
-from stages.variants import all_variants, features_name, features_settings, map_features_settings
+from stages.settings import NOT_OF_TRAINING, Experiment, FrozenBackbone, FrozenNetwork, LocalizeSettings
+from stages.variants import all_refiners, all_variants, features_name, features_settings, map_features_settings
 
 OWN = ""
 # As NOT_OF_TRAINING: settings of the training alone, a change of which makes no maps again by itself.
@@ -65,7 +65,9 @@ class Localizer:
         """Pretrained weights, plus embeddings and frozen features if the training uses them."""
         settings, results = self.settings, self.files.results
         if settings.method.kind == "clip":
-            return {"weights": f"{results}/encode/image_tower.safetensors"}
+            proxy = settings.method.frozen_network
+            beside: Inputs = {"proxy": self.files.weights(proxy.model)} if proxy else {}
+            return {"weights": f"{results}/encode/image_tower.safetensors", **beside}
         found: Inputs = {"weights": self.files.weights(settings.backbone.model)}
         if settings.method.language_source != "none":
             found["images"] = f"{results}/encode/{settings.method.language_source}_embeddings.safetensors"
@@ -114,11 +116,24 @@ class Localizers:
         return self._as_json(settings, NOT_OF_TRAINING)
 
     def backbones_json(self, model: str) -> str:
-        """The different `localize.backbone` sections to check when the weights of this timm model are loaded, a JSON
-        list: the experiment's own, or those of variants alone. A variant that nobody has asked for stops nothing."""
-        variants = [] if model in self.experiment.models else list(self.variants.values())
-        trained = [own for own in (self.experiment.localize, *variants) if own.method.kind != "clip"]
-        found = dict.fromkeys(own.backbone.model_dump_json() for own in trained if own.backbone.model == model)
+        """The different `localize.backbone` sections to check when the weights of this timm model are loaded, and
+        networks whose patch features are compared, a JSON list: the experiment's own, or those of variants alone. A
+        variant that nobody has asked for stops nothing."""
+        own_one = model in self.experiment.models
+        variants = [] if own_one else list(self.variants.values())
+        refiners = [] if own_one else list(all_refiners(self.experiment).values())
+        localizers = [self.experiment.localize, *variants]
+        trained = [own.backbone for own in localizers if own.method.kind != "clip"]
+        frozen = [
+            FrozenBackbone.of(network, place)
+            for place, networks in (
+                ("localize.method.proxy", [own.method.frozen_network for own in localizers]),
+                ("refine.affinity", [own.affinity for own in (self.experiment.refine, *refiners)]),
+            )
+            for network in networks
+            if isinstance(network, FrozenNetwork)
+        ]
+        found = dict.fromkeys(own.model_dump_json() for own in (*trained, *frozen) if own.model == model)
         return json.dumps([json.loads(text) for text in found])
 
     def maps_json(self, settings: LocalizeSettings) -> str:

@@ -116,3 +116,34 @@ class CnnBackbone(Strict):
         if self.views and not self.frozen:
             raise ValueError("`views` caches features and so needs a frozen CNN; set `frozen: true` or `views: 0`")
         return self
+
+
+class FrozenNetwork(Strict):
+    """A pretrained network of which the features of patches are compared, and nothing is trained."""
+
+    model: str = Field(
+        "vit_base_patch8_224.dino",
+        description="timm ViT, whose patches are compared, or timm CNN; `encode.weights` says where its weights come"
+        " from",
+    )
+    strides: Annotated[tuple[Count, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="a CNN's feature maps, by stride, stacked on the grid of the first; not for a ViT, whose patches"
+        " have one stride",
+    )
+
+
+FrozenPlace = Literal["localize.method.proxy", "refine.affinity"]
+
+
+class FrozenBackbone(FrozenNetwork):
+    """A frozen network among the backbones that are checked before their weights are loaded, with the setting that
+    chooses it."""
+
+    kind: Literal["frozen"] = "frozen"
+    place: FrozenPlace = Field(description="the setting that chooses it")
+
+    @classmethod
+    def of(cls, network: FrozenNetwork, place: FrozenPlace) -> "FrozenBackbone":
+        """The network that another section describes, without what else that says."""
+        return cls(model=network.model, strides=network.strides, place=place)

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from stages.settings.backbones import FrozenNetwork
 from stages.settings.base import RulePath, Seed, Strict
 from stages.settings.compare import CompareSettings
 from stages.settings.data import DataSettings
 from stages.settings.encode import EncodeSettings, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
-from stages.settings.localize import LocalizeSettings
+from stages.settings.localize import ClipSettings, LocalizeSettings
 from stages.settings.refine import LearnedAffinity, RefineSettings
 from stages.settings.segment import SegmentSettings
 from stages.vocabulary import SPLITS, SplitName
@@ -34,6 +35,20 @@ ExperimentName = Annotated[
     AfterValidator(_folder_name),
     WithJsonSchema({"type": "string", "pattern": NAME, "maxLength": LONGEST_NAME}),
 ]
+
+
+def method_fault(localize: LocalizeSettings, encode: EncodeSettings) -> str:
+    """What of a localizer does not fit the section `encode`, as a setting below `localize` and its cure; empty if all
+    does."""
+    network, method = localize.method.frozen_network, localize.method
+    if network is not None and network.model not in encode.weights:
+        return f"method.proxy: encode.weights has no entry for {network.model}; add it, or name another model"
+    if isinstance(method, ClipSettings) and method.attention == "self" and isinstance(encode.clip, TowerClip):
+        return (
+            "method.attention: `self` compares the queries and keys of a ViT, and packaged towers (encode.clip.kind"
+            " `towers`) have a CNN; set `value` or `proxy`, or encode.clip.kind `pretrained` with a ViT"
+        )
+    return ""
 
 
 class Experiment(Strict):
@@ -65,7 +80,13 @@ class Experiment(Strict):
             needed.add(self.refine.affinity.backbone)
         if isinstance(self.encode.clip, TowerClip):
             needed.add(self.encode.clip.image_tower)
-        return needed
+        return needed | {network.model for network in self.frozen_networks}
+
+    @property
+    def frozen_networks(self) -> list[FrozenNetwork]:
+        """The networks whose patch features are compared, by the localizer and by the walk."""
+        found = (self.localize.method.frozen_network, self.refine.affinity)
+        return [network for network in found if isinstance(network, FrozenNetwork)]
 
     @property
     def negatives(self) -> tuple[SplitName, ...]:
@@ -79,13 +100,15 @@ class Experiment(Strict):
     def sections_agree(self) -> "Experiment":
         if self.store is not None and os.path.normpath(self.store) == f"results/{self.experiment}":
             raise ValueError(f"store: {self.store} is the results folder of this experiment; name another one")
+        if fault := method_fault(self.localize, self.encode):
+            raise ValueError(f"localize.{fault}")
         missing = sorted(self.models - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights has no entry for {', '.join(missing)}")
         if self.refine.affinity.kind == "attention" and self.localize.method.kind != "mmcst":
             raise ValueError(
                 f"refine.affinity.kind `attention` needs localize.method.kind `mmcst`, not"
-                f" {self.localize.method.kind!r}; set `learned` or `none`"
+                f" {self.localize.method.kind!r}; set `learned`, `features` or `none`"
             )
         if self.refine.background_threshold == "oracle" and not self.evaluate.maps:
             raise ValueError("refine.background_threshold `oracle` needs a split with true masks in evaluate.maps")

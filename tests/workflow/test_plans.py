@@ -133,10 +133,10 @@ def test_captions_and_no_context_are_planned(snakemake: Snakemake, tmp_path: Pat
 
 def test_seeds_of_the_segmenter_are_planned_beside_the_experiments_own(snakemake: Snakemake, tmp_path: Path) -> None:
     jobs = jobs_of(snakemake(tmp_path, "--dry-run", "compare_segmenters", config=DEMO).stdout)
-    assert jobs["train_segmenter"] == 3 * 2  # on both kinds of masks; seed 0 is the experiment's own
-    # Two shards each: val and test of six segmenters, and train, told the tags, of the three on pseudo masks.
-    assert jobs["predict"] == 6 * 2 + 3
-    assert jobs["score_masks"] == 6 * 2 + 3 + 1
+    assert jobs["train_segmenter"] == 3 * 3  # on true masks and in two rounds; seed 0 is the experiment's own
+    # Val and test of nine segmenters, and train, told the tags, of the six not on true masks.
+    assert jobs["predict"] == 9 * 2 + 6
+    assert jobs["score_masks"] == 9 * 2 + 6 + 1
 
 
 def test_seeds_of_refiners_have_their_own_localizers_networks_and_thresholds(
