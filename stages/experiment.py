@@ -115,7 +115,7 @@ def check_variants(experiment: Experiment, *, source: str) -> None:
         if settings.splits != experiment.localize.splits:
             raise SettingsError(f"{place}.splits: all localizers learn from the same images; set localize.splits")
         model = settings.backbone.model
-        if settings.method.kind != "clip" and model not in experiment.encode.weights:
+        if not settings.method.on_clip and model not in experiment.encode.weights:
             raise SettingsError(f"{place}: encode.weights has no entry for {model}")
         if fault := method_fault(settings, experiment.encode):
             raise SettingsError(f"{place}.{fault}")

@@ -142,7 +142,7 @@ def features_name(settings: LocalizeSettings | None) -> str | None:
 def _frozen_cnn(settings: LocalizeSettings) -> CnnBackbone | None:
     """The CNN of a `hybrid` or `cnn` backbone whose features are computed once."""
     backbone = settings.backbone
-    if settings.method.kind == "clip" or isinstance(backbone, VitBackbone) or not backbone.views:
+    if settings.method.on_clip or isinstance(backbone, VitBackbone) or not backbone.views:
         return None
     return CnnBackbone(
         kind="cnn",

@@ -150,6 +150,9 @@ def test_voc12_has_both_of_mctformers_localizers_as_its_code_trains_them() -> No
         ("segment.training.class_weights", {"dog": 2, "doog": 1}, "class_weights names doog"),
         ("segment.training.warmup_iterations", 20000, "warmup_iterations: 20000 must be below"),
         ("evaluate.segmenter", ["train"], "segment.predict leaves out"),
+        ("encode.backgrounds", ["cat", "sky"], "encode.backgrounds lists cat, of data.classes; leave out the classes"),
+        ("encode.backgrounds", ["sky", "sky"], "lists sky twice; list it once"),
+        ("localize.method", {"kind": "clip_es"}, "list them in encode.backgrounds, such as [sky, grass, water"),
     ],
 )
 def test_settings_that_do_not_fit_each_other(path: str, value: object, words: str) -> None:
@@ -163,6 +166,16 @@ def test_packaged_towers_are_for_any_data(data: dict[str, str]) -> None:
     assert read_experiment(config, source="few.yaml").encode.clip.learns_from == ("cutouts", "images")
     config["encode"]["clip"]["learns_from"] = ["images", "images"]
     assert "encode.clip: learns_from lists a source twice (images, images)" in message_of(config)
+
+
+def test_clip_es_needs_background_texts_and_a_vit_for_its_affinities() -> None:
+    config = change(demo_config(), "encode.backgrounds", ["sky"])
+    config["localize"] = {"method": {"kind": "clip_es", "steps": 2}}
+    assert read_experiment(config, source="few.yaml").localize.method.steps == 2
+    config["encode"]["clip"] = {"kind": "towers", "image_tower": "resnet18"}
+    assert "steps: 2 needs the attention of a ViT, and encode.clip.kind `towers` is a CNN" in message_of(config)
+    config["localize"]["method"]["steps"] = 0
+    assert read_experiment(config, source="few.yaml").localize.method.steps == 0
 
 
 def test_a_localizer_that_is_compared_learns_from_the_same_images() -> None:

@@ -94,6 +94,11 @@ def test_maps_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
     ("name", "overrides", "message"),
     [
         ("fast", {"training": {"epoch": 3}}, r"x: compare.localizers.fast.training.epoch: no such setting"),
+        (
+            "es",
+            {"method": {"kind": "clip_es", "steps": 1}},
+            r"x: compare.localizers.es.method.steps: 1 needs",
+        ),
         ("fast", {"method": {"kind": "cam"}}, r"compare.localizers.fast: method 'cam' needs backbone.kind `cnn`"),
         ("mmcst", {}, "this is the name of the experiment's own localizer"),
         (

@@ -93,8 +93,8 @@ def image_statistics(settings: PretrainedClip | TowerClip, tower: nn.Module) -> 
     return tag.get("mean", open_clip.OPENAI_DATASET_MEAN), tag.get("std", open_clip.OPENAI_DATASET_STD)
 
 
-def tokens_before_last_block(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
-    """Normalised images [B, 3, H, W] to the tokens that enter the last block, [B, 1 + rows * columns, D], and the
+def tokens_before_blocks(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """Normalised images [B, 3, H, W] to the tokens that enter the first block, [B, 1 + rows * columns, D], and the
     patch grid (rows, columns). The position embedding is interpolated to the input's size."""
     embedded = tower.conv1(images)
     rows, columns = embedded.shape[-2:]
@@ -103,10 +103,24 @@ def tokens_before_last_block(tower: VisionTransformer, images: Tensor) -> tuple[
     position = resample_abs_pos_embed(
         tower.positional_embedding[None], [rows, columns], old_size=list(tower.grid_size), num_prefix_tokens=1
     )
-    tokens = tower.ln_pre(torch.cat((class_token, patches), dim=1) + position)
+    return tower.ln_pre(torch.cat((class_token, patches), dim=1) + position), (rows, columns)
+
+
+def tokens_before_last_block(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """The same after all blocks but the last."""
+    tokens, grid = tokens_before_blocks(tower, images)
     for block in tower.transformer.resblocks[:-1]:
         tokens = block(tokens)
-    return tokens, (rows, columns)
+    return tokens, grid
+
+
+def patch_attention(block: ResidualAttentionBlock, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """A block's output for tokens [B, 1 + N, D], same shape, and its attention from patches to patches, the mean over
+    its heads, float32 [B, N, N]; rows sum to 1 less the attention to the class token."""
+    normed = block.ln_1(tokens)
+    attended, weights = block.attn(normed, normed, normed, need_weights=True)
+    tokens = tokens + block.ls_1(attended)
+    return tokens + block.ls_2(block.mlp(block.ln_2(tokens))), weights[:, 1:, 1:].float()
 
 
 def check_structure(tower: nn.Module, settings: PretrainedClip | TowerClip, kind: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from stages.methods.localizers import CLIP_ATTENTION_METHODS, LOCALIZER_METHODS, MMCST, localizer_record
+from stages.methods.localizers import CLIP_ATTENTION_METHODS, CLIP_ES, LOCALIZER_METHODS, MMCST, localizer_record
 from stages.methods.record import (
     Figures,
     MapFigures,
@@ -22,6 +22,7 @@ from stages.methods.segmenters import SEGMENTER_METHODS
 
 __all__ = [
     "CLIP_ATTENTION_METHODS",
+    "CLIP_ES",
     "LOCALIZER_METHODS",
     "MMCST",
     "SEGMENTER_METHODS",

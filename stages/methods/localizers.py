@@ -98,7 +98,34 @@ RIVALS = (
         trained=False,
     ),
 )
-LOCALIZER_METHODS: Mapping[str, MethodRecord] = {record.kind: record for record in (MMCST, *RIVALS)}
+# Of the same year as MMCST, and not in its tables. The segmenter starts from ImageNet's weights.
+CLIP_ES = MethodRecord(
+    kind="clip_es",
+    title="CLIP-ES",
+    papers=(
+        Paper(
+            "Lin et al.",
+            "CLIP is Also an Efficient Segmenter: A Text-Driven Approach for Weakly Supervised Semantic Segmentation",
+            "CVPR",
+            2023,
+        ),
+    ),
+    code="https://github.com/linyq2117/CLIP-ES",
+    code_licence="MIT",
+    trained=False,
+    published=(
+        MapFigures(backbone="CLIP ViT-B", voc=70.8, refined=75.0),
+        SegmenterFigures(
+            backbone="ResNet101",
+            network="V2",
+            supervision="labels + language",
+            voc_val=71.1,
+            voc_test=71.4,
+            coco_val=45.4,
+        ),
+    ),
+)
+LOCALIZER_METHODS: Mapping[str, MethodRecord] = {record.kind: record for record in (MMCST, *RIVALS, CLIP_ES)}
 
 # By `localize.method.attention` of `clip`: methods that change what its patches see of each other.
 CLIP_ATTENTION_METHODS: Mapping[str, MethodRecord] = {

@@ -18,7 +18,7 @@ from stages.errors import SettingsError
 from stages.images import read_image
 from stages.labelling import enlarge_maps
 from stages.localize.attention import Attention
-from stages.localize.batches import resize_to_grid
+from stages.localize.batches import resize_to_grid, shorter_side
 from stages.localize.checkpoint import load_localizer
 from stages.localize.mmcst import Mmcst
 from stages.networks.frozen_patches import FrozenPatches
@@ -80,7 +80,9 @@ class AttentionWalker:
         self.blocks = affinity.blocks if isinstance(affinity, AttentionAffinity) else 1
 
     def __call__(self, path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
-        resized = resize_to_grid(read_image(path), self.localizer.settings.maps.size, self.localizer.stride)
+        photo = read_image(path)
+        shorter = shorter_side((photo.height, photo.width), self.localizer.settings.maps)
+        resized = resize_to_grid(photo, shorter, self.localizer.stride)
         pixels = transforms.to_dtype(transforms.pil_to_tensor(resized), torch.float32, scale=True)
         images = transforms.normalize(pixels[None].to(self.device), *map(list, self.localizer.statistics))
         with torch.inference_mode(), autocast(self.device):

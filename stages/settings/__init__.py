@@ -19,6 +19,7 @@ from stages.settings.experiment import Experiment, method_fault
 from stages.settings.localize import (
     NOT_OF_TRAINING,
     CamSettings,
+    ClipEsSettings,
     ClipSettings,
     LocalizerTraining,
     LocalizeSettings,
@@ -52,6 +53,7 @@ __all__ = [
     "AttentionAffinity",
     "BootstrappedLoss",
     "CamSettings",
+    "ClipEsSettings",
     "ClipModel",
     "ClipSettings",
     "CnnBackbone",

@@ -24,7 +24,7 @@ ROTARY = {"kind": "vit", "model": "vit_tiny_patch16_dinov3_qkvb", "tokens_from_b
 BACKBONES = {"vit": VIT, "rotary": ROTARY, "hybrid": HYBRID, "cnn": CNN}
 # What a method is built from beside settings, text and a backbone's weights, as `Localizer.described` tells it.
 TOWER = {"kind": "towers", "image_tower": "tf_efficientnet_lite0", "image_size": 64, "width": 16}
-DESCRIBED = {"clip": {"tower": TOWER}}
+DESCRIBED = {"clip": {"tower": TOWER}, "clip_es": {"tower": TOWER, "background_texts": ["sky", "ground"]}}
 
 
 @pytest.fixture(scope="session")

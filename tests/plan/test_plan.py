@@ -66,6 +66,7 @@ def test_what_is_not_trained_has_one_seed(demo: Plan) -> None:
     assert {name: len(seeds) for name, seeds in rows.items()} == {
         **dict.fromkeys(("cam", "ts_cam", "mctformer_v2", "mctformer_plus", "mmcst"), 3),
         "clip": 1,
+        "clip_es": 1,
     }
 
 
@@ -75,6 +76,10 @@ def test_a_training_reads_what_its_settings_use(demo: Plan) -> None:
     assert set(none.training_inputs) == {"weights", "features"}
     clip = next(row.seeds[0] for row in demo.tables["compare_localizers"].rows if row.name == "clip")
     assert clip.training_inputs == {"weights": "results/demo/encode/image_tower.safetensors"}
+    explained = next(row.seeds[0] for row in demo.tables["compare_localizers"].rows if row.name == "clip_es")
+    assert explained.training_inputs == clip.training_inputs | {
+        "backgrounds": "results/demo/encode/backgrounds.safetensors"
+    }
     assert set(plan_of(VOC).localizers.own.training_inputs) == {"weights", "images"}
 
 
