@@ -140,7 +140,7 @@ class FeaturesAffinity(FrozenNetwork):
         0.2, description="cosine that counts as no affinity, as every lower one; 1 stays 1, and between it rises evenly"
     )
     radius: Annotated[int, Field(ge=2), NUMBER] | None = Field(
-        None, description="patches closer than this are neighbours; if omitted, all are"
+        5, description="patches closer than this are neighbours; null: all are, however far apart"
     )
 
 
