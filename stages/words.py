@@ -17,6 +17,11 @@ SEGMENTER_ROWS: Mapping[str, str] = {
     "segmenter": "segmenter trained on them",
     "upper_bound": "segmenter trained on true masks",
 }
+# The same of a segmenter from the second round on.
+ROUND_ROWS: Mapping[str, str] = {
+    "told_segmenter": "segmenter of round {}, using the tags",
+    "segmenter": "segmenter of round {}",
+}
 
 # In the narrow column "chosen"
 SOURCE_CELLS: Mapping[str, str] = {

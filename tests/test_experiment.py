@@ -9,6 +9,7 @@ import pytest
 import yaml
 from mmseg.datasets import COCOStuffDataset
 
+from benchmarks.full_run.overrides import leaves
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_config, read_experiment, section_json
 from stages.settings import (
@@ -35,7 +36,7 @@ def test_every_config_is_an_experiment(path: Path) -> None:
 
 
 def test_the_configs_are_found() -> None:
-    names = {"demo", "voc12", "voc12-clip-es", "coco14", "coco14-clip-es", "openimages30k", "custom"}
+    names = {"demo", "voc12", "voc12-clip-es", "voc12-dinov3", "coco14", "coco14-clip-es", "openimages30k", "custom"}
     assert names <= {path.stem for path in CONFIGS}
 
 
@@ -81,6 +82,30 @@ def test_full_configs_have_the_encoders_and_the_training_of_the_paper(name: str)
     head = path.read_text().split("\nexperiment:")[0]
     assert "not measured" in head
     assert "Not yet reproduced here." in head
+
+
+def test_voc12_with_dinov3_differs_from_the_papers_where_its_comments_say_so() -> None:
+    voc12, dinov3 = (
+        read_experiment(yaml.safe_load((CONFIGS[0].parent / f"{name}.yaml").read_text()), source=name)
+        for name in ("voc12", "voc12-dinov3")
+    )
+    check_variants(dinov3, source="voc12-dinov3")
+    theirs, ours = (dict(leaves(own.model_dump(mode="json"))) for own in (voc12, dinov3))
+    differing = {path for path in theirs.keys() | ours.keys() if theirs.get(path) != ours.get(path)}
+    lines = (CONFIGS[0].parent / "voc12-dinov3.yaml").read_text().lower().split("\nexperiment:")
+    explained = {"backbone.model", "backbone.tokens_from_block", "training.crop", "training.epochs", "maps.size"}
+    assert {path for path in differing if not path.startswith(("compare", "encode.weights"))} == {
+        "experiment",
+        *(f"localize.{path}" for path in explained),
+    }
+    assert lines[1].count("not as in voc12.yaml") == len(explained)
+    assert "not measured" in lines[0]
+    assert "not yet reproduced here." in lines[0]
+    assert "dinov3 license" in lines[0]
+    assert (dinov3.localize.training.crop % 16, dinov3.localize.maps.size % 16) == (0, 0)
+    assert all_variants(dinov3)["dino"].backbone == voc12.localize.backbone
+    paper = all_variants(dinov3)["dino"]
+    assert (paper.training, paper.maps) == (voc12.localize.training, voc12.localize.maps)
 
 
 @pytest.mark.parametrize(("name", "images"), [("voc12", 10_582), ("coco14", 82_081)])

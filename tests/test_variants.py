@@ -97,7 +97,7 @@ def test_maps_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
         (
             "es",
             {"method": {"kind": "clip_es", "steps": 1}},
-            r"compare.localizers.es: localize.method.steps: 1 needs",
+            r"x: compare.localizers.es.method.steps: 1 needs",
         ),
         ("fast", {"method": {"kind": "cam"}}, r"compare.localizers.fast: method 'cam' needs backbone.kind `cnn`"),
         ("mmcst", {}, "this is the name of the experiment's own localizer"),
@@ -105,6 +105,16 @@ def test_maps_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
             "r50",
             {"method": {"kind": "cam"}, "backbone": CNN},
             "encode.weights has no entry for resnet50",
+        ),
+        (
+            "proxy",
+            {"method": {"kind": "clip", "attention": "proxy"}},
+            r"localizers.proxy.method.proxy: encode.weights has no entry for vit_base_patch8_224.dino; add it",
+        ),
+        (
+            "self",
+            {"method": {"kind": "clip", "attention": "self"}},
+            r"localizers.self.method.attention: `self` compares the queries and keys of a ViT, .*; set `value`",
         ),
     ],
 )

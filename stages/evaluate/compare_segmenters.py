@@ -1,4 +1,4 @@
-"""Writes the table of segmenters over seeds: on pseudo masks, on true masks, and using the tags on train."""
+"""Writes the table of segmenters over seeds: on pseudo masks, in each round, on true masks, and using the tags."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from stages.evaluate.table_content import TableContent, write_content
 from stages.evaluate.table_formats import TableRow, content_markdown, language_note
 from stages.files import write_csv, write_text
 from stages.runtime.command import main, output_path
-from stages.words import SEGMENTER_ROWS
+from stages.words import ROUND_ROWS, SEGMENTER_ROWS
 
 COLUMNS = ("row", "split", "images", "seeds", "miou", "deviation", "boundary_iou", "share_of_bound")
 HEADINGS = ("", "split", "images", "seeds", "mIoU", "deviation", "boundary IoU", "% of the bound")
@@ -19,13 +19,23 @@ NOTE = (
     " share is of the mean with true masks on the same split."
 )
 
+ROUNDS_NOTE = (
+    "From round 2 on, the segmenter is trained on the masks that the one of the round before, using the tags, predicts"
+    " on train."
+)
+
 
 def group_scores(scores: Sequence[Score]) -> list[TableRow]:
-    """One row per stage and split, in the order of the stages."""
-    groups: dict[tuple[str, str], list[Score]] = {}
+    """One row per stage, split and round, in the order of the stages."""
+    groups: dict[tuple[str, str, int], list[Score]] = {}
     for score in sort_scores(scores):
-        groups.setdefault((score.stage, score.split), []).append(score)
-    return [TableRow(SEGMENTER_ROWS[stage], tuple(group)) for (stage, _), group in groups.items()]
+        groups.setdefault((score.stage, score.split, score.round or 1), []).append(score)
+    return [TableRow(row_title(stage, number), tuple(group)) for (stage, _, number), group in groups.items()]
+
+
+def row_title(stage: str, number: int) -> str:
+    """What a row is of: the stage, and the segmenter's round."""
+    return SEGMENTER_ROWS[stage] if number == 1 else ROUND_ROWS[stage].format(number)
 
 
 def share_of_bound(row: TableRow, rows: Sequence[TableRow]) -> float | None:
@@ -61,9 +71,10 @@ def run(arguments: list[str] | None = None) -> None:
     scores = [read_score(path) for path in args.scores]
     rows = group_scores(scores)
     write_csv(args.table, [COLUMNS, *(cells(row, rows, 2) for row in rows)])
+    rounds_note = ROUNDS_NOTE if any(score.round for score in scores) else ""
     content = TableContent(
         title="Segmenters",
-        note=" ".join(filter(None, [NOTE, language_note(scores)])),
+        note=" ".join(filter(None, [NOTE, rounds_note, language_note(scores)])),
         columns=HEADINGS,
         rows=tuple(tuple(cells(row, rows, 1)) for row in rows),
     )

@@ -97,6 +97,7 @@ def run(arguments: list[str] | None = None) -> None:
     command.add_argument("--threshold", help="background threshold that made the masks, if any: a number, or its file")
     command.add_argument("--power", type=float, help="exponent of the background score that made the masks, if any")
     command.add_argument("--language", help="the text-image model behind the masks, in words, noted in the score")
+    command.add_argument("--round", type=int, help="of the segmenter that made the masks, from the second on")
     command.add_argument("--only", type=Path, help="list of the ids to score, one per line; default: all")
     command.add_argument("--mended", type=Path, help="list of the masks mended by hand, to be counted")
     args = command.parse_args(arguments)
@@ -114,6 +115,7 @@ def run(arguments: list[str] | None = None) -> None:
         threshold=threshold.value if threshold else None,
         threshold_source=threshold.source if threshold else None,
         background_power=args.power,
+        round=args.round,
         mended=count_mended(records, args.mended),
         seed=args.seed,
         language=args.language,

@@ -54,6 +54,7 @@ class Score(Strict):
     maps those of this same split, as in the published tables; None if no threshold is used.
     language: the text-image model behind the maps, and what it was trained on; "none" without one.
     background_power: exponent of the background score (1 - max)^power used for the masks instead of a threshold.
+    round: of the segmenter that made the masks, from the second on; None for the first, and for other masks.
     mended: how many of the images have masks mended by hand, which are not the method's; None if the config names none.
     fixed, sweep: maps only; sweep holds (threshold, mIoU) over the grid of `evaluate.thresholds`.
     boundary_iou, boundary_per_class: masks only: IoU along the borders (`stages.evaluate.boundary`).
@@ -73,6 +74,7 @@ class Score(Strict):
     seed: int
     language: str | None = None
     background_power: float | None = None
+    round: int | None = None
     mended: int | None = None
     fixed: FixedScore | None = None
     sweep: tuple[tuple[float, float], ...] | None = None

@@ -22,12 +22,15 @@ COLUMNS = (
     "seed",
     "language",
     "mended",
+    "round",
 )
 
 
 def sort_scores(scores: Iterable[Score]) -> list[Score]:
-    """Sorts by stage, then train, val, test, then combined splits."""
-    return sorted(scores, key=lambda score: (SCORED_STAGES.index(score.stage), *split_order(score.split)))
+    """Sorts by stage, then train, val, test, then combined splits, then round."""
+    return sorted(
+        scores, key=lambda score: (SCORED_STAGES.index(score.stage), *split_order(score.split), score.round or 1)
+    )
 
 
 def split_order(split: str) -> tuple[int, list[int]]:
@@ -60,6 +63,7 @@ def table_rows(scores: Sequence[Score]) -> list[tuple[str, ...]]:
                 str(score.seed),
                 score.language or "",
                 "" if score.mended is None else str(score.mended),
+                "" if score.round is None else str(score.round),
             )
         )
     return rows

@@ -26,18 +26,21 @@ def build_localizer(
     text: torch.Tensor,
     backgrounds: Path | None = None,
     described: Mapping[str, Any] | None = None,
+    proxy: Path | None = None,
 ) -> Localizer:
     """A localizer at the start of its training: pretrained weights of its backbone, text embeddings [C, E].
 
     backgrounds: embeddings of background texts, for methods that compare with them.  described: what else determines
-    its structure besides the settings; default: what the files say.
+    its structure besides the settings; default: what the files say.  proxy: weights of the frozen network beside it,
+    if its method has one.
     """
     files = [path for path in (weights, backgrounds) if path]
     if described is None:
         described = {name: value for path in files for name, value in read_described(path).items()}
     given = read_tensors(backgrounds, stage="encode") if backgrounds else {}
-    make = localizer_class(settings.method.kind)
-    return make(settings, text, read_tensors(weights, stage="encode") if weights else None, **described, **given)
+    beside = {"proxy": read_tensors(proxy, stage="encode")} if proxy else {}
+    own = read_tensors(weights, stage="encode") if weights else None
+    return localizer_class(settings.method.kind)(settings, text, own, **described, **given, **beside)
 
 
 def read_described(weights: Path) -> dict[str, Any]:

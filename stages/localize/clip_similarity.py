@@ -9,40 +9,91 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
+from stages.errors import SettingsError
+from stages.localize.clip_dense import (
+    Grid,
+    mean_of_alike,
+    position_features,
+    proxy_features,
+    self_features,
+    value_features,
+)
 from stages.localize.clip_tower import ClipLocalizer, tokens_before_last_block
 from stages.localize.localizer import Located, StateDict, method_of
+from stages.localize.windows import Windows, windows_of
+from stages.networks.frozen_patches import FrozenPatches
 from stages.settings import ClipSettings, LocalizeSettings, MapSettings
+
+PLACE = "localize.method"
 
 
 class ClipSimilarity(ClipLocalizer):
     """Similarity of CLIP's patch features and class texts.
 
     Source: Zhou, Loy and Dai, Extract Free Dense Labels from CLIP (MaskCLIP), ECCV 2022, section 3.2. MaskCLIP
-    labels each patch with the most similar class; here a softmax over the classes weights the similarities.
+    labels each patch with the most similar class; here a softmax over the classes weights the similarities. Patch
+    features are MaskCLIP's, SCLIP's or ProxyCLIP's (`stages.localize.clip_dense`).
+
+    Args:
+        proxy: weights of `method.proxy`, a timm state dict; None if a trained state is loaded afterwards.
+
+    Raises SettingsError, besides those of `ClipLocalizer`, where the tower or the proxy does not fit the settings.
     """
 
     def __init__(
-        self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None, *, tower: Mapping[str, Any]
+        self,
+        settings: LocalizeSettings,
+        text: Tensor,
+        weights: StateDict | None,
+        *,
+        tower: Mapping[str, Any],
+        proxy: StateDict | None = None,
     ) -> None:
         super().__init__(settings, text, weights, tower=tower)
         self.method = method_of(settings, ClipSettings)
+        self.proxy: FrozenPatches | None = None
+        cells = 1
+        if self.method.attention == "self" and not isinstance(self.tower, VisionTransformer):
+            raise SettingsError(
+                f"{PLACE}.attention: 'self' compares the queries and keys of a ViT, and the image tower is a CNN; set"
+                " 'value' or 'proxy', or a ViT in encode.clip (such as ViT-B-16)"
+            )
+        if self.method.attention == "proxy":
+            if weights is not None and proxy is None:
+                raise SettingsError(
+                    f"{PLACE}.attention: 'proxy' needs --proxy, the weights of {self.method.proxy.model}"
+                )
+            self.proxy = FrozenPatches(self.method.proxy, proxy, place=f"{PLACE}.proxy")
+            cells = -(-self.stride // self.proxy.stride)
+        self.windows: Windows | None = None
+        if self.method.window is not None:
+            self.windows = windows_of(self.method.window, self.method.step, self.stride, cells=cells, place=PLACE)
+        mean, deviation = (torch.tensor(tuple(values)).view(3, 1, 1) for values in self.statistics)
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("deviation", deviation, persistent=False)
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """Maps are the product of two kinds: `similarity`, the ReLU of each patch's cosine with each class's text, and
-        `softmax`, over the classes, of these cosines divided by `temperature`.
+        `softmax`, over the classes, of these cosines divided by `temperature`. With windows, the cosines are means over
+        those that cover a patch. With a proxy, maps are on its grid, or with windows on CLIP's with patches divided.
 
         Scores: `class_scores` of the pooled image at the same temperature.
         """
         if not isinstance(images, Tensor):
             raise TypeError("CLIP takes images, not features of them")
-        patches, pooled = self.features(images)
-        # CLIP's cosines differ by hundredths, which bfloat16 would round off.
-        with torch.autocast(images.device.type, enabled=False):
-            cosines = torch.einsum("berl,ce->bcrl", F.normalize(patches.float(), dim=1), self.text.float())
+        if self.windows is None or self._fit_one_window(images):
+            patches, pooled = self.features(images)
+            cosines = self._cosines(patches)
+        else:
+            cosines = self.windows.mean_over(
+                images, self.stride, lambda own: self._cosines(self._patches(*self._before_last(own), own))
+            )
+            pooled = self._pooled(self._before_last(images)[0])
         kinds = {
             "similarity": torch.relu(cosines),
             "softmax": (cosines / self.method.temperature).softmax(dim=1),
@@ -52,28 +103,48 @@ class ClipSimilarity(ClipLocalizer):
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images [B, 3, H, W] to patch features [B, E, rows, columns] and image embeddings [B, E], not
-        normalised."""
-        return (_vit_features if isinstance(self.tower, VisionTransformer) else _cnn_features)(self.tower, images)
+        normalised. The image embedding is the tower's own."""
+        before, grid = self._before_last(images)
+        return self._patches(before, grid, images), self._pooled(before)
 
+    def _fit_one_window(self, images: Tensor) -> bool:
+        side = 0 if self.windows is None else self.windows.side
+        return max(images.shape[-2:]) <= side * self.stride
 
-def _vit_features(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor]:
-    """As in MaskCLIP: the values of the last block's attention go through its output projection, then the tower's last
-    norm and projection. The image embedding is the tower's own."""
-    tokens, (rows, columns) = tokens_before_last_block(tower, images)
-    last = tower.transformer.resblocks[-1]
-    weight, bias = (parameter.chunk(3)[2] for parameter in (last.attn.in_proj_weight, last.attn.in_proj_bias))
-    values = F.linear(last.ln_1(tokens[:, 1:]), weight, bias)
-    dense = tower.ln_post(last.ls_1(last.attn.out_proj(values))) @ tower.proj
-    pooled, _ = tower._pool(last(tokens))
-    return rearrange(dense, "b (rows columns) e -> b e rows columns", rows=rows, columns=columns), pooled @ tower.proj
+    def _cosines(self, patches: Tensor) -> Tensor:
+        # CLIP's cosines differ by hundredths, which bfloat16 would round off.
+        with torch.autocast(patches.device.type, enabled=False):
+            return torch.einsum("berl,ce->bcrl", F.normalize(patches.float(), dim=1), self.text.float())
 
+    def _before_last(self, images: Tensor) -> tuple[Tensor, Grid]:
+        """A ViT's tokens that enter its last block, [B, 1 + N, D], or a CNN's last feature map [B, D, rows, columns];
+        and the grid of patches."""
+        if isinstance(self.tower, VisionTransformer):
+            return tokens_before_last_block(self.tower, images)
+        features = self.tower.trunk.forward_features(images)  # type: ignore[union-attr,operator]
+        return features, tuple(features.shape[-2:])
 
-def _cnn_features(tower: TimmModel, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Each position of the CNN's last feature map goes through the tower's pooling and projection on its own. If these
-    are a mean and a linear layer, the mean over positions is the image embedding."""
-    features = tower.trunk.forward_features(images)  # [B, channels, rows, columns]
-    rows, columns = features.shape[-2:]
-    positions = rearrange(features, "b channels rows columns -> (b rows columns) channels 1 1")
-    dense = tower.head(tower.trunk.forward_head(positions))
-    pooled = tower.head(tower.trunk.forward_head(features))
-    return rearrange(dense, "(b rows columns) e -> b e rows columns", rows=rows, columns=columns), pooled
+    def _patches(self, before: Tensor, grid: Grid, images: Tensor) -> Tensor:
+        dense, (rows, columns) = self._dense(before, grid, images)
+        return rearrange(dense, "b (rows columns) e -> b e rows columns", rows=rows, columns=columns)
+
+    def _dense(self, before: Tensor, grid: Grid, images: Tensor) -> tuple[Tensor, Grid]:
+        """Patch features [B, N, E] and their grid."""
+        tower: Any = self.tower
+        if self.proxy is not None:
+            proxies = self.proxy(images * self.deviation + self.mean)
+            finer = (proxies.shape[-2], proxies.shape[-1])
+            if isinstance(tower, VisionTransformer):
+                return proxy_features(tower, before, grid, proxies=proxies, settings=self.method.proxy), finer
+            return position_features(tower, mean_of_alike(before, proxies, self.method.proxy)), finer
+        if not isinstance(tower, VisionTransformer):
+            return position_features(tower, before), grid
+        return (self_features if self.method.attention == "self" else value_features)(tower, before), grid
+
+    def _pooled(self, before: Tensor) -> Tensor:
+        """The tower's own image embedding [B, E]."""
+        tower: Any = self.tower
+        if isinstance(tower, VisionTransformer):
+            pooled, _ = tower._pool(tower.transformer.resblocks[-1](before))
+            return pooled @ tower.proj
+        return tower.head(tower.trunk.forward_head(before))

@@ -31,6 +31,7 @@ def run(arguments: list[str] | None = None) -> None:
     options.add_argument("--images", type=Path, help="frozen image or caption embeddings, for the language context")
     options.add_argument("--backgrounds", type=Path, help="embeddings of background texts, which clip_es compares with")
     options.add_argument("--features", type=Path, help="frozen features of the images' crops, in place of the images")
+    options.add_argument("--proxy", type=Path, help="weights of the frozen network beside CLIP (attention: proxy)")
     options.add_argument("--gpus", type=int, default=1, help="GPUs over which a step's batch is spread")
     add_negatives(options)
     args = options.parse_args(arguments)
@@ -39,7 +40,7 @@ def run(arguments: list[str] | None = None) -> None:
         return
     records, classes = training_records(args.index, args.negatives), read_classes(args.classes)
     files = [args.index, args.classes, args.weights, args.text]
-    files += [path for path in (args.images, args.backgrounds) if path]
+    files += [path for path in (args.images, args.backgrounds, args.proxy) if path]
     resume = resumes_in(
         args.work,
         lambda: (
@@ -50,7 +51,9 @@ def run(arguments: list[str] | None = None) -> None:
 
     set_random_seed(args.seed)
     text = read_tensors(args.text, stage="encode")["text"]
-    localizer = build_localizer(settings, weights=args.weights, text=text, backgrounds=args.backgrounds)
+    localizer = build_localizer(
+        settings, weights=args.weights, text=text, backgrounds=args.backgrounds, proxy=args.proxy
+    )
     if localizer.trained:
         dataset = training_views(args, settings, localizer, records, classes)
         if not resume:

@@ -29,13 +29,14 @@ __all__ = ["Files", "Inputs", "Localizer", "Plan", "Refiner", "ScoredMasks", "Se
 @dataclass(frozen=True)
 class ScoredMasks:
     """Masks as `score_masks` takes them: their folders, the files of a chosen threshold and of mended masks, and how
-    the score describes them."""
+    the score describes them. round: of the segmenter that made them, as an option; empty for the first."""
 
     masks: list[str]
     inputs: Inputs
     background: str
     seed: int
     language: str
+    round: str = ""
 
 
 class Plan:
@@ -100,12 +101,11 @@ class Plan:
     def scored_folders(self) -> list[str]:
         """The folders below `evaluate/` that scores of masks are in: the experiment's own first, then the tables'."""
         names = [refiner.removeprefix("variants/") for refiner in self.refiners.by_folder if refiner != OWN_MASKS]
-        seeds = self.experiment.compare.segmenter_seeds
-        return ["", *(f"refiners/{name}/" for name in names), *(f"segmenters/{seed}/" for seed in seeds)]
+        return list(dict.fromkeys(["", *(f"refiners/{name}/" for name in names), *self.segmenters.scored_folders]))
 
     def scored_masks(self, folder: str, stage: str, split: str) -> ScoredMasks:
         """The masks behind the score `evaluate/{folder}{stage}-{split}.json`."""
-        localizer, kind = self.localizers.own, folder.partition("/")[0]
+        localizer, number = self.localizers.own, 1
         if stage == "pseudo_masks":
             name = folder.removeprefix("refiners/").rstrip("/")
             refiner = self.refiners.by_folder[f"variants/{name}"] if name else self.refiners.own
@@ -114,12 +114,12 @@ class Plan:
             if refiner.own:
                 masks, inputs = self.mended.scored(split), inputs | self.mended.list_of(split)
         else:
-            supervision, view = SCORED[stage]
-            seed = int(folder.split("/")[1]) if kind == "segmenters" else self.experiment.seed
-            masks = self.segmenters.of(supervision, seed).predictions(view, split)
+            segmenter = self.segmenters.scored(folder, stage)
+            seed, number = segmenter.seed, segmenter.round
+            masks = segmenter.predictions(SCORED[stage][1], split)
             background, inputs = "", {}
         words = self.language.of_masks(stage, localizer.settings)
-        return ScoredMasks(masks, inputs, background, seed, words)
+        return ScoredMasks(masks, inputs, background, seed, words, f"--round {number}" if number > 1 else "")
 
     def scores(self, *, bound: bool) -> list[str]:
         """The scores of `all`, with those of the fully supervised bound on request."""
@@ -221,6 +221,7 @@ class Plan:
             *self.localizers.own.maps(*self.map_splits),
             *self.refiners.own.masks(*self.map_splits),
             *self.mended.learned(),
+            *(self.segmenters.training_masks(segmenter) if segmenter.round > 1 else []),
             segmenter.path,
             *segmenter.predictions("predictions", *self.experiment.segment.predict),
             f"{results}/evaluate/summary.csv",

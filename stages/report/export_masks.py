@@ -22,14 +22,14 @@ from stages.mask_formats.regions import Region, regions_of
 from stages.refine.mended import read_mended_list
 from stages.report.exporters import EXPORTERS, Target
 from stages.runtime.command import main, output_path
+from stages.segment.rounds import round_folder
 from stages.settings import Experiment
 from stages.vocabulary import SPLITS
 
 log = logging.getLogger(__name__)
 
 PROVENANCE = "provenance.json"  # written at the end of a run, with all its settings
-# Where each kind of masks is, below the results.
-FOLDERS = {"pseudo_masks": "refine/masks", "predictions": "segment/pseudo_masks/predictions"}
+KINDS = ("pseudo_masks", "predictions")
 TOLERANCE = 0.5
 
 
@@ -77,9 +77,16 @@ def experiment_of(results: Path, config: Path | None) -> Experiment:
     return read_experiment(content["settings"], source=str(path))
 
 
-def chosen_splits(results: Path, masks: str, named: str | None) -> list[str]:
+def folder_of(masks: str, experiment: Experiment) -> str:
+    """Where a kind of masks is, below the results: predictions are of the segmenter of the last round."""
+    predictions = f"segment/{round_folder(experiment.segment.rounds)}/predictions"
+    return predictions if masks == "predictions" else "refine/masks"
+
+
+def chosen_splits(results: Path, experiment: Experiment, masks: str, named: str | None) -> list[str]:
     """The splits to export, or all that have such masks. Raises DataError if one has none."""
-    there: list[str] = [split for split in SPLITS if (results / FOLDERS[masks] / split).is_dir()]
+    folder = folder_of(masks, experiment)
+    there: list[str] = [split for split in SPLITS if (results / folder / split).is_dir()]
     wanted = list(dict.fromkeys(name.strip() for name in named.split(",") if name.strip())) if named else there
     missing = [split for split in wanted if split not in there]
     if missing or not wanted:
@@ -95,7 +102,7 @@ def masks_of(
     results: Path, experiment: Experiment, masks: str, split: str, records: Sequence[Record]
 ) -> dict[str, tuple[Path, bool]]:
     """The mask of each image of a split by id, and whether it was mended by hand: such ones stand for pseudo masks."""
-    folders = [results / FOLDERS[masks] / split / str(shard) for shard in range(experiment.data.shards)]
+    folders = [results / folder_of(masks, experiment) / split / str(shard) for shard in range(experiment.data.shards)]
     found = {name: (path, False) for name, path in find_masks(folders, (record.id for record in records)).items()}
     listed = results / "refine/mended.csv"
     if masks == "pseudo_masks" and split == "train" and experiment.refine.mended is not None and listed.is_file():
@@ -161,7 +168,7 @@ def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     options.add_argument("--format", choices=EXPORTERS, required=True, help="what to write")
-    options.add_argument("--masks", choices=FOLDERS, default="pseudo_masks", help="which masks")
+    options.add_argument("--masks", choices=KINDS, default="pseudo_masks", help="which masks")
     options.add_argument("--splits", help="train, val, test, joined by commas; default: all that have such masks")
     options.add_argument("--config", type=Path, help="the experiment's config; default: its last whole run's settings")
     options.add_argument("--rle", action="store_true", help="coco: run lengths, which keep every pixel, not polygons")
@@ -178,7 +185,7 @@ def run(arguments: list[str] | None = None) -> None:
     if args.output.is_dir() and any(args.output.iterdir()):
         raise DataError(f"{args.output}: is not empty, and nothing is written over; name a new folder")
     experiment = experiment_of(args.results, args.config)
-    splits = chosen_splits(args.results, args.masks, args.splits)
+    splits = chosen_splits(args.results, experiment, args.masks, args.splits)
     photos = photos_of(args.results, experiment, args.masks, splits)
     with atomic_folder(args.output) as folder:
         target = Target(folder, args.output, experiment.data.classes, args.rle, args.tolerance, args.smallest)

@@ -15,6 +15,7 @@ from stages.pool import over_processes
 from stages.report.gallery import Item, render_gallery, write_item
 from stages.report.panels import read_maps
 from stages.runtime.command import main, parser
+from stages.segment.rounds import PSEUDO_MASKS
 from stages.vocabulary import SPLITS
 
 log = logging.getLogger(__name__)
@@ -31,12 +32,13 @@ def find_items(
     shards: int,
     *,
     split: str,
+    segmenter: str,
     view: str,
     scores: Mapping[str, ImageScore],
     doubts: Mapping[str, Doubt],
 ) -> Iterator[Item]:
     """The images of a split with their files, scores and doubts, shard by shard, so that only one shard's maps are in
-    memory at a time. view: of the segmenter, in which predictions are shown.
+    memory at a time. segmenter: its folder below `segment/`.  view: in which its predictions are shown.
 
     Raises DataError when a stage's files are missing."""
     records = read_index(results / f"data/{split}.csv")
@@ -44,7 +46,7 @@ def find_items(
     for shard in range(shards):
         own = shard_of(records, shard, shards)
         ids = [record.id for record in own]
-        predictions = find_masks([results / f"segment/pseudo_masks/{view}/{split}/{shard}"], ids)
+        predictions = find_masks([results / f"segment/{segmenter}/{view}/{split}/{shard}"], ids)
         pseudo_masks = find_masks([results / f"refine/masks/{split}/{shard}"], ids)
         maps = read_maps([results / f"localize/maps/{split}/{shard}.safetensors"], ids, split)
         for record in own:
@@ -67,6 +69,7 @@ def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "results", "root", outputs=("pictures", "output"), settings=False)
     command.add_argument("--experiment", required=True, help="name of the experiment")
     command.add_argument("--split", choices=SPLITS, default="val", help="the split whose images are shown")
+    command.add_argument("--segmenter", default=PSEUDO_MASKS, help="folder of the segmenter, below segment/")
     command.add_argument("--view", default="predictions", help="of the segmenter, in which predictions are shown")
     command.add_argument("--shards", type=int, required=True, help="shards of the split (data.shards)")
     command.add_argument("--images", type=Path, help="scores of its images (CSV), to sort by")
@@ -85,6 +88,7 @@ def run(arguments: list[str] | None = None) -> None:
         args.root,
         args.shards,
         split=args.split,
+        segmenter=args.segmenter,
         view=args.view,
         scores=scores,
         doubts=read_doubts(args.doubt) if args.doubt else {},

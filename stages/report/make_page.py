@@ -21,6 +21,7 @@ from stages.report.picture import draw_picture, write_picture
 from stages.report.shown_tables import find_tables
 from stages.report.timings import read_timings, read_workload
 from stages.runtime.command import main, output_path, parse_settings, parser
+from stages.segment.rounds import PSEUDO_MASKS
 from stages.settings import ReportSettings
 from stages.vocabulary import SPLITS
 from stages.words import STAGE_WORDS
@@ -72,6 +73,7 @@ def run(arguments: list[str] | None = None) -> None:
     add_negatives(command)
     command.add_argument("--images", type=Path, help="scores of val's images (CSV); without them none is ranked")
     command.add_argument("--mended", type=Path, help="list of the masks mended by hand, to be named")
+    command.add_argument("--segmenter", default=PSEUDO_MASKS, help="folder of the segmenter, below segment/")
     command.add_argument("--picture", type=output_path, help="also write a strip of panels, as JPEG")
     args = command.parse_args(arguments)
     settings = parse_settings(ReportSettings, args.settings)
@@ -89,6 +91,7 @@ def run(arguments: list[str] | None = None) -> None:
         classes,
         count=settings.panels,
         shards=args.shards,
+        segmenter=args.segmenter,
         scores=read_image_scores(args.images) if args.images else None,
     )
     scores = read_scores(find_scores(args.results / "evaluate") if args.scores is None else args.scores)
@@ -102,7 +105,7 @@ def run(arguments: list[str] | None = None) -> None:
         left_out={path.stem: read_left_out(path) for path in args.left_out},
         negatives=count_negatives(args.results / "data", args.negatives),
         localizer=read_curves(args.results / "localize/training.csv"),
-        segmenter=read_curves(args.results / "segment/pseudo_masks/training.csv"),
+        segmenter=read_curves(args.results / f"segment/{args.segmenter}/training.csv"),
         timings=read_timings(args.results / "benchmarks", work),
         tables=find_tables(args.results),
         panels=panels,

@@ -14,6 +14,7 @@ from stages.images import IGNORE, read_image, read_mask, voc_palette
 from stages.index import Record, evenly_spaced
 from stages.labelling import enlarge_maps
 from stages.mask_folders import find_masks
+from stages.segment.rounds import PSEUDO_MASKS
 from stages.shards import ImageMaps, read_shard
 
 
@@ -67,16 +68,17 @@ def read_panels(
     *,
     count: int,
     shards: int,
+    segmenter: str = PSEUDO_MASKS,
     scores: Mapping[str, ImageScore] | None,
 ) -> list[Panel]:
     """Panels of `count` val images: chosen by `choose`, or spread over the index if val was not scored.
     shards: number of val's shards; folders of further shards, from an earlier run, are ignored.
-    scores: of the predictions, by image.
+    segmenter: its folder below `segment/`.  scores: of the predictions, by image.
 
     Raises DataError when a stage's files are missing."""
     ids = [record.id for record in records]
     numbers = range(shards)
-    predictions = find_masks([results / f"segment/pseudo_masks/predictions/val/{shard}" for shard in numbers], ids)
+    predictions = find_masks([results / f"segment/{segmenter}/predictions/val/{shard}" for shard in numbers], ids)
     pseudo_masks = find_masks([results / f"refine/masks/val/{shard}" for shard in numbers], ids)
     ious = {image_id: score.miou for image_id, score in (scores or {}).items()}
     chosen = evenly_spaced(ids, count) if scores is None else choose(ious, count)

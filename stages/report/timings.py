@@ -55,7 +55,8 @@ def read_workload(
 ) -> Workload:
     """The workload of an experiment. config: all its settings; without them the speeds of trainings are unknown."""
     batches = {"localize": _setting(config, "localize.training.batch_size")}
-    batches |= dict.fromkeys(("segment/pseudo_masks", "segment/true_masks"), _setting(config, "segment.batch_size"))
+    for path in sorted(results.glob("segment/*/training.csv")):
+        batches[path.parent.relative_to(results).as_posix()] = _setting(config, "segment.training.batch_size")
     places = {place: f"{place}/train.tsv" for place in batches}
     for folder in sorted(results.glob("refine/affinity/*/")):
         place = folder.relative_to(results).as_posix()

@@ -13,17 +13,18 @@ from tqdm import tqdm
 from stages.devices import memory_for, pick_device
 from stages.errors import DataError
 from stages.experiment import read_config
-from stages.files import atomic_path, write_csv
+from stages.files import atomic_path, read_json, write_csv
 from stages.images import BACKGROUND, BACKGROUND_NAME, check_image, read_image, voc_palette, write_mask
 from stages.runtime.command import main, output_path
 from stages.segment.model import Segmenter, load_segmenter
 from stages.segment.photos import AREAS, COLUMNS, MASKS, OVERLAYS, check_output, find_photos, predict_photo
+from stages.segment.rounds import PSEUDO_MASKS, segmenter_file
 from stages.settings import InferenceSettings
 
 log = logging.getLogger(__name__)
 
 RESULTS = Path("results")
-SEGMENTER = "segment/pseudo_masks/segmenter.safetensors"
+SEGMENTER = segmenter_file(1)
 # Longest side of VOC's training images; larger photos are predicted at this size.
 LONGEST_SIDE = 500
 OPACITY = 0.5
@@ -32,12 +33,22 @@ MOST_FAULTS = 20  # named in one error
 
 def find_segmenter(results: Path) -> Path:
     """The segmenter of the one experiment that has one. Raises DataError for none, or for several."""
-    found = sorted(results.glob(f"*/{SEGMENTER}"))
+    found = [path for folder in sorted(results.glob("*")) for path in segmenters_of(folder)]
     if not found:
         raise DataError(f"{results}: no experiment has a {SEGMENTER} yet; run the workflow, or use --segmenter")
     if len(found) > 1:
-        raise DataError(f"several experiments have a segmenter; choose one: --segmenter {' | '.join(map(str, found))}")
+        raise DataError(f"there are several segmenters; choose one: --segmenter {' | '.join(map(str, found))}")
     return found[0]
+
+
+def segmenters_of(folder: Path) -> list[Path]:
+    """The segmenters of an experiment: that of its last round, if a whole run has said which it is; else of each."""
+    rounds = sorted(folder.glob(f"segment/{PSEUDO_MASKS}*/{Path(SEGMENTER).name}"))
+    provenance = folder / "provenance.json"
+    if len(rounds) < 2 or not provenance.is_file():
+        return rounds
+    number = read_json(provenance)["settings"]["segment"].get("rounds", 1)
+    return [path for path in rounds if path == folder / segmenter_file(number)] or rounds
 
 
 def overlay_picture(photo: Image.Image, mask: NDArray[np.uint8]) -> Image.Image:

@@ -49,6 +49,7 @@ Exponent = Annotated[float, Field(gt=0, le=1000), NUMBER]
 Scale = Annotated[float, Field(ge=0.01, le=100), NUMBER]
 Temperature = Annotated[float, Field(ge=1e-4, le=1e4), NUMBER]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1), NUMBER]
+Rounds = Annotated[int, Field(ge=1, le=20), NUMBER]  # each is a whole training
 CropSide = Annotated[int, Field(ge=16, le=2**31 - 1), NUMBER]
 CountOrZero = Annotated[int, Field(ge=0, le=2**31 - 1), NUMBER]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), NUMBER]  # NumPy's range

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from stages.settings.base import Once, ScoredSplit, Seed, Strict
+from stages.settings.base import Once, Rounds, ScoredSplit, Seed, Strict
 
 
 class CompareSettings(Strict):
@@ -24,6 +24,10 @@ class CompareSettings(Strict):
     )
     segmenter_seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Once] = Field(
         (0, 1, 2), description="seeds of `compare_segmenters`; the pseudo masks are from the experiment's own seed"
+    )
+    segmenter_rounds: Annotated[tuple[Rounds, ...], Once] = Field(
+        (),
+        description="rounds of the segmenter that are rows of `compare_segmenters`; if empty, 1 to `segment.rounds`",
     )
     refiner_seeds: Annotated[tuple[Seed, ...], Once] = Field(
         (),

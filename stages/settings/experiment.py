@@ -6,12 +6,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from stages.settings.backbones import FrozenNetwork
 from stages.settings.base import RulePath, Seed, Strict
 from stages.settings.compare import CompareSettings
 from stages.settings.data import DataSettings
 from stages.settings.encode import EncodeSettings, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
-from stages.settings.localize import ClipEsSettings, LocalizeSettings
+from stages.settings.localize import ClipEsSettings, ClipSettings, LocalizeSettings
 from stages.settings.refine import LearnedAffinity, RefineSettings
 from stages.settings.segment import SegmentSettings
 from stages.vocabulary import SPLITS, SplitName
@@ -36,22 +37,28 @@ ExperimentName = Annotated[
 ]
 
 
-def fault_on_clip(encode: EncodeSettings, localize: LocalizeSettings) -> str | None:
-    """What a localizer on CLIP lacks in the section `encode`; None for nothing."""
-    method = localize.method
-    if not isinstance(method, ClipEsSettings):
-        return None
-    if not encode.backgrounds:
+def method_fault(localize: LocalizeSettings, encode: EncodeSettings) -> str:
+    """What of a localizer does not fit the section `encode`, as a setting below `localize` and its cure; empty if all
+    does."""
+    network, method, cnn = localize.method.frozen_network, localize.method, isinstance(encode.clip, TowerClip)
+    if network is not None and network.model not in encode.weights:
+        return f"method.proxy: encode.weights has no entry for {network.model}; add it, or name another model"
+    if isinstance(method, ClipSettings) and method.attention == "self" and cnn:
         return (
-            "localize.method.kind `clip_es` weighs an image's classes against texts of what else photos show;"
-            " list them in encode.backgrounds, such as [sky, grass, water, road, building]"
+            "method.attention: `self` compares the queries and keys of a ViT, and packaged towers (encode.clip.kind"
+            " `towers`) have a CNN; set `value` or `proxy`, or encode.clip.kind `pretrained` with a ViT"
         )
-    if method.steps and isinstance(encode.clip, TowerClip):
+    if isinstance(method, ClipEsSettings) and not encode.backgrounds:
         return (
-            f"localize.method.steps: {method.steps} needs the attention of a ViT, and encode.clip.kind `towers` is a"
-            " CNN; leave steps out, or set 0"
+            "method.kind: `clip_es` weighs an image's classes against texts of what else photos show; list them in"
+            " encode.backgrounds, such as [sky, grass, water, road, building]"
         )
-    return None
+    if isinstance(method, ClipEsSettings) and method.steps and cnn:
+        return (
+            f"method.steps: {method.steps} needs the attention of a ViT, and encode.clip.kind `towers` is a CNN; leave"
+            " steps out, or set 0"
+        )
+    return ""
 
 
 class Experiment(Strict):
@@ -83,7 +90,13 @@ class Experiment(Strict):
             needed.add(self.refine.affinity.backbone)
         if isinstance(self.encode.clip, TowerClip):
             needed.add(self.encode.clip.image_tower)
-        return needed
+        return needed | {network.model for network in self.frozen_networks}
+
+    @property
+    def frozen_networks(self) -> list[FrozenNetwork]:
+        """The networks whose patch features are compared, by the localizer and by the walk."""
+        found = (self.localize.method.frozen_network, self.refine.affinity)
+        return [network for network in found if isinstance(network, FrozenNetwork)]
 
     @property
     def negatives(self) -> tuple[SplitName, ...]:
@@ -97,13 +110,15 @@ class Experiment(Strict):
     def sections_agree(self) -> "Experiment":
         if self.store is not None and os.path.normpath(self.store) == f"results/{self.experiment}":
             raise ValueError(f"store: {self.store} is the results folder of this experiment; name another one")
+        if fault := method_fault(self.localize, self.encode):
+            raise ValueError(f"localize.{fault}")
         missing = sorted(self.models - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights has no entry for {', '.join(missing)}")
         if self.refine.affinity.kind == "attention" and self.localize.method.kind != "mmcst":
             raise ValueError(
                 f"refine.affinity.kind `attention` needs localize.method.kind `mmcst`, not"
-                f" {self.localize.method.kind!r}; set `learned` or `none`"
+                f" {self.localize.method.kind!r}; set `learned`, `features` or `none`"
             )
         if self.refine.background_threshold == "oracle" and not self.evaluate.maps:
             raise ValueError("refine.background_threshold `oracle` needs a split with true masks in evaluate.maps")
@@ -116,8 +131,6 @@ class Experiment(Strict):
         shown = sorted(set(self.encode.backgrounds) & set(self.data.classes))
         if shown:
             raise ValueError(f"encode.backgrounds lists {', '.join(shown)}, of data.classes; leave out the classes")
-        if fault := fault_on_clip(self.encode, self.localize):
-            raise ValueError(fault)
         unpredicted = sorted(set(self.evaluate.segmenter) - set(self.segment.predict))
         if unpredicted:
             raise ValueError(f"evaluate.segmenter scores {', '.join(unpredicted)}, which segment.predict leaves out")

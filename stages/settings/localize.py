@@ -2,9 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 
-from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
+from stages.settings.backbones import CnnBackbone, FrozenNetwork, HybridBackbone, VitBackbone
 from stages.settings.base import (
     NUMBER,
     Count,
@@ -113,6 +120,11 @@ class Method(Strict):
         return "none"
 
     @property
+    def frozen_network(self) -> FrozenNetwork | None:
+        """The network beside the localizer's own whose patch features it compares; None if there is none."""
+        return None
+
+    @property
     def on_clip(self) -> bool:
         """Whether it is training-free, on the image tower of `encode.clip`, in place of a backbone that is trained."""
         return False
@@ -185,13 +197,66 @@ class OnClip(Method):
         return True
 
 
+class ProxySettings(FrozenNetwork):
+    """The frozen network whose patch similarities are the attention, and how they become weights (ProxyCLIP)."""
+
+    beta: Weight = Field(
+        1.2, description="share of an image's mean cosine that is subtracted from each; what is negative then is 0"
+    )
+    gamma: Positive = Field(3.0, description="factor of the difference, before the softmax")
+
+
 class ClipSettings(OnClip):
-    """Similarity of CLIP's patch features and class texts (MaskCLIP, Zhou et al., ECCV 2022); nothing is trained."""
+    """Similarity of CLIP's patch features and class texts; nothing is trained. With `attention` as in MaskCLIP (Zhou et
+    al.), SCLIP (Wang et al.) or ProxyCLIP (Lan et al.; ECCV 2022, 2024 and 2024)."""
 
     kind: Literal["clip"]
     temperature: Temperature = Field(
         0.1, description="temperature of the softmax over classes that weights each patch's similarities"
     )
+    attention: Literal["value", "self", "proxy"] = Field(
+        "value",
+        description="what a patch sees of the others in the last block. value: nothing (MaskCLIP); self: by their"
+        " queries' and by their keys' similarity (SCLIP), not with a CNN; proxy: by the similarity of a frozen"
+        " network's features, `proxy` (ProxyCLIP)",
+    )
+    proxy: ProxySettings = ProxySettings()
+    window: Count | None = Field(
+        None,
+        description="side, in pixels, of the overlapping windows whose similarities are averaged, a multiple of CLIP's"
+        " patch; if omitted, the whole image. SCLIP: 224 with `step: 112`, and `localize.maps.size: 336`; ProxyCLIP:"
+        " 336 with 112, at 336",
+    )
+    step: Count | None = Field(
+        None,
+        description="pixels from one window to the next, a multiple of CLIP's patch; if omitted, half a window",
+    )
+
+    @model_validator(mode="after")
+    def windows_overlap(self) -> "ClipSettings":
+        if self.step is not None and self.window is None:
+            raise ValueError(f"step: {self.step} is the distance of windows; give `window` too, or leave it out")
+        if self.step is not None and self.window is not None and self.step > self.window:
+            raise ValueError(
+                f"step: {self.step} leaves gaps between windows of {self.window} pixels; set {self.window} or less"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out what is not set or not used, so that results made before there was such a setting stay valid."""
+        values = handler(self)
+        unused = {
+            "attention": self.attention == "value",
+            "proxy": self.attention != "proxy",
+            "window": self.window is None,
+            "step": self.step is None,
+        }
+        return {name: value for name, value in values.items() if not unused.get(name)}
+
+    @property
+    def frozen_network(self) -> FrozenNetwork | None:
+        return self.proxy if self.attention == "proxy" else None
 
 
 class ClipEsSettings(OnClip):

@@ -13,6 +13,7 @@ from stages.settings.base import (
     Once,
     OutputStride,
     Positive,
+    Rounds,
     Scale,
     ScaleRange,
     Share,
@@ -127,5 +128,10 @@ class SegmentSettings(Strict):
 
     network: NetworkSettings = NetworkSettings()
     training: SegmenterTraining = SegmenterTraining()
+    rounds: Rounds = Field(
+        1,
+        description="trainings, each from the start: the first on pseudo masks, each next one on the masks that the"
+        " segmenter before it, told the tags, predicts on train; the last is the experiment's segmenter",
+    )
     inference: InferenceSettings = InferenceSettings()
     predict: Annotated[tuple[SplitName, ...], Once] = Field(("val", "test"), description="splits to predict")

@@ -12,10 +12,10 @@ from stages.evaluate.scores import Score, write_score
 from stages.evaluate.table_content import read_content
 
 
-def score(stage: str, split: str, miou: float, seed: int) -> Score:
+def score(stage: str, split: str, miou: float, seed: int, round: int | None = None) -> Score:
     return Score(
         stage=stage, split=split, images=9, miou=miou, per_class={}, false_positives=0, false_negatives=0,
-        threshold=None, threshold_source=None, seed=seed, boundary_iou=miou / 2,
+        threshold=None, threshold_source=None, seed=seed, boundary_iou=miou / 2, round=round,
     )  # fmt: skip
 
 
@@ -46,6 +46,23 @@ def test_rows_means_deviations_and_shares(tmp_path: Path) -> None:
     content = read_content(tmp_path / "t.json")
     assert content.title == "Segmenters"
     assert content.rows[1] == ("segmenter trained on them", "test", "9", "0 1", "56.0", "8.5", "28.0", "80.0")
+
+
+def test_rounds_are_rows(tmp_path: Path) -> None:
+    scores = [
+        score("segmenter", "val", 60, 0, 2), score("segmenter", "val", 64, 1, 2), score("upper_bound", "val", 80, 0),
+        score("told_segmenter", "train", 70, 0, 2), score("told_segmenter", "train", 65, 0),
+        score("segmenter", "val", 50, 0),
+    ]  # fmt: skip
+    rows = compare_segmenters.group_scores(scores)
+    assert [(row.title, row.miou) for row in rows] == [
+        ("segmenter trained on them, using the tags", 65),
+        ("segmenter of round 2, using the tags", 70),
+        ("segmenter trained on them", 50),
+        ("segmenter of round 2", 62),
+        ("segmenter trained on true masks", 80),
+    ]
+    assert compare_segmenters.share_of_bound(rows[3], rows) == 77.5
 
 
 def test_confusion_as_shares_table_and_picture(tmp_path: Path) -> None:

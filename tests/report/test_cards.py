@@ -106,14 +106,37 @@ def test_the_segmenters_card(provenance, make_score, tmp_path: Path) -> None:
     assert list(settings_in(text)["segment"]) == ["network", "training", "inference"]
 
 
+def test_the_card_of_a_second_round(provenance, make_score, tmp_path: Path) -> None:
+    write_score(tmp_path / "segmenter.json", make_score("segmenter", "val", 66.6, round=2))
+    text = card("segmenter", provenance(segment={"rounds": 2}), "--scores", tmp_path / "segmenter.json")
+    for words in (
+        "1,600 images of train with masks that the segmenter of round 1, told their tags, gave them (the first learned"
+        " from pseudo masks, made from their tags and the maps of MMCST) |",
+        "`segment/pseudo_masks-round2/segmenter.safetensors` below the results",
+        "| segmenter, round 2 | val | 3 | 66.6 |",
+    ):
+        assert words in text
+    assert settings_in(text)["segment"]["rounds"] == 2
+
+
 def test_what_trains_nothing_learned_from_nothing(provenance) -> None:
     text = card("localizer", provenance(localize={"method": {"kind": "clip"}}))
     assert "| trained on | nothing:" in text
     assert "Training started from" not in text
     assert list(settings_in(text)["localize"]) == ["method", "maps"]
     assert "None: no split with true masks was scored." in text
+    assert "| method | MaskCLIP (Zhou, Loy and Dai" in text
     visual = {"kind": "mmcst", "tokens": "visual", "language_context": "none"}
     assert "| text-image model | none |" in card("localizer", provenance(localize={"method": visual}))
+
+
+def test_a_proxy_is_named_with_its_method(provenance) -> None:
+    proxy = {"model": "tf_efficientnet_lite0", "strides": [16]}
+    text = card("localizer", provenance(localize={"method": {"kind": "clip", "attention": "proxy", "proxy": proxy}}))
+    assert "| method | ProxyCLIP (Lan et al., *ProxyCLIP: Proxy Attention" in text
+    assert "| frozen network beside it | `tf_efficientnet_lite0` |" in text
+    assert "weights of `tf_efficientnet_lite0` (source: `package`)" in text
+    assert settings_in(text)["localize"]["method"]["proxy"]["strides"] == [16]
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from stages.mask_formats.yolo import read_yolo
 from stages.refine import read_mended
 from stages.refine.mended import MendedRow, read_mended_list, write_mended
 from stages.report.export_masks import run
+from stages.segment.rounds import round_folder
 from tests.mask_formats.drawn import Mask, blobs, rings
-from tests.small_config import demo_config
+from tests.small_config import change, demo_config
 
 CLASSES = ("red disc", "blue square", "tree")
 NAMES = {"train": ("am Strand/erstes Bild.jpg", "2.png", "a/b/3.jpeg"), "val": ("val.jpg",)}
@@ -177,6 +178,21 @@ def test_settings_come_from_the_config_until_a_run_has_ended(results: Path) -> N
         export("png")
     Path("few.yaml").write_text(yaml.safe_dump(settings()))
     assert len(files_of(export("png", "--config", "few.yaml"))) == 6
+
+
+def test_predictions_are_of_the_last_round(results: Path, masks: dict[str, Mask]) -> None:
+    for rounds, label in ((1, 1), (2, 2)):
+        for shard in range(2):
+            for path in (results / f"refine/masks/train/{shard}").glob("*.png"):
+                made = np.full(read_mask(path).shape, label, dtype=np.uint8)
+                write_mask(results / f"segment/{round_folder(rounds)}/predictions/train/{shard}/{path.name}", made)
+        write_json(results / "provenance.json", {"settings": change(settings(), "segment.rounds", rounds)})
+        folder = Path(f"out/{rounds}")
+        words = ("--masks", "predictions", "--splits", "train")
+        run(["--results", "results/few", "--format", "png", "--output", str(folder), *words])
+        written = list(folder.rglob("*.png"))
+        assert written
+        assert all((read_mask(path) == label).all() for path in written)
 
 
 def test_photos_of_one_name_are_refused(results: Path) -> None:

@@ -11,11 +11,13 @@ import torch
 from PIL import Image
 
 from stages.errors import DataError
+from stages.files import write_json
 from stages.images import read_mask
 from stages.segment import photos, predict
 from stages.segment.model import load_segmenter
 from stages.segment.photos import enlarged_labels, find_photos, predict_photo
 from stages.segment.predict import overlay_picture
+from stages.segment.rounds import segmenter_file
 from stages.settings import InferenceSettings
 
 
@@ -146,6 +148,18 @@ def test_the_only_segmenter_is_found(tmp_path: Path) -> None:
             assert predict.find_segmenter(tmp_path) == path
     with pytest.raises(DataError, match="choose one: --segmenter .*birds.* . .*coins"):
         predict.find_segmenter(tmp_path)
+
+
+def test_of_several_rounds_the_last_one_is_found(tmp_path: Path) -> None:
+    paths = [tmp_path / "birds" / segmenter_file(number) for number in (1, 2)]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    with pytest.raises(DataError, match=r"choose one: --segmenter .*pseudo_masks/.* . .*pseudo_masks-round2/"):
+        predict.find_segmenter(tmp_path)
+    for settings, found in (({"rounds": 2}, paths[1]), ({}, paths[0])):  # those of the last whole run
+        write_json(tmp_path / "birds/provenance.json", {"settings": {"segment": settings}})
+        assert predict.find_segmenter(tmp_path) == found
 
 
 def names_of(output: Path) -> list[str]:

@@ -71,7 +71,8 @@ rule score_maps:
         " --output {output.score} &> {log}"
 
 
-# `{scored}` is empty for the experiment's own masks, `refiners/NAME/` or `segmenters/SEED/` for those in the tables.
+# `{scored}` is empty for the experiment's own masks, `refiners/NAME/` or `segmenters/SEED/` (`SEED-roundN/`) for those in
+# the tables.
 rule score_masks:
     input:
         unpack(lambda wildcards: scored_of(wildcards).inputs),
@@ -112,13 +113,14 @@ rule score_masks:
     params:
         options=given("threshold", "only", "mended"),
         background=lambda wildcards: scored_of(wildcards).background,
+        round=lambda wildcards: scored_of(wildcards).round,
         language=lambda wildcards: scored_of(wildcards).language,
         seed=lambda wildcards: scored_of(wildcards).seed,
         root=dataset_root,
         code=code_of("stages.evaluate.score_masks"),
     shell:
         "python -m stages.evaluate.score_masks --stage {wildcards.stage}"
-        " --split {wildcards.split} --seed {params.seed} {params.options} {params.background}"
+        " --split {wildcards.split} --seed {params.seed} {params.options} {params.background} {params.round}"
         " --language {params.language:q} --index {input.index} --root {params.root:q} --classes {input.classes}"
         " --masks {input.masks} --output {output.score} --confusion {output.confusion} --picture {output.picture}"
         " --images {output.images} &> {log}"
@@ -290,8 +292,8 @@ rule write_table:
         " &> {log}"
 
 
-# The segmenter on pseudo masks and on true masks over several seeds, and using the tags on train, next to the pseudo masks
-# it was trained on.
+# The segmenter on pseudo masks, in each round, and on true masks over several seeds, and using the tags on train, next to
+# the pseudo masks it was trained on.
 rule write_segmenter_table:
     input:
         scores=plan.segmenters.scores(),

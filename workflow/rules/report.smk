@@ -10,7 +10,7 @@ rule make_page:
         scores=lambda wildcards: plan.scores(bound=wildcards.page == "upper_bound"),
         index="<results>/data/val.csv",
         classes=rules.list_classes.output.classes,
-        curves=["<results>/localize/training.csv", "<results>/segment/pseudo_masks/training.csv"],
+        curves=["<results>/localize/training.csv", plan.segmenters.own.curves],
         panels=plan.panels,
         confusions=plan.confusions,
         localization=plan.localization_scores,
@@ -40,10 +40,12 @@ rule make_page:
         results=results_folder,
         root=dataset_root,
         shards=experiment.data.shards,
+        segmenter=plan.segmenters.own.folder,
     shell:
         "python -m stages.report.make_page --settings {params.settings:q} --experiment {params.experiment}"
         " --config {params.config:q} --results {params.results} --root {params.root:q} --shards {params.shards}"
         " --scores {input.scores} {params.images} {params.negatives}"
+        " --segmenter {params.segmenter}"
         " --confusions {input.confusions} --localization {input.localization} --left-out {input.left_out}"
         " --picture {output.picture} --output {output.page} &> {log}"
 
@@ -76,11 +78,12 @@ rule make_gallery:
         split=lambda wildcards: plan.galleries.of(wildcards.gallery).split,
         view=lambda wildcards: plan.galleries.of(wildcards.gallery).view,
         links=lambda wildcards: plan.galleries.links(wildcards.gallery),
+        segmenter=plan.segmenters.own.folder,
         options=given("images", "doubt"),
         code=code_of("stages.report.make_gallery"),
     shell:
         "python -m stages.report.make_gallery --experiment {params.experiment} --split {params.split}"
-        " --view {params.view} --results {params.results} --root {params.root:q} --shards {params.shards}"
+        " --view {params.view} --segmenter {params.segmenter} --results {params.results} --root {params.root:q} --shards {params.shards}"
         " --links {params.links:q} {params.options} --processes {threads} --pictures {output.pictures}"
         " --output {output.page} &> {log}"
 

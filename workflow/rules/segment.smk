@@ -1,5 +1,5 @@
 # segment: trains segmenters on masks, and predicts. `{segmenter}` is the supervision, `pseudo_masks` or `true_masks` (the
-# bound), and `variants/SUPERVISION-SEED` for other seeds. A view is `predictions`; `told`, where the tags of the
+# bound), `pseudo_masks-roundN` from the second round on, and `variants/SUPERVISION-SEED` for other seeds. A view is `predictions`; `told`, where the tags of the
 # images are known; or `compared`, with which pseudo masks are compared: told the tags of images that have some.
 VIEWS = {"predictions": "", "told": "--told", "compared": "--told --untagged-free"}
 # The training settings that are part of the model.
@@ -36,6 +36,28 @@ rule resolve_model:
         " --output {output.model} &> {log}"
 
 
+# The training masks of a further round are what the round before predicts for train, told the tags. With masks mended by
+# hand, these take their place here too.
+rule mend_relabelled:
+    input:
+        made=lambda wildcards: plan.segmenters.relabelled(segmenter_of(wildcards), wildcards.shard),
+        mended=rules.read_mended.output.masks,
+    output:
+        masks=directory("<results>/segment/{segmenter}/with_mended/{shard}"),
+    log:
+        "<logs>/segment/{segmenter}/with_mended/{shard}.log",
+    benchmark:
+        "<benchmarks>/segment/{segmenter}/with_mended/{shard}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        **needs(1000, minutes=30),
+    params:
+        code=code_of("stages.refine.add_mended"),
+    shell:
+        "python -m stages.refine.add_mended --masks {input.made} --mended {input.mended} --output {output.masks} &> {log}"
+
+
 rule train_segmenter:
     input:
         **plan.dataset.inputs,
@@ -59,7 +81,7 @@ rule train_segmenter:
     resources:
         **needs(10000, minutes=1440, gpu=1),
     params:
-        settings=settings("segment", without=["network", "inference", "predict", *OF_MODEL]),
+        settings=settings("segment", without=["network", "inference", "predict", "rounds", *OF_MODEL]),
         seed=lambda wildcards: segmenter_of(wildcards).seed,
         code=code_of("stages.segment.train"),
         root=dataset_root,
