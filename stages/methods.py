@@ -191,6 +191,24 @@ SEGMENTER_METHODS = _by_kind(
         ),
         code_licence="NVIDIA's, for research only",
     ),
+    MethodRecord(
+        kind="upernet",
+        title="UPerNet",
+        papers=(Paper("Xiao et al.", "Unified Perceptual Parsing for Scene Understanding", "ECCV", 2018),),
+        code_licence="BSD-3-Clause",
+    ),
+    MethodRecord(
+        kind="vit_linear",
+        title="linear decoder of DINOv2's evaluation",
+        papers=(Paper("Oquab et al.", "DINOv2: Learning Robust Visual Features without Supervision", "TMLR", 2024),),
+        code_licence="Apache-2.0",
+    ),
+    MethodRecord(
+        kind="vit_mask_tokens",
+        title="Segmenter",
+        papers=(Paper("Strudel et al.", "Segmenter: Transformer for Semantic Segmentation", "ICCV", 2021),),
+        code_licence="MIT",
+    ),
 )
 
 
