@@ -22,6 +22,8 @@ from stages.tensors import read_tensors
 
 # Eva has the rotary positions of EVA-02, DINOv3 and Perception Encoder. Subclasses attend in other ways.
 PLAIN = (VisionTransformer, VisionTransformerDistilled, Eva)
+# Modules that the first block's input depends on, or the positions of all blocks; not every ViT has each.
+BEFORE_BLOCKS = ("patch_embed", "norm_pre", "rope")
 
 
 def is_vit(name: str) -> bool:
@@ -84,6 +86,8 @@ class PlainVitBackbone(BaseModule):
     Learned positions are resampled to each image's grid of patches by timm.
     """
 
+    vit: Any
+
     def __init__(
         self,
         *,
@@ -94,7 +98,7 @@ class PlainVitBackbone(BaseModule):
         weights: str | None = None,
     ) -> None:
         super().__init__()
-        self.vit: Any = timm.create_model(model_name, dynamic_img_size=True)
+        self.vit = timm.create_model(model_name, dynamic_img_size=True)
         self.vit.prune_intermediate_layers([len(self.vit.blocks) - 1])  # what only the classifier uses
         self.indices = [blocks[position] for position in features]
         self.stride = int(self.vit.patch_embed.feat_ratio())
@@ -109,7 +113,8 @@ class PlainVitBackbone(BaseModule):
             return []
         if count == len(self.vit.blocks):
             return [self.vit]
-        return [self.vit.patch_embed, self.vit.norm_pre, *self.vit.blocks[:count]]
+        before = [getattr(self.vit, name, None) for name in BEFORE_BLOCKS]
+        return [*(module for module in before if module is not None), *self.vit.blocks[:count]]
 
     def _frozen_parameters(self) -> list[nn.Parameter]:
         """Their parameters, and those of the tokens and positions before the first block."""
