@@ -22,7 +22,7 @@ help:
 	@echo "make msrc MSRC=/path/to/folder         the same on real photographs (docs/msrc.md); the page is results/msrc/report/index.html"
 	@echo "make msrc-tables MSRC=/path/to/folder  ablations and comparisons on them, over seeds"
 	@echo "make msrc-trials MSRC=/path/to/folder  the trials that their settings were chosen by (configs/trials/)"
-	@echo "make full-size    the configs of VOC, COCO and OpenImages30k on a few photographs with random weights, measuring each job"
+	@echo "make full-size    all configs of VOC, COCO and OpenImages30k on a few photographs with random weights, measuring each job"
 	@echo "make test         all tests, in $(TESTERS) processes side by side (TESTERS=1: in one)"
 	@echo "make test-kills   the tiny experiment killed 28 times, compared with an unbroken run"
 	@echo "make test-slurm   the tiny experiment through a one-machine Slurm; needs root and apt, installs slurm-wlm"
@@ -67,7 +67,7 @@ msrc-folder:
 	@test -d "$(MSRC)" || { echo "error: MSRC: no folder $(MSRC); name the one that holds tags.csv and the photographs (docs/msrc.md says how it is laid out)" >&2; exit 1; }
 	@test -f "$(MSRC)/tags.csv" || { echo "error: MSRC: $(MSRC) has no tags.csv; write one with the columns image,tags,split,mask (docs/msrc.md says how)" >&2; exit 1; }
 
-# Fails if a job takes more than 20 GiB. Finished jobs are not rerun: to measure again, delete results/full-size.
+# Every config whose data.format is voc, coco or openimages. Fails if a job takes more than 20 GiB. Finished jobs are not rerun: to measure again, delete results/full-size.
 full-size: $(READY)
 	$(IN_VENV) python -m benchmarks.full_run.run --work results/full-size --cores $(CORES)
 

@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.experiment import read_experiment
-from stages.localize.batches import size_on_grid
+from stages.localize.batches import shorter_side, size_on_grid
 from stages.localize.mmcst import Mmcst
 from stages.settings import LocalizeSettings
 
@@ -113,7 +113,7 @@ def map_flops(localizer: Mmcst) -> int:
     settings = localizer.settings.maps
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         for scale in settings.scales:
-            rows, columns = size_on_grid(IMAGE_SIZE, round(settings.size * scale), localizer.stride)
+            rows, columns = size_on_grid(IMAGE_SIZE, shorter_side(IMAGE_SIZE, settings, scale), localizer.stride)
             localizer.locate(torch.zeros(1 + settings.flip, 3, rows, columns, device=META), settings)
     return counter.get_total_flops()
 

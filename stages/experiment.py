@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from stages.errors import SettingsError
 from stages.repeated_keys import RepeatedKeyError, UniqueKeyLoader
 from stages.setting_faults import describe, problems_of, shown
-from stages.settings import Experiment
+from stages.settings import Experiment, method_fault
 from stages.variants import variant_settings
 
 # What PyYAML raises for text that it cannot read, and for values that are not of the type of their tag (`!!int ""`).
@@ -115,8 +115,10 @@ def check_variants(experiment: Experiment, *, source: str) -> None:
         if settings.splits != experiment.localize.splits:
             raise SettingsError(f"{place}.splits: all localizers learn from the same images; set localize.splits")
         model = settings.backbone.model
-        if settings.method.kind != "clip" and model not in experiment.encode.weights:
+        if not settings.method.on_clip and model not in experiment.encode.weights:
             raise SettingsError(f"{place}: encode.weights has no entry for {model}")
+        if fault := method_fault(settings, experiment.encode):
+            raise SettingsError(f"{place}.{fault}")
     _check_refiners(experiment, source=source)
 
 

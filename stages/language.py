@@ -20,7 +20,7 @@ def model_words(clip: PretrainedClip | TowerClip) -> str:
 
 def language_of(encode: EncodeSettings, localize: LocalizeSettings) -> str:
     """The text-image model that a localizer's maps rest on; `none` where it has no textual tokens or texts."""
-    uses = localize.method.kind == "clip" or (
+    uses = localize.method.on_clip or (
         isinstance(localize.method, MmcstSettings) and localize.method.tokens == "multimodal"
     )
     return model_words(encode.clip) if uses else NONE

@@ -15,6 +15,7 @@ from stages.settings import (
     CamSettings,
     CnnBackbone,
     Experiment,
+    FeaturesAffinity,
     LearnedAffinity,
     LocalizerTraining,
     LocalizeSettings,
@@ -141,7 +142,7 @@ def features_name(settings: LocalizeSettings | None) -> str | None:
 def _frozen_cnn(settings: LocalizeSettings) -> CnnBackbone | None:
     """The CNN of a `hybrid` or `cnn` backbone whose features are computed once."""
     backbone = settings.backbone
-    if settings.method.kind == "clip" or isinstance(backbone, VitBackbone) or not backbone.views:
+    if settings.method.on_clip or isinstance(backbone, VitBackbone) or not backbone.views:
         return None
     return CnnBackbone(
         kind="cnn",
@@ -172,6 +173,9 @@ def refiner_rows(experiment: Experiment) -> dict[str, Row]:
     if isinstance(experiment.refine.affinity, LearnedAffinity):
         rows["affinity"] = Row("affinity walk", without_crf)
         rows["affinity_crf"] = Row("affinity walk, CRF", {})
+    if isinstance(experiment.refine.affinity, FeaturesAffinity):
+        rows["features"] = Row("features walk", without_crf)
+        rows["features_crf"] = Row("features walk, CRF", {})
     return rows | {name: Row(name, overrides) for name, overrides in experiment.compare.refiners.items()}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.settings_page import page_text
+from stages import methods_page, settings_page
 from tests.workflow.tiny import environment
 
 REPOSITORY = Path(__file__).parents[1]
@@ -108,7 +108,7 @@ PLANNED = [
     command
     for page in PAGES
     for command in commands_of(page)
-    if command.startswith("snakemake") and re.search(r"--configfile configs/(voc12|coco14)\.yaml", command)
+    if command.startswith("snakemake") and re.search(r"--configfile configs/(voc12(-[\w-]+)?|coco14)\.yaml", command)
 ]
 
 
@@ -161,8 +161,9 @@ def test_the_tests_that_hold_mended_inputs_are_there() -> None:
     assert sorted(name for name in named if not (REPOSITORY / "tests" / name).is_file()) == []
 
 
-def test_the_reference_is_that_of_the_settings() -> None:
-    assert (REPOSITORY / "docs/settings.md").read_text(encoding="utf-8") == page_text()
+def test_references_are_those_of_settings_and_records() -> None:
+    assert (REPOSITORY / "docs/settings.md").read_text(encoding="utf-8") == settings_page.page_text()
+    assert (REPOSITORY / "docs/methods.md").read_text(encoding="utf-8") == methods_page.page_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from mmseg.datasets import COCOStuffDataset
 
+from benchmarks.full_run.overrides import leaves
 from stages.errors import SettingsError
 from stages.experiment import check_variants, read_experiment, section_json
 from stages.settings import (
@@ -33,7 +34,7 @@ def test_every_config_is_an_experiment(path: Path) -> None:
 
 
 def test_the_configs_are_found() -> None:
-    assert {"demo", "voc12", "coco14", "openimages30k", "custom"} <= {path.stem for path in CONFIGS}
+    assert {"demo", "voc12", "voc12-dinov3", "coco14", "openimages30k", "custom"} <= {path.stem for path in CONFIGS}
 
 
 def test_voc12_has_the_classes_of_voc_in_mask_order() -> None:
@@ -78,6 +79,30 @@ def test_full_configs_have_the_encoders_and_the_training_of_the_paper(name: str)
     head = path.read_text().split("\nexperiment:")[0]
     assert "not measured" in head
     assert "Not yet reproduced here." in head
+
+
+def test_voc12_with_dinov3_differs_from_the_papers_where_its_comments_say_so() -> None:
+    voc12, dinov3 = (
+        read_experiment(yaml.safe_load((CONFIGS[0].parent / f"{name}.yaml").read_text()), source=name)
+        for name in ("voc12", "voc12-dinov3")
+    )
+    check_variants(dinov3, source="voc12-dinov3")
+    theirs, ours = (dict(leaves(own.model_dump(mode="json"))) for own in (voc12, dinov3))
+    differing = {path for path in theirs.keys() | ours.keys() if theirs.get(path) != ours.get(path)}
+    lines = (CONFIGS[0].parent / "voc12-dinov3.yaml").read_text().lower().split("\nexperiment:")
+    explained = {"backbone.model", "backbone.tokens_from_block", "training.crop", "training.epochs", "maps.size"}
+    assert {path for path in differing if not path.startswith(("compare", "encode.weights"))} == {
+        "experiment",
+        *(f"localize.{path}" for path in explained),
+    }
+    assert lines[1].count("not as in voc12.yaml") == len(explained)
+    assert "not measured" in lines[0]
+    assert "not yet reproduced here." in lines[0]
+    assert "dinov3 license" in lines[0]
+    assert (dinov3.localize.training.crop % 16, dinov3.localize.maps.size % 16) == (0, 0)
+    assert all_variants(dinov3)["dino"].backbone == voc12.localize.backbone
+    paper = all_variants(dinov3)["dino"]
+    assert (paper.training, paper.maps) == (voc12.localize.training, voc12.localize.maps)
 
 
 @pytest.mark.parametrize(("name", "images"), [("voc12", 10_582), ("coco14", 82_081)])
@@ -125,6 +150,9 @@ def test_voc12_has_both_of_mctformers_localizers_as_its_code_trains_them() -> No
         ("segment.training.class_weights", {"dog": 2, "doog": 1}, "class_weights names doog"),
         ("segment.training.warmup_iterations", 20000, "warmup_iterations: 20000 must be below"),
         ("evaluate.segmenter", ["train"], "segment.predict leaves out"),
+        ("encode.backgrounds", ["cat", "sky"], "encode.backgrounds lists cat, of data.classes; leave out the classes"),
+        ("encode.backgrounds", ["sky", "sky"], "lists sky twice; list it once"),
+        ("localize.method", {"kind": "clip_es"}, "list them in encode.backgrounds, such as [sky, grass, water"),
     ],
 )
 def test_settings_that_do_not_fit_each_other(path: str, value: object, words: str) -> None:
@@ -138,6 +166,16 @@ def test_packaged_towers_are_for_any_data(data: dict[str, str]) -> None:
     assert read_experiment(config, source="few.yaml").encode.clip.learns_from == ("cutouts", "images")
     config["encode"]["clip"]["learns_from"] = ["images", "images"]
     assert "encode.clip: learns_from lists a source twice (images, images)" in message_of(config)
+
+
+def test_clip_es_needs_background_texts_and_a_vit_for_its_affinities() -> None:
+    config = change(demo_config(), "encode.backgrounds", ["sky"])
+    config["localize"] = {"method": {"kind": "clip_es", "steps": 2}}
+    assert read_experiment(config, source="few.yaml").localize.method.steps == 2
+    config["encode"]["clip"] = {"kind": "towers", "image_tower": "resnet18"}
+    assert "steps: 2 needs the attention of a ViT, and encode.clip.kind `towers` is a CNN" in message_of(config)
+    config["localize"]["method"]["steps"] = 0
+    assert read_experiment(config, source="few.yaml").localize.method.steps == 0
 
 
 def test_a_localizer_that_is_compared_learns_from_the_same_images() -> None:

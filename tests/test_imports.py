@@ -34,7 +34,13 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         },
         # mmengine imports transformers.
         "mmengine transformers": {"localize.train", "refine.train_affinity"},
-        "open_clip": {"encode.embed_images", "encode.embed_text", "encode.save_image_tower", "encode.train_clip"},
+        "open_clip": {
+            "encode.embed_backgrounds",
+            "encode.embed_images",
+            "encode.embed_text",
+            "encode.save_image_tower",
+            "encode.train_clip",
+        },
         "mmcv mmseg": {"segment.resolve_model", "segment.train"},
     },
 }

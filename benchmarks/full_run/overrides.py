@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.settings import Experiment
+from stages.settings import Experiment, PretrainedClip
 
 # Paths, weights files, epochs, iterations and image counts; nothing that a job's memory or an image's time hangs on.
 ALLOWED = (
@@ -36,10 +36,7 @@ def override(experiment: Experiment, *, root: Path, weights: Path, counts: Mappi
     data["expected"] = {split: counts[split] for split in experiment.data.expected}
     changes: dict[str, Any] = {
         "data": data,
-        "encode": {
-            "weights": {model: str(backbone_file(weights, model)) for model in experiment.encode.weights},
-            "clip": {"model": clip_model(experiment), "pretrained": str(clip_file(weights, experiment))},
-        },
+        "encode": {"weights": {model: str(backbone_file(weights, model)) for model in experiment.encode.weights}},
         "localize": {"training": {"epochs": EPOCHS, "warmup_epochs": 1}},
         "segment": {
             "training": {
@@ -49,6 +46,11 @@ def override(experiment: Experiment, *, root: Path, weights: Path, counts: Mappi
         },
         "refine": {"auto": {"images": AUTO_IMAGES}},
     }
+    if has_clip_file(experiment):
+        changes["encode"]["clip"] = {
+            "model": clip_model(experiment),
+            "pretrained": str(clip_file(weights, experiment)),
+        }
     if experiment.refine.affinity.kind == "learned":
         changes["refine"]["affinity"] = {"training": {"epochs": AFFINITY_EPOCHS}}
     if experiment.evaluate.train_list is not None and experiment.data.root is not None:
@@ -57,9 +59,16 @@ def override(experiment: Experiment, *, root: Path, weights: Path, counts: Mappi
     return changes
 
 
+def has_clip_file(experiment: Experiment) -> bool:
+    """Whether CLIP is open_clip's, with weights, and not packaged towers."""
+    return experiment.encode.clip.kind == "pretrained"
+
+
 def clip_model(experiment: Experiment) -> str:
     """The name that goes with a file of the config's CLIP weights."""
     clip = experiment.encode.clip
+    if not isinstance(clip, PretrainedClip):
+        raise TypeError(f"encode.clip.kind {clip.kind!r} has no file of weights")
     quick = clip.pretrained == "openai" and not clip.model.endswith("-quickgelu")
     return f"{clip.model}-quickgelu" if quick else clip.model
 

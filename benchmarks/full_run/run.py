@@ -1,4 +1,4 @@
-"""Runs the configs of the paper as they are, to the end, on a few photographs of real sizes and random weights.
+"""Runs the configs of published datasets as they are, to the end, on a few photographs and random weights.
 
 Overridden are only paths, weights files, epochs, iterations and image counts (`overrides.ALLOWED`, checked before the
 run). Prints each job's times and peak memory; fails where a run fails or a job takes more memory than the limit.
@@ -20,8 +20,16 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.full_run.overrides import backbone_file, clip_file, clip_model, forbidden_changes, merged, override
-from benchmarks.full_run.photographs import SPLITS, write_set
+from benchmarks.full_run.overrides import (
+    backbone_file,
+    clip_file,
+    clip_model,
+    forbidden_changes,
+    has_clip_file,
+    merged,
+    override,
+)
+from benchmarks.full_run.photographs import SIZES, SPLITS, write_set
 from benchmarks.full_run.table import Job, as_json, markdown, read_jobs, too_large
 from benchmarks.full_run.watch import JobWatch, Usage
 from benchmarks.full_run.weights import write_backbone, write_clip
@@ -29,7 +37,14 @@ from stages.experiment import read_experiment
 from stages.files import write_json
 from tests.workflow.tiny import REPOSITORY, environment, link_clone
 
-CONFIGS = ("voc12", "coco14", "openimages30k")
+
+def full_configs() -> tuple[str, ...]:
+    """The configs of published datasets by name: all of configs/ that have one of their formats, VOC's first."""
+    configs = {
+        path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "configs").glob("*.yaml")
+    }
+    found = [name for name, config in configs.items() if config["data"]["format"] in SIZES]
+    return tuple(sorted(found, key=lambda name: (list(SIZES).index(configs[name]["data"]["format"]), name)))
 
 
 def prepare(name: str, work: Path, counts: dict[str, int], cache: Path) -> Path:
@@ -49,7 +64,7 @@ def prepare(name: str, work: Path, counts: dict[str, int], cache: Path) -> Path:
     for model in experiment.encode.weights:
         if not backbone_file(work / "weights", model).is_file():
             write_backbone(model, backbone_file(work / "weights", model))
-    if not clip_file(work / "weights", experiment).is_file():
+    if has_clip_file(experiment) and not clip_file(work / "weights", experiment).is_file():
         write_clip(clip_model(experiment), clip_file(work / "weights", experiment))
     path = work / f"{name}-override.yaml"
     path.write_text(yaml.safe_dump(changes, sort_keys=False), encoding="utf-8")
@@ -91,8 +106,11 @@ def make_clone(work: Path) -> None:
 def run(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True, help="folder for sets, weights and results; 10 GB")
-    parser.add_argument("--configs", nargs="+", default=CONFIGS, choices=CONFIGS, help="the configs to run")
+    parser.add_argument("--work", type=Path, required=True, help="folder for sets, weights and results; 5 GB a config")
+    configs = full_configs()
+    parser.add_argument(
+        "--configs", nargs="+", default=configs, choices=configs, help="the configs to run; all if left out"
+    )
     parser.add_argument("--images", type=int, nargs=3, default=(12, 6, 6), help="images of train, val and test")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--limit", type=float, default=20.0, help="GiB that no job may take")

@@ -7,16 +7,17 @@ from pydantic import Field, TypeAdapter
 from stages.encode.weights import load_weights
 from stages.networks.checked import check_backbone
 from stages.runtime.command import main, parse_settings, parser
-from stages.settings import CnnBackbone, EncodeSettings, HybridBackbone, VitBackbone
+from stages.settings import CnnBackbone, EncodeSettings, FrozenBackbone, HybridBackbone, VitBackbone
 from stages.tensors import write_tensors
 
-BACKBONES = TypeAdapter(list[Annotated[VitBackbone | HybridBackbone | CnnBackbone, Field(discriminator="kind")]])
+Backbone = Annotated[VitBackbone | HybridBackbone | CnnBackbone | FrozenBackbone, Field(discriminator="kind")]
+BACKBONES = TypeAdapter(list[Backbone])
 
 
 def run(arguments: list[str] | None = None) -> None:
     options = parser(__doc__, outputs=("output",))
     options.add_argument("--model", required=True, help="timm model name, a key of encode.weights")
-    options.add_argument("--backbones", default="[]", help="settings of the localizers' backbones with it, a JSON list")
+    options.add_argument("--backbones", default="[]", help="settings of the backbones with it, a JSON list")
     args = options.parse_args(arguments)
     # Before any download, and so before any embedding or training.
     for backbone in BACKBONES.validate_json(args.backbones):

@@ -11,9 +11,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor
 
+from stages.networks.rotary import Rotary
+from stages.networks.vit_blocks import (
+    attention_inputs,
+    attention_outputs,
+    block_outputs,
+    queries_keys_values,
+    run_whole,
+)
 from stages.settings import MapSettings
 
 
@@ -70,10 +77,12 @@ def run_blocks(
     attention: Attention = NO_ATTENTION,
     each_block: bool = False,
     own: Tensor | None = None,
+    rotary: Rotary | None = None,
 ) -> Attended:
     """Runs class tokens [K, D] and patches [B, N, D] through timm blocks and the last norm.
 
     own: which patches are an image's own, [B, N] bool; nothing attends to the others, which only fill up the batch.
+    rotary: the patches' positions, for blocks that turn queries and keys by them.
     """
     blocks = list(blocks)
     count, (images, length) = len(class_tokens), patches.shape[:2]
@@ -82,11 +91,13 @@ def run_blocks(
     of_classes = tokens.new_zeros(images, count, length, dtype=torch.float32) if attention.classes else None
     of_patches = tokens.new_zeros(images, length, length, dtype=torch.float32) if attention.patches else None
     kept: list[Tensor] = []
-    for left, block in zip(range(len(blocks), 0, -1), blocks, strict=True):
+    for number, block in enumerate(blocks):
+        left = len(blocks) - number
         tokens = run_block(
             block,
             tokens,
             mask=mask,
+            rotary=None if rotary is None else rotary.of_block(number, class_tokens=count),
             of_classes=of_classes if left <= attention.classes else None,
             of_patches=of_patches if left <= attention.patches else None,
         )
@@ -114,13 +125,19 @@ def run_blocks_together(
     patches: Sequence[Tensor],
     *,
     attention: Attention = NO_ATTENTION,
+    each_block: bool = False,
+    tables: Sequence[Tensor] | None = None,
 ) -> list[Attended]:
     """`run_blocks` for images of several sizes at once: patches of each size, [b, n, D], and as many results.
 
+    tables: of each size, as in `Rotary`.
+
     Each image's result is what it would be alone: the patches are filled up to one length, and masked.
     """
+    rotary = None if tables is None else Rotary(tables, [len(part) for part in patches])
+    asked: Any = {"attention": attention, "each_block": each_block, "rotary": rotary}
     if len(patches) == 1:
-        return [run_blocks(blocks, norm, class_tokens, patches[0], attention=attention)]
+        return [run_blocks(blocks, norm, class_tokens, patches[0], **asked)]
     lengths = [part.shape[1] for part in patches]
     longest = max(lengths)
     filled = torch.cat([F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in patches])
@@ -128,7 +145,7 @@ def run_blocks_together(
     if min(lengths) < longest:
         each = torch.tensor([part.shape[1] for part in patches for _ in part], device=filled.device)
         own = torch.arange(longest, device=filled.device) < each[:, None]
-    attended = run_blocks(blocks, norm, class_tokens, filled, attention=attention, own=own)
+    attended = run_blocks(blocks, norm, class_tokens, filled, own=own, **asked)
     results, start = [], 0
     for part, length in zip(patches, lengths, strict=True):
         results.append(_cut(attended, slice(start, start + len(part)), length))
@@ -138,11 +155,11 @@ def run_blocks_together(
 
 def _cut(attended: Attended, images: slice, length: int) -> Attended:
     """Some images of a batch, and their first `length` patches."""
-    of_classes, of_patches = attended.class_attention, attended.patch_attention
+    each_block, of_classes, of_patches = attended.each_block, attended.class_attention, attended.patch_attention
     return Attended(
         class_tokens=attended.class_tokens[images],
         patches=attended.patches[images, :length],
-        each_block=None,
+        each_block=None if each_block is None else each_block[:, images],
         class_attention=None if of_classes is None else of_classes[images, :, :length],
         patch_attention=None if of_patches is None else of_patches[images, :length, :length],
     )
@@ -153,26 +170,24 @@ def run_block(
     tokens: Tensor,
     *,
     mask: Tensor | None = None,
+    rotary: Tensor | None = None,
     of_classes: Tensor | None = None,
     of_patches: Tensor | None = None,
 ) -> Tensor:
     """A timm block's output, [B, K + N, D].
 
     Args:
-        block: timm's pre-norm Block.
+        block: one of `stages.networks.vit_blocks.BLOCKS`, whose attention counts no prefix tokens of its own.
         tokens: [B, K + N, D], the class tokens first.
         mask: which tokens are attended to, [B, 1, 1, K + N] bool; all if None.
+        rotary: sines and cosines that turn queries and keys, [B or 1, heads or 1, K + N, 2 d]; None turns nothing.
         of_classes: where the attention of classes to patches is added, summed over heads, [B, K, N].
         of_patches: the same of patches to patches, [B, N, N].
     """
     if of_classes is None and of_patches is None and not fused_is_slow(tokens):
-        return block(tokens, attn_mask=mask)
-    layer = block.attn
-    normed = block.norm1(tokens)
-    query, key, value = rearrange(
-        layer.qkv(normed), "b m (three h d) -> three b h m d", three=3, h=layer.num_heads
-    ).unbind(0)
-    query, key = layer.q_norm(query) * layer.scale, layer.k_norm(key)
+        return run_whole(block, tokens, mask=mask, rotary=rotary)
+    inputs = attention_inputs(block, tokens)
+    query, key, value = queries_keys_values(block.attn, inputs, rotary)
     if of_patches is not None:
         attended = _attended_by_head(query, key, value, mask=mask, of_classes=of_classes, of_patches=of_patches)
     else:
@@ -180,11 +195,7 @@ def run_block(
         if of_classes is not None:
             count = of_classes.shape[1]
             of_classes += _weights(query[:, :, :count], key, mask=mask, dtype=torch.float32).sum(dim=1)[..., count:]
-    merged = layer.norm(rearrange(attended, "b h m d -> b m (h d)"))
-    if layer.gate is not None:
-        merged = merged * layer.gate(normed).sigmoid()
-    tokens = tokens + block.drop_path1(block.ls1(layer.proj_drop(layer.proj(merged))))
-    return tokens + block.drop_path2(block.ls2(block.mlp(block.norm2(tokens))))
+    return block_outputs(block, tokens, attention_outputs(block.attn, inputs, attended))
 
 
 def fused_is_slow(tokens: Tensor) -> bool:

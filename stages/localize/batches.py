@@ -98,21 +98,29 @@ def _parts(batch: Sequence[int], grids: Sequence[Sizes]) -> Parts:
 def sizes_on_grid(records: Sequence[Record], root: Path, stride: int, settings: MapSettings) -> list[Sizes]:
     """Each image's size on the patch grid at every scale, from the files' headers."""
     sizes = [image_size(root / record.image) for record in records]
-    shorter = [round(settings.size * scale) for scale in settings.scales]
-    return [tuple(size_on_grid(size, side, stride) for side in shorter) for size in sizes]
+    return [
+        tuple(size_on_grid(size, shorter_side(size, settings, scale), stride) for scale in settings.scales)
+        for size in sizes
+    ]
 
 
 def read_batch(parts: Parts, records: Sequence[Record], root: Path, stride: int, settings: MapSettings) -> Batch:
     """Decodes the images and resizes them to every scale."""
     images = [[read_image(root / records[position].image) for position in part] for part in parts]
     scaled: list[list[Tensor | list[Tensor]]] = [
-        [_stacked(part, round(settings.size * scale), stride) for part in images] for scale in settings.scales
+        [_stacked(part, settings, scale, stride) for part in images] for scale in settings.scales
     ]
     return Batch(parts, [(image.height, image.width) for part in images for image in part], scaled)
 
 
-def _stacked(images: Sequence[Image.Image], shorter: int, stride: int) -> Tensor:
-    return torch.stack([transforms.pil_to_tensor(resize_to_grid(image, shorter, stride)) for image in images])
+def _stacked(images: Sequence[Image.Image], settings: MapSettings, scale: float, stride: int) -> Tensor:
+    shorter = [shorter_side((image.height, image.width), settings, scale) for image in images]
+    return torch.stack(
+        [
+            transforms.pil_to_tensor(resize_to_grid(image, side, stride))
+            for image, side in zip(images, shorter, strict=True)
+        ]
+    )
 
 
 def frozen_batch(
@@ -125,6 +133,15 @@ def frozen_batch(
         for scale in range(len(settings.scales))
     ]
     return Batch(parts, sizes, scales)
+
+
+def shorter_side(size: Size, settings: MapSettings, scale: float = 1.0) -> int:
+    """The shorter side, in pixels, at which maps of an image of this size are made.
+
+    >>> shorter_side((200, 300), MapSettings(size=64), 0.5), shorter_side((200, 300), MapSettings(size=None), 0.5)
+    (32, 100)
+    """
+    return max(1, round((settings.size or min(size)) * scale))
 
 
 def size_on_grid(size: Size, shorter: int, stride: int) -> Size:

@@ -24,20 +24,27 @@ def build_localizer(
     *,
     weights: Path | None,
     text: torch.Tensor,
+    backgrounds: Path | None = None,
     described: Mapping[str, Any] | None = None,
+    proxy: Path | None = None,
 ) -> Localizer:
     """A localizer at the start of its training: pretrained weights of its backbone, text embeddings [C, E].
 
-    described: what else determines its structure besides the settings; default: what the weights file says.
+    backgrounds: embeddings of background texts, for methods that compare with them.  described: what else determines
+    its structure besides the settings; default: what the files say.  proxy: weights of the frozen network beside it,
+    if its method has one.
     """
+    files = [path for path in (weights, backgrounds) if path]
     if described is None:
-        described = read_described(weights) if weights else {}
-    make = localizer_class(settings.method.kind)
-    return make(settings, text, read_tensors(weights, stage="encode") if weights else None, **described)
+        described = {name: value for path in files for name, value in read_described(path).items()}
+    given = read_tensors(backgrounds, stage="encode") if backgrounds else {}
+    beside = {"proxy": read_tensors(proxy, stage="encode")} if proxy else {}
+    own = read_tensors(weights, stage="encode") if weights else None
+    return localizer_class(settings.method.kind)(settings, text, own, **described, **given, **beside)
 
 
 def read_described(weights: Path) -> dict[str, Any]:
-    """What a weights file says about its network; nothing for timm's weights."""
+    """What a file of weights says about its network, or one of texts about these; nothing for timm's weights."""
     with safe_open(weights, framework="pt") as stored:
         return json.loads((stored.metadata() or {}).get("described", "{}"))
 

@@ -3,177 +3,148 @@
 B images, C classes, E width of the joint space.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import open_clip
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from open_clip.model import _build_vision_tower
-from open_clip.timm_model import TimmModel
-from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
-from pydantic import TypeAdapter
-from timm.layers import resample_abs_pos_embed
-from torch import Tensor, nn
+from open_clip.transformer import VisionTransformer
+from torch import Tensor
 
-from stages.errors import DataError, SettingsError
-from stages.localize.localizer import Localizer, Located, StateDict, method_of
-from stages.settings import ClipModel, ClipSettings, LocalizeSettings, MapSettings, PretrainedClip, TowerClip
+from stages.errors import SettingsError
+from stages.localize.clip_dense import (
+    Grid,
+    mean_of_alike,
+    position_features,
+    proxy_features,
+    self_features,
+    value_features,
+)
+from stages.localize.clip_tower import ClipLocalizer, tokens_before_last_block
+from stages.localize.localizer import Located, StateDict, method_of
+from stages.localize.windows import Windows, windows_of
+from stages.networks.frozen_patches import FrozenPatches
+from stages.settings import ClipSettings, LocalizeSettings, MapSettings
+
+PLACE = "localize.method"
 
 
-class ClipSimilarity(Localizer):
+class ClipSimilarity(ClipLocalizer):
     """Similarity of CLIP's patch features and class texts.
 
     Source: Zhou, Loy and Dai, Extract Free Dense Labels from CLIP (MaskCLIP), ECCV 2022, section 3.2. MaskCLIP
-    labels each patch with the most similar class; here a softmax over the classes weights the similarities.
+    labels each patch with the most similar class; here a softmax over the classes weights the similarities. Patch
+    features are MaskCLIP's, SCLIP's or ProxyCLIP's (`stages.localize.clip_dense`).
 
     Args:
-        tower: the text-image model, as in `encode.clip`; stored with the weights of its image tower.
+        proxy: weights of `method.proxy`, a timm state dict; None if a trained state is loaded afterwards.
 
-    Raises SettingsError for a tower whose patches cannot be projected, DataError for weights of a different tower.
+    Raises SettingsError, besides those of `ClipLocalizer`, where the tower or the proxy does not fit the settings.
     """
 
-    trained = False
-
     def __init__(
-        self, settings: LocalizeSettings, text: Tensor, weights: StateDict | None, *, tower: Mapping[str, Any]
+        self,
+        settings: LocalizeSettings,
+        text: Tensor,
+        weights: StateDict | None,
+        *,
+        tower: Mapping[str, Any],
+        proxy: StateDict | None = None,
     ) -> None:
-        super().__init__(settings, text, weights)
+        super().__init__(settings, text, weights, tower=tower)
         self.method = method_of(settings, ClipSettings)
-        self.described = {"tower": tower}
-        chosen = TypeAdapter(ClipModel).validate_python(tower)
-        self.tower = build_image_tower(chosen).requires_grad_(False)
-        _check_structure(self.tower, chosen)
-        self.stride, self.statistics = _stride(self.tower), image_statistics(chosen, self.tower)
-        # A buffer, so that the localizer's file is complete.
-        self.text: Tensor
-        self.register_buffer("text", F.normalize(text.detach().float(), dim=1))  # [C, E]
-        if weights is not None:
-            try:
-                self.tower.load_state_dict(weights)
-            except RuntimeError as error:
-                raise DataError(f"weights of another image tower than they describe: {error}") from error
+        self.proxy: FrozenPatches | None = None
+        cells = 1
+        if self.method.attention == "self" and not isinstance(self.tower, VisionTransformer):
+            raise SettingsError(
+                f"{PLACE}.attention: 'self' compares the queries and keys of a ViT, and the image tower is a CNN; set"
+                " 'value' or 'proxy', or a ViT in encode.clip (such as ViT-B-16)"
+            )
+        if self.method.attention == "proxy":
+            if weights is not None and proxy is None:
+                raise SettingsError(
+                    f"{PLACE}.attention: 'proxy' needs --proxy, the weights of {self.method.proxy.model}"
+                )
+            self.proxy = FrozenPatches(self.method.proxy, proxy, place=f"{PLACE}.proxy")
+            cells = -(-self.stride // self.proxy.stride)
+        self.windows: Windows | None = None
+        if self.method.window is not None:
+            self.windows = windows_of(self.method.window, self.method.step, self.stride, cells=cells, place=PLACE)
+        mean, deviation = (torch.tensor(tuple(values)).view(3, 1, 1) for values in self.statistics)
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("deviation", deviation, persistent=False)
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """Maps are the product of two kinds: `similarity`, the ReLU of each patch's cosine with each class's text, and
-        `softmax`, over the classes, of these cosines divided by `temperature`.
+        `softmax`, over the classes, of these cosines divided by `temperature`. With windows, the cosines are means over
+        those that cover a patch. With a proxy, maps are on its grid, or with windows on CLIP's with patches divided.
 
-        Scores: log(C p), p the softmax over the classes of the pooled image's cosines divided by `temperature`.
-        Nothing is trained, so there is no learned offset between cosines and probabilities; with this one the sigmoid
-        is 0.5 when a class is as likely as chance, 1/C. Several classes of one image can reach it; the only class of
-        a list always does.
+        Scores: `class_scores` of the pooled image at the same temperature.
         """
         if not isinstance(images, Tensor):
             raise TypeError("CLIP takes images, not features of them")
-        patches, pooled = self.features(images)
-        # CLIP's cosines differ by hundredths, which bfloat16 would round off.
-        with torch.autocast(images.device.type, enabled=False):
-            cosines = torch.einsum("berl,ce->bcrl", F.normalize(patches.float(), dim=1), self.text.float())
-            whole = F.normalize(pooled.float(), dim=1) @ self.text.float().T
+        if self.windows is None or self._fit_one_window(images):
+            patches, pooled = self.features(images)
+            cosines = self._cosines(patches)
+        else:
+            cosines = self.windows.mean_over(
+                images, self.stride, lambda own: self._cosines(self._patches(*self._before_last(own), own))
+            )
+            pooled = self._pooled(self._before_last(images)[0])
         kinds = {
             "similarity": torch.relu(cosines),
             "softmax": (cosines / self.method.temperature).softmax(dim=1),
         }
-        scores = (whole / self.method.temperature).log_softmax(dim=1) + math.log(self.classes)
+        scores = self.class_scores(pooled, self.method.temperature)
         return Located(kinds["similarity"] * kinds["softmax"], kinds, scores)
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images [B, 3, H, W] to patch features [B, E, rows, columns] and image embeddings [B, E], not
-        normalised."""
-        return (_vit_features if isinstance(self.tower, VisionTransformer) else _cnn_features)(self.tower, images)
+        normalised. The image embedding is the tower's own."""
+        before, grid = self._before_last(images)
+        return self._patches(before, grid, images), self._pooled(before)
 
+    def _fit_one_window(self, images: Tensor) -> bool:
+        side = 0 if self.windows is None else self.windows.side
+        return max(images.shape[-2:]) <= side * self.stride
 
-def build_image_tower(settings: PretrainedClip | TowerClip) -> nn.Module:
-    """The image tower of a CLIP model, open_clip's `model.visual`, with random weights. Nothing is downloaded.
+    def _cosines(self, patches: Tensor) -> Tensor:
+        # CLIP's cosines differ by hundredths, which bfloat16 would round off.
+        with torch.autocast(patches.device.type, enabled=False):
+            return torch.einsum("berl,ce->bcrl", F.normalize(patches.float(), dim=1), self.text.float())
 
-    Raises SettingsError when open_clip does not know the model.
-    """
-    if isinstance(settings, TowerClip):
-        vision = {"timm_model_name": settings.image_tower, "image_size": settings.image_size}
-        return _build_vision_tower(settings.width, vision)
-    config = open_clip.get_model_config(settings.model) if settings.model in open_clip.list_models() else None
-    if config is None:
-        raise SettingsError(f"encode.clip.model: open_clip has no {settings.model!r}; see open_clip.list_models()")
-    tag = open_clip.get_pretrained_cfg(settings.model, settings.pretrained)
-    # Some tags' weights (OpenAI's) were trained with a different activation than open_clip's model of that name.
-    quick_gelu = config.get("quick_gelu", False) or tag.get("quick_gelu", False)
-    vision = config["vision_cfg"] | {"timm_model_pretrained": False}
-    return _build_vision_tower(config["embed_dim"], vision, quick_gelu=quick_gelu)
+    def _before_last(self, images: Tensor) -> tuple[Tensor, Grid]:
+        """A ViT's tokens that enter its last block, [B, 1 + N, D], or a CNN's last feature map [B, D, rows, columns];
+        and the grid of patches."""
+        if isinstance(self.tower, VisionTransformer):
+            return tokens_before_last_block(self.tower, images)
+        features = self.tower.trunk.forward_features(images)  # type: ignore[union-attr,operator]
+        return features, tuple(features.shape[-2:])
 
+    def _patches(self, before: Tensor, grid: Grid, images: Tensor) -> Tensor:
+        dense, (rows, columns) = self._dense(before, grid, images)
+        return rearrange(dense, "b (rows columns) e -> b e rows columns", rows=rows, columns=columns)
 
-def image_statistics(settings: PretrainedClip | TowerClip, tower: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and deviation for normalising a CLIP model's images, RGB in [0, 1]: those of the weights' tag, OpenAI's for
-    weights from a file (as in open_clip), the tower's own for packaged towers."""
-    if isinstance(settings, TowerClip):
-        return tower.trunk.default_cfg["mean"], tower.trunk.default_cfg["std"]  # type: ignore[union-attr,index,return-value]
-    tag = open_clip.get_pretrained_cfg(settings.model, settings.pretrained)
-    return tag.get("mean", open_clip.OPENAI_DATASET_MEAN), tag.get("std", open_clip.OPENAI_DATASET_STD)
+    def _dense(self, before: Tensor, grid: Grid, images: Tensor) -> tuple[Tensor, Grid]:
+        """Patch features [B, N, E] and their grid."""
+        tower: Any = self.tower
+        if self.proxy is not None:
+            proxies = self.proxy(images * self.deviation + self.mean)
+            finer = (proxies.shape[-2], proxies.shape[-1])
+            if isinstance(tower, VisionTransformer):
+                return proxy_features(tower, before, grid, proxies=proxies, settings=self.method.proxy), finer
+            return position_features(tower, mean_of_alike(before, proxies, self.method.proxy)), finer
+        if not isinstance(tower, VisionTransformer):
+            return position_features(tower, before), grid
+        return (self_features if self.method.attention == "self" else value_features)(tower, before), grid
 
-
-def tokens_before_last_block(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
-    """Normalised images [B, 3, H, W] to the tokens that enter the last block, [B, 1 + rows * columns, D], and the
-    patch grid (rows, columns). The position embedding is interpolated to the input's size."""
-    embedded = tower.conv1(images)
-    rows, columns = embedded.shape[-2:]
-    patches = rearrange(embedded, "b d rows columns -> b (rows columns) d")
-    class_token = tower.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
-    position = resample_abs_pos_embed(
-        tower.positional_embedding[None], [rows, columns], old_size=list(tower.grid_size), num_prefix_tokens=1
-    )
-    tokens = tower.ln_pre(torch.cat((class_token, patches), dim=1) + position)
-    for block in tower.transformer.resblocks[:-1]:
-        tokens = block(tokens)
-    return tokens, (rows, columns)
-
-
-def _vit_features(tower: VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor]:
-    """As in MaskCLIP: the values of the last block's attention go through its output projection, then the tower's last
-    norm and projection. The image embedding is the tower's own."""
-    tokens, (rows, columns) = tokens_before_last_block(tower, images)
-    last = tower.transformer.resblocks[-1]
-    weight, bias = (parameter.chunk(3)[2] for parameter in (last.attn.in_proj_weight, last.attn.in_proj_bias))
-    values = F.linear(last.ln_1(tokens[:, 1:]), weight, bias)
-    dense = tower.ln_post(last.ls_1(last.attn.out_proj(values))) @ tower.proj
-    pooled, _ = tower._pool(last(tokens))
-    return rearrange(dense, "b (rows columns) e -> b e rows columns", rows=rows, columns=columns), pooled @ tower.proj
-
-
-def _cnn_features(tower: TimmModel, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Each position of the CNN's last feature map goes through the tower's pooling and projection on its own. If these
-    are a mean and a linear layer, the mean over positions is the image embedding."""
-    features = tower.trunk.forward_features(images)  # [B, channels, rows, columns]
-    rows, columns = features.shape[-2:]
-    positions = rearrange(features, "b channels rows columns -> (b rows columns) channels 1 1")
-    dense = tower.head(tower.trunk.forward_head(positions))
-    pooled = tower.head(tower.trunk.forward_head(features))
-    return rearrange(dense, "(b rows columns) e -> b e rows columns", rows=rows, columns=columns), pooled
-
-
-def _check_structure(tower: nn.Module, settings: PretrainedClip | TowerClip) -> None:
-    """Raises SettingsError unless the tower is a ViT with plain attention, or a timm CNN without attention pooling."""
-    if isinstance(tower, VisionTransformer):
-        plain = isinstance(tower.transformer.resblocks[-1], ResidualAttentionBlock)
-        fits = plain and tower.attn_pool is None and tower.pool_type in ("tok", "avg") and tower.proj is not None
-    elif isinstance(tower, TimmModel):
-        trunk = tower.trunk
-        # timm sets pool_size for networks whose features have rows and columns; a few of them put channels last.
-        grid = trunk.default_cfg.get("pool_size") is not None and getattr(trunk, "output_fmt", "NCHW") == "NCHW"
-        fits = grid and set(dict(tower.head.named_children())) <= {"drop", "proj", "mlp"}
-    else:
-        fits = False
-    if not fits:
-        field = "image_tower" if isinstance(settings, TowerClip) else "model"
-        raise SettingsError(
-            f"encode.clip.{field}: the patches of {getattr(settings, field)!r} cannot be compared with texts, as"
-            " localize.method.kind 'clip' does; choose a plain ViT (such as ViT-B-16) or a timm CNN that pools by a"
-            " mean"
-        )
-
-
-def _stride(tower: nn.Module) -> int:
-    """Pixels per patch."""
-    if isinstance(tower, VisionTransformer):
-        return int(tower.patch_size[0])
-    return int(tower.trunk.feature_info[-1]["reduction"])  # type: ignore[union-attr,index]
+    def _pooled(self, before: Tensor) -> Tensor:
+        """The tower's own image embedding [B, E]."""
+        tower: Any = self.tower
+        if isinstance(tower, VisionTransformer):
+            pooled, _ = tower._pool(tower.transformer.resblocks[-1](before))
+            return pooled @ tower.proj
+        return tower.head(tower.trunk.forward_head(before))

@@ -1,4 +1,4 @@
-"""Image encoders of the localizer: any timm ViT (the paper's way), or new blocks over a frozen timm CNN.
+"""Image encoders of the localizer: a plain timm ViT (the paper's way), or new blocks over a frozen timm CNN.
 
 An encoder gives patch tokens with `patches`, and the blocks that then process them together with the class tokens.
 Frozen parts run without gradient and stay in evaluation mode.
@@ -15,12 +15,11 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from stages.errors import SettingsError
-from stages.localize.attention import run_blocks_together
+from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks_together
 from stages.networks.pyramid import Pyramid, build_pyramid
+from stages.networks.rotary import Grid, grid_table
 from stages.networks.vit import build_vit, stride_of
 from stages.settings import HybridBackbone, LocalizeSettings, VitBackbone
-
-Grid = tuple[int, int]
 
 # A CNN's features contain little about their position, and nothing learned from few images needs it: at full length,
 # position embeddings would drown the features.
@@ -55,6 +54,29 @@ class Encoder(nn.Module):
         """`patches` of images of several sizes."""
         return [self.patches(own) for own in inputs]
 
+    def rotary_tables(self, grids: Sequence[Grid]) -> list[Tensor] | None:
+        """The rotary positions of `blocks` for each grid, as in `Rotary`; None where positions are added once."""
+        return None
+
+    def through_blocks(
+        self,
+        class_tokens: Tensor,
+        embedded: Sequence[tuple[Tensor, Grid]],
+        *,
+        attention: Attention = NO_ATTENTION,
+        each_block: bool = False,
+    ) -> list[Attended]:
+        """Class tokens [K, D], with the patches of images of each size, [b, n, D], through `blocks` and `norm`."""
+        return run_blocks_together(
+            self.blocks,
+            self.norm,
+            class_tokens,
+            [patches for patches, _ in embedded],
+            attention=attention,
+            each_block=each_block,
+            tables=self.rotary_tables([grid for _, grid in embedded]),
+        )
+
 
 class VitEncoder(Encoder):
     """A timm ViT. Class tokens enter at block `tokens_from_block`; everything before that block is frozen."""
@@ -73,29 +95,43 @@ class VitEncoder(Encoder):
         self.blocks = nn.ModuleList(vit.blocks[settings.tokens_from_block :])
         self.norm = vit.norm if settings.last_norm else nn.Identity()
         self.patch_embed = vit.patch_embed
-        self.position = vit.pos_embed
+        self.position = vit.pos_embed  # None: positions are rotary only, or there are none
+        self.rope = getattr(vit, "rope", None)
         self.norm_pre = vit.norm_pre  # CLIP's, before the first block; the identity in other ViTs
         own = (vit.cls_token, getattr(vit, "dist_token", None), vit.reg_token)
         self.prefix = nn.ParameterList([token for token in own if token is not None])
         self.grid = vit.patch_embed.grid_size
-        self.positions_of_prefix = vit.num_prefix_tokens if not vit.no_embed_class else 0
-        if settings.tokens_from_block > 0:
-            for part in (self.frozen, self.patch_embed, self.norm_pre):
+        self.positions_of_prefix = _positions_of_prefix(vit)
+        self.has_class_token = vit.cls_token is not None
+        if not self.has_class_token:
+            self.start = random_token(self.width)
+        for block in vit.blocks:
+            # timm's blocks skip so many tokens in turning queries and keys. Ours get a table that has all tokens.
+            block.attn.num_prefix_tokens = 0
+        if self.frozen:
+            for part in self._below():
                 part.requires_grad_(False)
-            self.position.requires_grad_(False)
-            self.prefix.requires_grad_(False)
+
+    def _below(self) -> list[Any]:
+        """Modules and parameters that what comes before the first block that learns is made of."""
+        parts = (self.frozen, self.patch_embed, self.norm_pre, self.rope, self.position, self.prefix)
+        return [part for part in parts if part is not None]
 
     def train(self, mode: bool = True) -> "VitEncoder":
         super().train(mode)
         if self.frozen:
-            # No stochastic depth in what doesn't learn, and no new statistics of a CNN's batch norms below the blocks.
-            for part in (self.frozen, self.patch_embed, self.norm_pre):
-                part.eval()
+            # In what doesn't learn: no stochastic depth, no new statistics of a CNN's batch norms below the blocks, no
+            # random coordinates of rotary positions.
+            for part in self._below():
+                if isinstance(part, nn.Module):
+                    part.eval()
         return self
 
     def start_token(self) -> Tensor:
-        """The pretrained [CLS] token with its position, [D], as the first block gets it: the initial value of every
-        visual class token."""
+        """The initial value of every visual class token, [D]: the pretrained [CLS] token with its position, as the
+        first block gets it, or a random one if the ViT has no [CLS]."""
+        if not self.has_class_token:
+            return self.start.detach().clone()
         with torch.no_grad():
             return self._own_prefix()[0].detach().clone()
 
@@ -109,27 +145,48 @@ class VitEncoder(Encoder):
             embedded = [self._embed(own) for own in inputs]
             if not self.frozen:
                 return embedded
+            grids = [grid for _, grid in embedded]
             through = run_blocks_together(
-                self.frozen, nn.Identity(), self._own_prefix(), [tokens for tokens, _ in embedded]
+                self.frozen,
+                nn.Identity(),
+                self._own_prefix(),
+                [tokens for tokens, _ in embedded],
+                tables=self._tables(grids, slice(None, len(self.frozen))),
             )
-            return [(own.patches, grid) for own, (_, grid) in zip(through, embedded, strict=True)]
+            return [(own.patches, grid) for own, grid in zip(through, grids, strict=True)]
+
+    def rotary_tables(self, grids: Sequence[Grid]) -> list[Tensor] | None:
+        return self._tables(grids, slice(len(self.frozen), None))
+
+    def _tables(self, grids: Sequence[Grid], blocks: slice) -> list[Tensor] | None:
+        """The rotary positions of some blocks for each grid; a table that all blocks share stays one."""
+        if self.rope is None:
+            return None
+        tables = [grid_table(self.rope, grid) for grid in grids]
+        return [table[blocks] if len(table) > 1 else table for table in tables]
 
     def _embed(self, images: Tensor | list[Tensor]) -> tuple[Tensor, Grid]:
         """Patch tokens before the first block, each with its position in a grid of this size, and the grid."""
         embedded = self.patch_embed(images)  # [B, rows, columns, D]
         grid = (embedded.shape[1], embedded.shape[2])
-        position = resample_abs_pos_embed(
-            self.position, new_size=list(grid), old_size=list(self.grid), num_prefix_tokens=self.positions_of_prefix
-        )
         tokens = rearrange(embedded, "b rows columns d -> b (rows columns) d")
-        return self.norm_pre(tokens + position[:, self.positions_of_prefix :]), grid
+        if self.position is not None:
+            position = resample_abs_pos_embed(
+                self.position, new_size=list(grid), old_size=list(self.grid), num_prefix_tokens=self.positions_of_prefix
+            )
+            tokens = tokens + position[:, self.positions_of_prefix :]
+        return self.norm_pre(tokens), grid
 
     def _own_prefix(self) -> Tensor:
         """The ViT's own [CLS], distillation token and registers with their positions, [P, D]: blocks before the class
         tokens need them."""
+        if not self.prefix:
+            return next(self.patch_embed.parameters()).new_zeros(0, self.width)
         prefix = torch.cat(list(self.prefix), dim=1)[0]
-        positions = self.position[0, : self.positions_of_prefix]
-        return self.norm_pre(prefix + F.pad(positions, (0, 0, 0, len(prefix) - len(positions))))
+        if self.positions_of_prefix:
+            positions = self.position[0, : self.positions_of_prefix]
+            prefix = prefix + F.pad(positions, (0, 0, 0, len(prefix) - len(positions)))
+        return self.norm_pre(prefix)
 
 
 class HybridEncoder(Encoder):
@@ -157,7 +214,7 @@ class HybridEncoder(Encoder):
         self.position: Tensor
         position = build_sincos2d_pos_embed(list(POSITION_GRID), dim=settings.width)[None]
         self.register_buffer("position", POSITION_LENGTH * position)
-        self.start = nn.Parameter(nn.init.trunc_normal_(torch.zeros(settings.width), std=0.02), requires_grad=False)
+        self.start = random_token(settings.width)
 
     def start_token(self) -> Tensor:
         """A random initial value, [D]: new blocks have no pretrained [CLS]."""
@@ -173,11 +230,24 @@ class HybridEncoder(Encoder):
         return rearrange(reduced, "b d rows columns -> b (rows columns) d") + position, grid
 
 
+def random_token(width: int) -> nn.Parameter:
+    """A random initial value for class tokens, [D], kept with the encoder; it does not learn."""
+    return nn.Parameter(nn.init.trunc_normal_(torch.zeros(width), std=0.02), requires_grad=False)
+
+
+def _positions_of_prefix(vit: Any) -> int:
+    """How many of a ViT's added positions are of its own [CLS], distillation token and registers."""
+    return 0 if vit.pos_embed is None or vit.no_embed_class else int(vit.num_prefix_tokens)
+
+
 def _on_its_grid(weights: dict[str, Tensor], vit: Any) -> dict[str, Tensor]:
     """The weights with their positions interpolated to the ViT's own grid of patches."""
-    prefix = 0 if vit.no_embed_class else vit.num_prefix_tokens
+    if vit.pos_embed is None:
+        return weights
     position = resample_abs_pos_embed(
-        weights["pos_embed"], new_size=list(vit.patch_embed.grid_size), num_prefix_tokens=prefix
+        weights["pos_embed"],
+        new_size=list(vit.patch_embed.grid_size),
+        num_prefix_tokens=_positions_of_prefix(vit),
     )
     return weights | {"pos_embed": position}
 

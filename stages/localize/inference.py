@@ -89,7 +89,8 @@ def make_maps(
             if number + 1 < len(batches):
                 coming = reader.submit(read, batches[number + 1])
             with memory_for(described(batch, records), MEMORY_CURE), torch.inference_mode(), autocast(device):
-                maps, scores = locate_batch(batch, localizer, settings.maps, device)
+                tags = labels[batch.positions] > 0
+                maps, scores = locate_batch(batch, localizer, settings.maps, device, tags=tags)
             if finishing is not None:
                 yield from finishing.result()
             finishing = finisher.submit(
@@ -122,10 +123,14 @@ def normalised(images: Tensor, localizer: Localizer | Pyramid, settings: MapSett
 
 
 def locate_batch(
-    batch: Batch, localizer: Localizer, settings: MapSettings, device: torch.device
+    batch: Batch, localizer: Localizer, settings: MapSettings, device: torch.device, *, tags: Tensor | None = None
 ) -> tuple[list[Tensor], Tensor]:
     """Maps of all classes summed over scales and flips, each image's [C, rows, columns] at its stored size, and the
-    mean of the image scores over them, logits [B, C]."""
+    mean of the image scores over them, logits [B, C].
+
+    tags: the classes of each image as far as they are known, [B, C] bool; None: nothing is known of any.
+    """
+    copies_of = [own.to(device).repeat(1 + settings.flip, 1) for own in _split(tags, batch)] if tags is not None else []
     stored = [stored_size(size, settings.stride) for size in batch.working_sizes]
     totals: list[Tensor] = []
     scores: list[Tensor] = []
@@ -133,7 +138,11 @@ def locate_batch(
         inputs = [_on_device(own, localizer, settings, device) for own in given]
         maps: list[Tensor] = []
         of_parts: list[Tensor] = []
-        for part, located in zip(batch.parts, localizer.locate_each(inputs, settings), strict=True):
+        if tags is None:
+            each = localizer.locate_each(inputs, settings)
+        else:
+            each = localizer.locate_tagged(inputs, settings, copies_of)
+        for part, located in zip(batch.parts, each, strict=True):
             copies = located.maps.float().unflatten(0, (-1, len(part)))  # [1 or 2, b, C, rows, columns]
             maps += list(copies[0] + copies[1].flip(-1) if settings.flip else copies[0])
             of_parts.append(located.scores.float().unflatten(0, (-1, len(part))).mean(dim=0))
@@ -144,6 +153,10 @@ def locate_batch(
         ]
         totals = [total + more for total, more in zip(totals, enlarged, strict=True)] if totals else enlarged
     return totals, torch.stack(scores).mean(dim=0)
+
+
+def _split(rows: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+    return rows.split([len(part) for part in batch.parts])
 
 
 def _on_device(

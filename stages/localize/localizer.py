@@ -81,6 +81,16 @@ class Localizer(nn.Module):
         """`locate` of images of several sizes, one element for each size."""
         return [self.locate(own, settings) for own in images]
 
+    def locate_tagged(
+        self, images: Sequence[Tensor | list[Tensor]], settings: MapSettings, tags: Sequence[Tensor]
+    ) -> list[Located]:
+        """`locate_each` of images whose tags are given, for methods whose maps depend on what else an image shows; the
+        others have no use for them.
+
+        tags: for each size [B, C] bool; an image without any gets maps of what the method itself finds in it.
+        """
+        return self.locate_each(images, settings)
+
     @property
     def frozen_pyramid(self) -> Pyramid | None:
         """The frozen CNN whose features of the training images can be computed once; None if there is none."""

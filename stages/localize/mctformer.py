@@ -16,7 +16,6 @@ from stages.localize.attention import (
     USUAL_BLOCKS,
     Attended,
     Attention,
-    run_blocks,
     wanted_attention,
 )
 from stages.localize.encoders import Grid
@@ -47,15 +46,8 @@ class Mctformer(TransformerLocalizer):
     ) -> tuple[Tensor, Tensor, Attended]:
         """Patch maps [B, C, rows, columns] of normalised images (or frozen features), the class tokens' scores [B, C]
         and all tokens."""
-        patches, grid = self.encoder.patches(inputs)
-        attended = run_blocks(
-            self.encoder.blocks,
-            self.encoder.norm,
-            self.tokens_at_input(),
-            patches,
-            attention=attention,
-            each_block=self.plus and self.training,
-        )
+        keep = self.plus and self.training
+        ((attended, grid),) = self.through_blocks([inputs], attention=attention, each_block=keep)
         return self._patch_maps(attended, grid), attended.class_tokens.mean(dim=-1), attended
 
     def tokens_at_input(self) -> Tensor:

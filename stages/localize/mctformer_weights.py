@@ -31,6 +31,11 @@ def load_mctformer(path: Path, localizer: Mctformer) -> None:
             f"localize.backbone: {path} is of a ViT whose class tokens enter at its first block, without a norm after"
             " the last; set kind `vit`, tokens_from_block 0, last_norm false"
         )
+    if {"encoder.position", "encoder.prefix.0"} - localizer.state_dict().keys() or hasattr(localizer.encoder, "start"):
+        raise SettingsError(
+            f"localize.backbone.model: {path} is of a ViT with a class token and added positions, unlike"
+            f" {backbone.model}; name the timm model of the checkpoint, such as deit_small_patch16_224"
+        )
     published = read_checkpoint(path)
     version = "plus" if "pos_embed_cls" in published else "v2"
     if version != localizer.method.version:

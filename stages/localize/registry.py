@@ -1,13 +1,13 @@
 """The localizers by `localize.method.kind`.
 
-A method's module is imported when the method is asked for: `clip` needs open_clip, which no other method does.
+A method's module is imported when the method is asked for: `clip` and `clip_es` need open_clip, which no other does.
 """
 
 from typing import Literal, assert_never, get_args
 
 from stages.localize.localizer import Localizer
 
-Kind = Literal["mmcst", "cam", "ts_cam", "mctformer", "clip"]
+Kind = Literal["mmcst", "cam", "ts_cam", "mctformer", "clip", "clip_es"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -34,5 +34,9 @@ def localizer_class(kind: Kind) -> type[Localizer]:
             from stages.localize.clip_similarity import ClipSimilarity
 
             return ClipSimilarity
+        case "clip_es":
+            from stages.localize.clip_es import ClipEs
+
+            return ClipEs
         case _:
             assert_never(kind)

@@ -46,7 +46,15 @@ class EveryKind(Localizer):
 
     def locate(self, images: Tensor | list[Tensor], settings: MapSettings) -> Located:
         """Maps [B, (kinds + 1) * C, rows, columns], in the order of `titles`."""
-        located = self.localizer.locate(images, settings)
+        return self._together(self.localizer.locate(images, settings))
+
+    def locate_tagged(
+        self, images: Sequence[Tensor | list[Tensor]], settings: MapSettings, tags: Sequence[Tensor]
+    ) -> list[Located]:
+        """The same of images whose tags are given."""
+        return [self._together(own) for own in self.localizer.locate_tagged(images, settings, tags)]
+
+    def _together(self, located: Located) -> Located:
         # A single kind is the same as the combined maps.
         kinds = dict(located.kinds) if len(located.kinds) > 1 else {}
         self.titles = (*kinds, COMBINED)
@@ -54,17 +62,22 @@ class EveryKind(Localizer):
 
 
 def maps_of_each_kind(
-    image: Path, *, localizer: Localizer, settings: MapSettings, device: torch.device
+    image: Path, *, localizer: Localizer, settings: MapSettings, device: torch.device, shown: Sequence[int] = ()
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Maps of all classes by kind, summed over scales and flips, each [C, rows, columns] >= 0, and the probability of
-    every class, [C]. Raises DataError when the image cannot be read."""
+    every class, [C]. Raises DataError when the image cannot be read.
+
+    shown: positions of the classes that the image is known to show, for localizers that ask for its tags.
+    """
     # No more detail of a large photo than the picture shows: with many classes its maps would fill the memory.
     settings = settings.model_copy(update={"stride": max(settings.stride, max(image_size(image)) // LONGEST_SIDE)})
     every = EveryKind(localizer).to(device).eval()
     record = Record(image.stem, image.name, "", (), "")
     batch = read_batch([[0]], [record], image.parent, localizer.stride, settings)
     with torch.inference_mode(), autocast(device):
-        totals, scores = locate_batch(batch, every, settings, device)
+        tags = torch.zeros(1, localizer.classes, dtype=torch.bool)
+        tags[0, list(shown)] = True
+        totals, scores = locate_batch(batch, every, settings, device, tags=tags)
     check_finite(f"{image}: localization maps", {"a map": totals[0], "a probability": scores[0]}, BROKEN)
     kinds = totals[0].float().cpu().chunk(len(every.titles))
     return dict(zip(every.titles, kinds, strict=True)), torch.sigmoid(scores[0].float().cpu())
@@ -159,7 +172,7 @@ def run(arguments: list[str] | None = None) -> None:
     photo = read_image(args.image)
 
     maps, probabilities = maps_of_each_kind(
-        args.image, localizer=localizer, settings=settings.maps, device=pick_device()
+        args.image, localizer=localizer, settings=settings.maps, device=pick_device(), shown=wanted or ()
     )
     shown = wanted or found_classes(probabilities, classes, threshold=settings.class_threshold)
     picture = draw_maps(

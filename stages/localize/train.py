@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 def run(arguments: list[str] | None = None) -> None:
     options = training_parser(__doc__, "index", "root", "classes", "weights", "text")
     options.add_argument("--images", type=Path, help="frozen image or caption embeddings, for the language context")
+    options.add_argument("--backgrounds", type=Path, help="embeddings of background texts, which clip_es compares with")
     options.add_argument("--features", type=Path, help="frozen features of the images' crops, in place of the images")
+    options.add_argument("--proxy", type=Path, help="weights of the frozen network beside CLIP (attention: proxy)")
     options.add_argument("--gpus", type=int, default=1, help="GPUs over which a step's batch is spread")
     add_negatives(options)
     args = options.parse_args(arguments)
@@ -37,7 +39,8 @@ def run(arguments: list[str] | None = None) -> None:
     if relaunch("stages.localize.train", args.gpus, arguments):
         return
     records, classes = training_records(args.index, args.negatives), read_classes(args.classes)
-    files = [args.index, args.classes, args.weights, args.text] + ([args.images] if args.images else [])
+    files = [args.index, args.classes, args.weights, args.text]
+    files += [path for path in (args.images, args.backgrounds, args.proxy) if path]
     resume = resumes_in(
         args.work,
         lambda: (
@@ -47,7 +50,10 @@ def run(arguments: list[str] | None = None) -> None:
     )
 
     set_random_seed(args.seed)
-    localizer = build_localizer(settings, weights=args.weights, text=read_tensors(args.text, stage="encode")["text"])
+    text = read_tensors(args.text, stage="encode")["text"]
+    localizer = build_localizer(
+        settings, weights=args.weights, text=text, backgrounds=args.backgrounds, proxy=args.proxy
+    )
     if localizer.trained:
         dataset = training_views(args, settings, localizer, records, classes)
         if not resume:

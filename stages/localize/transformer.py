@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from stages.localize.attention import NO_ATTENTION, Attended, Attention, run_blocks_together
+from stages.localize.attention import NO_ATTENTION, Attended, Attention
 from stages.localize.encoders import Grid, build_encoder
 from stages.localize.localizer import Localizer, Located, StateDict
 from stages.networks.pyramid import Pyramid
@@ -43,17 +43,17 @@ class TransformerLocalizer(Localizer):
         raise TypeError(f"{type(self).__name__} must read maps from tokens")
 
     def through_blocks(
-        self, inputs: Sequence[Tensor | list[Tensor]], *, attention: Attention = NO_ATTENTION
+        self,
+        inputs: Sequence[Tensor | list[Tensor]],
+        *,
+        attention: Attention = NO_ATTENTION,
+        each_block: bool = False,
     ) -> list[tuple[Attended, Grid]]:
         """Normalised images [b, 3, H, W] (or frozen features of them), an element for each size, through the encoder
         together: the tokens and the patch grid of each size."""
         embedded = self.encoder.patches_of_each(inputs)
-        attended = run_blocks_together(
-            self.encoder.blocks,
-            self.encoder.norm,
-            self.tokens_at_input(),
-            [patches for patches, _ in embedded],
-            attention=attention,
+        attended = self.encoder.through_blocks(
+            self.tokens_at_input(), embedded, attention=attention, each_block=each_block
         )
         return [(own, grid) for own, (_, grid) in zip(attended, embedded, strict=True)]
 

@@ -5,17 +5,21 @@ from typing import Any
 import torch
 
 from stages.errors import SettingsError, in_one_line
+from stages.networks.frozen_patches import check_frozen_patches
 from stages.networks.pyramid import build_pyramid
 from stages.networks.timm_names import name_fault
 from stages.networks.vit import build_vit
-from stages.settings import CnnBackbone, HybridBackbone, VitBackbone
+from stages.settings import CnnBackbone, FrozenBackbone, HybridBackbone, VitBackbone
 
 # Patches of the trial: odd numbers, so that the sides are no multiples of a CNN's larger strides.
 TRIAL_GRID = (5, 7)
 
 
-def check_backbone(settings: VitBackbone | HybridBackbone | CnnBackbone) -> None:
+def check_backbone(settings: VitBackbone | HybridBackbone | CnnBackbone | FrozenBackbone) -> None:
     """Raises SettingsError, naming the model, if the backbone of these settings cannot be built, or its CNN run."""
+    if isinstance(settings, FrozenBackbone):
+        check_frozen_patches(settings, place=settings.place)
+        return
     if isinstance(settings, VitBackbone):
         build_vit(settings)
         return

@@ -3,25 +3,27 @@
 from typing import Any
 
 import timm
-from timm.layers import Attention
 from timm.models.deit import VisionTransformerDistilled
-from timm.models.vision_transformer import Block, VisionTransformer
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from stages.errors import SettingsError
 from stages.networks.timm_names import name_fault
+from stages.networks.vit_blocks import ATTENTIONS, BLOCKS
 from stages.settings import VitBackbone
 
 CURE = (
-    "take a ViT with a class token whose positions are added once, such as vit_base_patch16_224.dino,"
-    " vit_base_patch14_dinov2.lvd142m or vit_base_patch16_clip_224.openai, or a CNN with `kind: hybrid`"
+    "take a plain ViT, such as vit_base_patch16_224.dino, vit_base_patch14_dinov2.lvd142m or"
+    " vit_base_patch16_dinov3.lvd1689m, or a CNN with `kind: hybrid`"
 )
 # What the constructor of a model raises that takes other options, or cannot be built with these.
 UNFIT = (TypeError, ValueError, RuntimeError, AssertionError, NotImplementedError)
-# What other families of timm's compute, by the name of their class. timm's own class is needed exactly: a subclass has
-# another forward pass, of which the localizers know nothing.
+# timm's own class is needed exactly: a subclass has another forward pass, of which the localizers know nothing. Eva has
+# the rotary positions of EVA-02, DINOv3, Perception Encoder and RoPE-ViT.
+PLAIN = (VisionTransformer, VisionTransformerDistilled, Eva)
+# What other families of timm's compute, by the name of their class.
 FAMILIES = {
-    "Eva": "turns queries and keys by their positions in every block (EVA-02, DINOv3, Perception Encoder)",
     "Beit": "adds relative positions to the attention of every block",
     "VisionTransformerRelPos": "adds relative positions to the attention of every block",
     "VisionTransformerSAM": "attends within windows",
@@ -34,8 +36,9 @@ FAMILIES = {
 def build_vit(settings: VitBackbone) -> Any:
     """The timm ViT of the settings with random weights and without classifier, for images of any size.
 
-    Its tokens before block k are `norm_pre` of [class, distillation, registers; patches] with their positions, through
-    the blocks before k: what `VitEncoder` computes. Raises SettingsError, naming the model, for a ViT of which that is
+    Its tokens before block k are `norm_pre` of [class, distillation, registers; patches], those that it has, with their
+    positions, if it adds any, through the blocks before k, which may turn queries and keys of patches by rotary
+    positions: what `VitEncoder` computes. Raises SettingsError, naming the model, for a ViT of which that is
     not so, and for settings that it does not have.
     """
     place, model = "localize.backbone", settings.model
@@ -74,17 +77,13 @@ def _why_not_built(model: str, error: Exception) -> str:
 
 def why_not_plain(vit: Any) -> str | None:
     """What keeps a timm model from being taken apart as `build_vit` says; None if nothing does."""
-    if type(vit) not in (VisionTransformer, VisionTransformerDistilled):
+    if type(vit) not in PLAIN:
         return FAMILIES.get(type(vit).__name__, f"is timm's {type(vit).__name__}, no plain VisionTransformer")
-    if not vit.has_class_token:
-        return "has no class token, which the localizer's own start from (as SigLIP and other ViTs that pool patches)"
-    if vit.pos_embed is None:
-        return "has no positions that are added to its patches"
     rows, columns = vit.patch_embed.patch_size
     if rows != columns:
         return f"has patches of {rows} x {columns} pixels, which are not square"
-    kinds = {type(block) for block in vit.blocks} - {Block}
-    kinds |= {type(block.attn) for block in vit.blocks if type(block) is Block} - {Attention}
+    kinds = {type(block) for block in vit.blocks} - set(BLOCKS)
+    kinds |= {type(block.attn) for block in vit.blocks if type(block) in BLOCKS} - set(ATTENTIONS)
     return f"has blocks of another kind ({', '.join(sorted(kind.__name__ for kind in kinds))})" if kinds else None
 
 

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 
 from stages.experiment import section_json
 from stages.plan.files import Files, Inputs
-from stages.settings import NOT_OF_TRAINING, Experiment, LocalizeSettings
-from stages.variants import all_variants, features_name, features_settings, map_features_settings
+from stages.settings import (
+    NOT_OF_TRAINING,
+    ClipEsSettings,
+    Experiment,
+    FrozenBackbone,
+    FrozenNetwork,
+    LocalizeSettings,
+)
+from stages.variants import all_refiners, all_variants, features_name, features_settings, map_features_settings
 
 OWN = ""
 # As NOT_OF_TRAINING: settings of the training alone, a change of which makes no maps again by itself.
@@ -64,13 +71,23 @@ class Localizer:
     def training_inputs(self) -> Inputs:
         """Pretrained weights, plus embeddings and frozen features if the training uses them."""
         settings, results = self.settings, self.files.results
-        if settings.method.kind == "clip":
-            return {"weights": f"{results}/encode/image_tower.safetensors"}
+        if settings.method.on_clip:
+            return self._on_clip()
         found: Inputs = {"weights": self.files.weights(settings.backbone.model)}
         if settings.method.language_source != "none":
             found["images"] = f"{results}/encode/{settings.method.language_source}_embeddings.safetensors"
         name = features_name(features_settings(settings))
         return found | ({"features": f"{results}/localize/features/{name}"} if name else {})
+
+    def _on_clip(self) -> Inputs:
+        """CLIP's image tower, plus background texts or the weights of a frozen network if the method has them."""
+        method, results = self.settings.method, self.files.results
+        found: Inputs = {"weights": f"{results}/encode/image_tower.safetensors"}
+        if isinstance(method, ClipEsSettings):
+            found["backgrounds"] = f"{results}/encode/backgrounds.safetensors"
+        if method.frozen_network:
+            found["proxy"] = self.files.weights(method.frozen_network.model)
+        return found
 
     def map_inputs(self, split: str, shard: str) -> Inputs:
         """The trained localizer, plus the frozen features of the images if maps are made from them."""
@@ -107,18 +124,26 @@ class Localizers:
     def of_row(self, name: str, seeds: tuple[int, ...]) -> list[Localizer]:
         """A row of a table: a variant with each of its seeds; only the first if nothing is trained."""
         settings = self.variants[name]
-        return [self.of(settings, seed) for seed in (seeds[:1] if settings.method.kind == "clip" else seeds)]
+        return [self.of(settings, seed) for seed in (seeds[:1] if settings.method.on_clip else seeds)]
 
     def training_json(self, settings: LocalizeSettings) -> str:
         """A section `localize` for the commands that train or prepare training."""
         return self._as_json(settings, NOT_OF_TRAINING)
 
     def backbones_json(self, model: str) -> str:
-        """The different `localize.backbone` sections to check when the weights of this timm model are loaded, a JSON
-        list: the experiment's own, or those of variants alone. A variant that nobody has asked for stops nothing."""
-        variants = [] if model in self.experiment.models else list(self.variants.values())
-        trained = [own for own in (self.experiment.localize, *variants) if own.method.kind != "clip"]
-        found = dict.fromkeys(own.backbone.model_dump_json() for own in trained if own.backbone.model == model)
+        """The different `localize.backbone` sections to check when the weights of this timm model are loaded, and
+        networks whose patch features are compared, a JSON list: the experiment's own, or those of variants alone. A
+        variant that nobody has asked for stops nothing."""
+        own_one = model in self.experiment.models
+        variants = [] if own_one else list(self.variants.values())
+        refiners = [] if own_one else list(all_refiners(self.experiment).values())
+        localizers = [self.experiment.localize, *variants]
+        trained = [own.backbone for own in localizers if not own.method.on_clip]
+        compared = [own.method.frozen_network for own in localizers]
+        walked = [own.affinity for own in (self.experiment.refine, *refiners)]
+        frozen = [FrozenBackbone.of(own, "localize.method.proxy") for own in compared if isinstance(own, FrozenNetwork)]
+        frozen += [FrozenBackbone.of(own, "refine.affinity") for own in walked if isinstance(own, FrozenNetwork)]
+        found = dict.fromkeys(own.model_dump_json() for own in (*trained, *frozen) if own.model == model)
         return json.dumps([json.loads(text) for text in found])
 
     def maps_json(self, settings: LocalizeSettings) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from stages.experiment import section_json
 from stages.plan.files import Files, Inputs
 from stages.plan.localizers import OWN, Localizer, Localizers
-from stages.settings import Experiment, LearnedAffinity, RefineSettings
+from stages.settings import Experiment, FeaturesAffinity, LearnedAffinity, RefineSettings
 from stages.variants import affinity_name, all_refiners, regions_name, threshold_name
 
 OWN_MASKS = "masks"
@@ -83,12 +83,15 @@ class Refiner:
         return self.threshold_number
 
     def inputs(self, split: str, shard: str) -> Inputs:
-        """What the masks of a shard are made from: its maps, a network or the localizer, a chosen threshold."""
+        """What the masks of a shard are made from: its maps, a network, the localizer or weights, a chosen
+        threshold."""
         found: Inputs = {"index": self.files.index(split), "maps": self.localizer.maps_of(split, shard)}
         if self.settings.affinity.kind == "learned":
             found["affinity"] = f"{self.files.results}/refine/affinity/{self.affinity}/affinity.safetensors"
         if self.settings.affinity.kind == "attention":
             found["affinity"] = self.localizer.path
+        if isinstance(self.settings.affinity, FeaturesAffinity):
+            found["affinity"] = self.files.weights(self.settings.affinity.model)
         return found | self.threshold_inputs
 
     def masks(self, *splits: str) -> list[str]:

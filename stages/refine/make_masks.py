@@ -20,6 +20,12 @@ from stages.thresholds import read_threshold
 
 log = logging.getLogger(__name__)
 
+# What needs less memory in a walk.
+WALK_CURES = {
+    "learned": "lower data.longest_side",
+    "attention": "lower localize.maps.size",
+    "features": "lower refine.affinity.size",
+}
 Job = tuple[Path, ImageScores, CrfSettings, Path]
 
 
@@ -59,7 +65,7 @@ def chosen_walker(settings: RefineSettings, affinity: Path | None, localize: Loc
     walker = build_walker(settings, affinity, pick_device(), localize)
 
     def walk(path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
-        with memory_for(f"{path} {image.size}", "lower data.longest_side or localize.maps.size"):
+        with memory_for(f"{path} {image.size}", WALK_CURES[settings.affinity.kind]):
             return walker(path, image, backgrounds)
 
     return walk
@@ -68,7 +74,11 @@ def chosen_walker(settings: RefineSettings, affinity: Path | None, localize: Loc
 def run(arguments: list[str] | None = None) -> None:
     command = parser(__doc__, "index", "root", "maps", outputs=("output",))
     command.add_argument("--threshold", help="background threshold: a number, or the file of choose_threshold")
-    command.add_argument("--affinity", type=Path, help="trained affinity network, or the localizer (attention)")
+    command.add_argument(
+        "--affinity",
+        type=Path,
+        help="trained affinity network, the localizer (attention), or weights of a frozen network (features)",
+    )
     command.add_argument("--localize", help="settings of that localizer's maps: the section `localize`, as JSON")
     command.add_argument("--band", action="store_true", help="training masks with `ignore_band` as 255")
     command.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that share the images")

@@ -1,10 +1,11 @@
-"""Transition matrices of random walks: sparse between the neighbours of a grid, dense from attention."""
+"""Transition matrices of random walks: sparse between the neighbours of a grid, dense between all nodes."""
 
 import functools
 import warnings
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stages.refine.affinity_pairs import pair_windows
@@ -84,7 +85,8 @@ def transition_matrix(affinities: Tensor, grid: tuple[int, int], radius: int, *,
 
 
 def dense_transitions(affinities: Tensor, *, beta: float) -> Tensor:
-    """Row-normalised transitions [N, N] from affinities between all nodes [N, N] > 0, such as attention.
+    """Row-normalised transitions [N, N] from affinities between all nodes [N, N] >= 0, such as attention; no row may be
+    0.
 
     >>> dense_transitions(torch.tensor([[1.0, 2.0], [3.0, 1.0]]), beta=2.0)
     tensor([[0.2000, 0.8000],
@@ -92,3 +94,34 @@ def dense_transitions(affinities: Tensor, *, beta: float) -> Tensor:
     """
     weights = affinities.float() ** beta
     return weights / weights.sum(dim=1, keepdim=True)
+
+
+def feature_transitions(features: Tensor, *, threshold: float, radius: int | None, beta: float) -> Tensor:
+    """Transitions along the similarity of patch features [D, rows, columns]: `transition_matrix` between the neighbours
+    within `radius`, float64, or without one `dense_transitions` between all nodes.
+
+    The affinity of two nodes is 0 where the cosine of their features is at most `threshold`, 1 where it is 1, and even
+    between; that of a node and itself is 1, also where its feature is 0.
+
+    Cosines 1/2 and 0 of three nodes in a row, at a threshold of 0.2:
+
+    >>> row = torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.75**0.5, 0.0], [0.0, 0.0, 1.0]])[:, None]
+    >>> feature_transitions(row, threshold=0.2, radius=None, beta=1.0)
+    tensor([[0.7273, 0.2727, 0.0000],
+            [0.2727, 0.7273, 0.0000],
+            [0.0000, 0.0000, 1.0000]])
+    """
+    rows, columns = features.shape[1:]
+    units = F.normalize(features.float(), dim=0)
+    if radius is None:
+        nodes = units.flatten(1)
+        return dense_transitions(_above(nodes.T @ nodes, threshold).fill_diagonal_(1), beta=beta)
+    pairs = [
+        (units[:, *one] * units[:, *other]).sum(dim=0).flatten() for one, other in pair_windows(rows, columns, radius)
+    ]
+    cosines = torch.cat([units.new_zeros(0), *pairs])
+    return transition_matrix(_above(cosines, threshold), (rows, columns), radius, beta=beta)
+
+
+def _above(cosines: Tensor, threshold: float) -> Tensor:
+    return ((cosines - threshold) / (1 - threshold)).clamp(0, 1)

@@ -1,6 +1,7 @@
-"""Random walks between maps and CRF, along the affinities of a trained network or the localizer's attention."""
+"""Random walks between maps and CRF, along the affinities of a trained network, the localizer's attention or a frozen
+network's features."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +18,20 @@ from stages.errors import SettingsError
 from stages.images import read_image
 from stages.labelling import enlarge_maps
 from stages.localize.attention import Attention
-from stages.localize.batches import resize_to_grid
+from stages.localize.batches import resize_to_grid, shorter_side
 from stages.localize.checkpoint import load_localizer
 from stages.localize.mmcst import Mmcst
+from stages.networks.frozen_patches import FrozenPatches
 from stages.refine.affinity_net import AffinityNet, load_affinity
 from stages.refine.affinity_pairs import pair_affinities
 from stages.refine.background import Background
 from stages.refine.pseudo_masks import ImageScores
 from stages.refine.random_walk import random_walk, reversible_walk
 from stages.refine.scoring import Walker
-from stages.refine.transitions import dense_transitions, transition_matrix
-from stages.settings import AttentionAffinity, LearnedAffinity, LocalizeSettings, RefineSettings
+from stages.refine.transitions import dense_transitions, feature_transitions, transition_matrix
+from stages.settings import AttentionAffinity, FeaturesAffinity, LearnedAffinity, LocalizeSettings, RefineSettings
 from stages.shards import ImageMaps
+from stages.tensors import read_tensors
 
 Scores = NDArray[np.float32]
 
@@ -77,19 +80,37 @@ class AttentionWalker:
         self.blocks = affinity.blocks if isinstance(affinity, AttentionAffinity) else 1
 
     def __call__(self, path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
-        resized = resize_to_grid(read_image(path), self.localizer.settings.maps.size, self.localizer.stride)
+        photo = read_image(path)
+        shorter = shorter_side((photo.height, photo.width), self.localizer.settings.maps)
+        resized = resize_to_grid(photo, shorter, self.localizer.stride)
         pixels = transforms.to_dtype(transforms.pil_to_tensor(resized), torch.float32, scale=True)
         images = transforms.normalize(pixels[None].to(self.device), *map(list, self.localizer.statistics))
         with torch.inference_mode(), autocast(self.device):
             output = self.localizer(images, attention=Attention(patches=self.blocks))
         grid, attention = output.grid, output.patch_attention[0].float()
         transitions = dense_transitions(attention, beta=self.settings.walk.beta)
-        walked = []
-        for background in backgrounds:
-            scores = torch.from_numpy(background(image.maps)).to(self.device)
-            nodes = F.interpolate(scores[None], size=grid, mode="area")[0].flatten(1)
-            walked.append(as_maps(random_walk(nodes, transitions, doublings=self.settings.walk.doublings), grid))
-        return scores_of(image, walked, image.label_size)
+        return walked_on(grid, transitions, image, backgrounds, walk=random_walk, settings=self.settings)
+
+
+class FeaturesWalker:
+    """Walks along the similarity of a frozen network's patch features, on the patch grid of the image at
+    `refine.affinity.size`."""
+
+    def __init__(
+        self, network: FrozenPatches, settings: RefineSettings, affinity: FeaturesAffinity, device: torch.device
+    ) -> None:
+        self.network, self.settings, self.affinity, self.device = network.to(device), settings, affinity, device
+
+    def __call__(self, path: Path, image: ImageMaps, backgrounds: Sequence[Background]) -> ImageScores:
+        resized = resize_to_grid(read_image(path), self.affinity.size, self.network.stride)
+        pixels = transforms.to_dtype(transforms.pil_to_tensor(resized), torch.float32, scale=True)
+        with torch.inference_mode(), autocast(self.device):
+            features = self.network(pixels[None].to(self.device))[0]
+        transitions = feature_transitions(
+            features, threshold=self.affinity.threshold, radius=self.affinity.radius, beta=self.settings.walk.beta
+        )
+        grid = (features.shape[1], features.shape[2])
+        return walked_on(grid, transitions, image, backgrounds, walk=reversible_walk, settings=self.settings)
 
 
 def build_walker(
@@ -97,16 +118,21 @@ def build_walker(
 ) -> Walker:
     """The walker chosen in the settings.
 
-    affinity: the trained network, or the localizer whose attention is used.  localize: the config's settings of that
-    localizer, whose `maps.size` is the size at which its attention is computed.
+    affinity: the trained network, the localizer whose attention is used, or the weights of a frozen network.
+    localize: the config's settings of that localizer, whose `maps.size` is the size at which its attention is computed.
 
     Raises SettingsError when one of them is not given, or when the localizer has no patch attention.
     """
     kind = settings.affinity
     if affinity is None:
-        raise SettingsError(f"refine.affinity.kind: {kind.kind!r} needs --affinity, a trained network or a localizer")
+        raise SettingsError(
+            f"refine.affinity.kind: {kind.kind!r} needs --affinity, a trained network, a localizer or weights"
+        )
     if isinstance(kind, LearnedAffinity):
         return LearnedWalker(load_affinity(affinity), settings, device)
+    if isinstance(kind, FeaturesAffinity):
+        network = FrozenPatches(kind, read_tensors(affinity, stage="encode"), place="refine.affinity")
+        return FeaturesWalker(network, settings, kind, device)
     if localize is None:
         raise SettingsError(
             f"refine.affinity.kind: {kind.kind!r} needs --localize, the section `localize` that the maps were made with"
@@ -114,9 +140,28 @@ def build_walker(
     localizer, _ = load_localizer(affinity, localize)
     if not isinstance(localizer, Mmcst):
         raise SettingsError(
-            "refine.affinity.kind: `attention` needs localize.method.kind `mmcst`; set `learned` or `none`"
+            "refine.affinity.kind: `attention` needs localize.method.kind `mmcst`; set `learned`, `features` or `none`"
         )
     return AttentionWalker(localizer, settings, device)
+
+
+def walked_on(
+    grid: tuple[int, int],
+    transitions: Tensor,
+    image: ImageMaps,
+    backgrounds: Sequence[Background],
+    *,
+    walk: Callable[..., Tensor],
+    settings: RefineSettings,
+) -> ImageScores:
+    """The scores of an image with each background, averaged over the cells of a patch grid and walked along its
+    transitions."""
+    walked = []
+    for background in backgrounds:
+        scores = torch.from_numpy(background(image.maps)).to(transitions.device)
+        nodes = F.interpolate(scores[None], size=grid, mode="area")[0].flatten(1)
+        walked.append(as_maps(walk(nodes, transitions, doublings=settings.walk.doublings), grid))
+    return scores_of(image, walked, image.label_size)
 
 
 def scores_of(image: ImageMaps, walked: Sequence[Scores], extent: tuple[int, int]) -> ImageScores:

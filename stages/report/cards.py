@@ -16,12 +16,12 @@ from stages.evaluate.wsol_score import LocalizationScore
 from stages.experiment import read_experiment
 from stages.files import read_json
 from stages.language import language_of
-from stages.methods import LOCALIZER_METHODS, SEGMENTER_METHODS, MethodRecord
+from stages.methods import SEGMENTER_METHODS, MethodRecord, localizer_record
 from stages.program import clone
 from stages.report.score_rows import score_rows
 from stages.report.templates import render
 from stages.segment.rounds import segmenter_file
-from stages.settings import Experiment, RefineSettings
+from stages.settings import ClipSettings, Experiment, LocalizeSettings, RefineSettings
 
 LOCALIZER = "localize/localizer.safetensors"
 
@@ -66,15 +66,18 @@ def localizer_card(
 ) -> str:
     """The card of the localizer, as Markdown. scores: the experiment's; those of its maps are shown."""
     experiment = origin.experiment
-    settings, record = experiment.localize, LOCALIZER_METHODS[experiment.localize.method.kind]
+    settings, record = experiment.localize, record_of(experiment.localize)
     facts = {"method": method_words(record)}
-    sources = {}
+    sources: dict[str, str] = {}
     if record.trained:
         sources = weights_of(experiment, settings.backbone.model)
         facts["image encoder"] = f"`{settings.backbone.kind}` of `{settings.backbone.model}`"
         facts["trained on"] = f"{images_of(origin, settings.splits)}: their tags alone, no masks"
     else:
         facts["trained on"] = "nothing: it uses a text-image model as is"
+    if network := settings.method.frozen_network:
+        sources |= weights_of(experiment, network.model)
+        facts["frozen network beside it"] = f"`{network.model}`"
     facts["text-image model"] = language_of(experiment.encode, experiment.localize)
     # If the method trains nothing, the settings of the encoder and its training are unused.
     used = ("method", "backbone", "training", "maps") if record.trained else ("method", "maps")
@@ -83,7 +86,7 @@ def localizer_card(
         title="localizer",
         weights=LOCALIZER,
         facts=facts,
-        rows=score_rows([score for score in scores if score.stage == "maps"]),
+        rows=score_rows([score for score in scores if score.stage == "maps"], record),
         localization=localization,
         settings=yaml_of({"localize": {name: getattr(settings, name) for name in used}}),
         command=f"python -m stages.localize.show --image PHOTO --results {results}",
@@ -96,7 +99,7 @@ def localizer_card(
 def segmenter_card(origin: Origin, scores: Sequence[Score], results: Path) -> str:
     """The card of the segmenter, as Markdown. scores: the experiment's; its own and its pseudo masks' are shown."""
     experiment = origin.experiment
-    settings, localizer = experiment.segment, LOCALIZER_METHODS[experiment.localize.method.kind]
+    settings, localizer = experiment.segment, record_of(experiment.localize)
     record = SEGMENTER_METHODS.get(settings.network.model)
     weights = segmenter_file(settings.rounds)
     by_hand = f"; {origin.mended:,} of these masks were mended by hand" if origin.mended else ""
@@ -113,7 +116,7 @@ def segmenter_card(origin: Origin, scores: Sequence[Score], results: Path) -> st
         title="segmenter",
         weights=weights,
         facts=facts,
-        rows=score_rows([score for score in scores if score.stage in ("pseudo_masks", "segmenter")]),
+        rows=score_rows([score for score in scores if score.stage in ("pseudo_masks", "segmenter")], localizer),
         localization=(),
         settings=yaml_of(
             {
@@ -146,6 +149,12 @@ def _card(origin: Origin, *, title: str, weights: str, records: Sequence[MethodR
         **values,
     )
     return f"{card}\n"
+
+
+def record_of(localize: LocalizeSettings) -> MethodRecord:
+    """The record of a localizer; of `clip`, that of its attention."""
+    method = localize.method
+    return localizer_record(method.kind, method.attention if isinstance(method, ClipSettings) else None)
 
 
 def method_words(record: MethodRecord) -> str:

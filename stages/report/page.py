@@ -18,10 +18,11 @@ from stages.evaluate.summarize import share_of_bound
 from stages.evaluate.table_formats import language_note
 from stages.evaluate.wsol_score import LocalizationScore
 from stages.map_colours import css_scale, overlay
+from stages.methods import MMCST, localizer_record
 from stages.report.charts import class_chart, confusion_chart, curve_chart, pick_curves, threshold_chart
 from stages.report.gather import Curve
 from stages.report.panels import Panel, colour_mask, colour_of
-from stages.report.published import TABLES
+from stages.report.published import TABLES, published_of_single_label
 from stages.report.score_rows import score_rows, stage_words
 from stages.report.shown_tables import MadeTable
 from stages.report.templates import render
@@ -203,6 +204,8 @@ def render_page(
     """The whole page as self-contained HTML. confusions: title -> pixel counts [1 + C, 1 + C]; mended: masks mended by
     hand; left_out: by split; negatives: by split, the number of images that show none of the classes, and of all."""
     class_names = ("background", *classes)
+    chosen = config.get("localize", {}).get("method", {})
+    method = localizer_record(chosen.get("kind", MMCST.kind), chosen.get("attention"))
     return render(
         "page.html.j2",
         experiment=experiment,
@@ -217,7 +220,9 @@ def render_page(
         made_tables=tables,
         class_charts=class_cards(scores),
         figures=headline_figures(scores),
-        rows=score_rows(scores),
+        rows=score_rows(scores, method),
+        method=method.title,
+        published_of_single_label=published_of_single_label(method),
         language=language_note(scores),
         classification=classification_rows(scores),
         has_bound=any(score.stage == "upper_bound" for score in scores),

@@ -5,6 +5,7 @@ from typing import Any
 
 from stages.evaluate.scores import Score
 from stages.evaluate.summarize import share_of_bound
+from stages.methods import Reference
 from stages.report.published import published_beside
 from stages.words import SOURCE_CELLS, STAGE_WORDS
 
@@ -23,8 +24,9 @@ def stage_words(score: Score) -> str:
     return STAGE_WORDS[score.stage] + (f", round {score.round}" if score.round else "")
 
 
-def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """The table of scores; maps have two rows, at the best and at the fixed threshold."""
+def score_rows(scores: Sequence[Score], localizer: Reference) -> list[dict[str, Any]]:
+    """The table of scores; maps have two rows, at the best and at the fixed threshold. localizer: the
+    method whose published figures stand beside them."""
     rows = []
     for score in scores:
         share = share_of_bound(score, scores)
@@ -39,7 +41,7 @@ def score_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
             "false_positives": f"{score.false_positives:.1f}",
             "false_negatives": f"{score.false_negatives:.1f}",
             "share": "" if share is None else f"{share:.0f} %",
-            "published": published_beside(score.stage, score.split),
+            "published": published_beside(localizer, score.stage, score.split),
         }
         rows.append(row)
         if score.fixed:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stages.errors import SettingsError
 from stages.files import write_json
+from stages.methods import methods_used
 from stages.program import clone
 from stages.report.provenance import (
     commit_of,
@@ -35,6 +36,7 @@ def run(arguments: list[str] | None = None) -> None:
             "experiment": config.get("experiment"),
             "seed": config.get("seed"),
             "seeds_of_tables": config.get("compare", {}).get("seeds"),
+            "methods": methods_used(config),
             "program": commit_of(clone()),
             "hardware": hardware(),
             "splits": {index.stem: split_checksums(index, args.root) for index in args.indexes},

@@ -1,6 +1,6 @@
 """Every setting of tagmask: one strict model a stage. `workflow/schemas/config.schema.yaml` is generated from here."""
 
-from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
+from stages.settings.backbones import CnnBackbone, FrozenBackbone, FrozenNetwork, HybridBackbone, VitBackbone
 from stages.settings.base import ScoredSplit, Strict, joined, parts_of
 from stages.settings.compare import CompareSettings
 from stages.settings.crf import CRF_SETS, CrfSettings
@@ -15,10 +15,11 @@ from stages.settings.data import (
 )
 from stages.settings.encode import ClipModel, EncodeSettings, PretrainedClip, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
-from stages.settings.experiment import Experiment
+from stages.settings.experiment import Experiment, method_fault
 from stages.settings.localize import (
     NOT_OF_TRAINING,
     CamSettings,
+    ClipEsSettings,
     ClipSettings,
     LocalizerTraining,
     LocalizeSettings,
@@ -26,9 +27,16 @@ from stages.settings.localize import (
     MctformerSettings,
     Method,
     MmcstSettings,
+    ProxySettings,
     TsCamSettings,
 )
-from stages.settings.refine import AffinityTraining, AttentionAffinity, LearnedAffinity, RefineSettings
+from stages.settings.refine import (
+    AffinityTraining,
+    AttentionAffinity,
+    FeaturesAffinity,
+    LearnedAffinity,
+    RefineSettings,
+)
 from stages.settings.segment import (
     BootstrappedLoss,
     CrossEntropyLoss,
@@ -45,6 +53,7 @@ __all__ = [
     "AttentionAffinity",
     "BootstrappedLoss",
     "CamSettings",
+    "ClipEsSettings",
     "ClipModel",
     "ClipSettings",
     "CnnBackbone",
@@ -58,7 +67,10 @@ __all__ = [
     "Encoding",
     "EvaluateSettings",
     "Experiment",
+    "FeaturesAffinity",
     "FolderSettings",
+    "FrozenBackbone",
+    "FrozenNetwork",
     "HybridBackbone",
     "InferenceSettings",
     "LearnedAffinity",
@@ -71,6 +83,7 @@ __all__ = [
     "NetworkSettings",
     "OpenImagesSettings",
     "PretrainedClip",
+    "ProxySettings",
     "RefineSettings",
     "ReportSettings",
     "ScoredSplit",
@@ -82,5 +95,6 @@ __all__ = [
     "VitBackbone",
     "VocSettings",
     "joined",
+    "method_fault",
     "parts_of",
 ]

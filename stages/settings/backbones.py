@@ -13,11 +13,15 @@ class VitBackbone(Strict):
     """A plain timm ViT, as in the paper."""
 
     kind: Literal["vit"] = "vit"
-    model: str = Field("vit_base_patch16_224.dino", description="timm ViT with a class token")
+    model: str = Field(
+        "vit_base_patch16_224.dino",
+        description="plain timm ViT, with added or rotary positions; if it has no class token, those of the classes"
+        " start at random",
+    )
     image_size: Count | None = Field(
         None,
         description="side, in pixels, of the image whose patches each have a learned position, interpolated for other"
-        " sizes; if omitted, the model's own",
+        " sizes; if omitted, the model's own. Of no effect on rotary positions",
     )
     tokens_from_block: CountOrZero = Field(
         0, description="block at which class tokens enter; earlier blocks are frozen"
@@ -112,3 +116,34 @@ class CnnBackbone(Strict):
         if self.views and not self.frozen:
             raise ValueError("`views` caches features and so needs a frozen CNN; set `frozen: true` or `views: 0`")
         return self
+
+
+class FrozenNetwork(Strict):
+    """A pretrained network of which the features of patches are compared, and nothing is trained."""
+
+    model: str = Field(
+        "vit_base_patch8_224.dino",
+        description="timm ViT, whose patches are compared, or timm CNN; `encode.weights` says where its weights come"
+        " from",
+    )
+    strides: Annotated[tuple[Count, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="a CNN's feature maps, by stride, stacked on the grid of the first; not for a ViT, whose patches"
+        " have one stride",
+    )
+
+
+FrozenPlace = Literal["localize.method.proxy", "refine.affinity"]
+
+
+class FrozenBackbone(FrozenNetwork):
+    """A frozen network among the backbones that are checked before their weights are loaded, with the setting that
+    chooses it."""
+
+    kind: Literal["frozen"] = "frozen"
+    place: FrozenPlace = Field(description="the setting that chooses it")
+
+    @classmethod
+    def of(cls, network: FrozenNetwork, place: FrozenPlace) -> "FrozenBackbone":
+        """The network that another section describes, without what else that says."""
+        return cls(model=network.model, strides=network.strides, place=place)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.settings.base import Count, Positive, Strict, Words
+from stages.settings.base import Count, Once, Positive, Strict, Words
 
 
 class PretrainedClip(Strict):
@@ -83,6 +83,11 @@ class EncodeSettings(Strict):
         " class",
     )
     synonyms: dict[str, Names] = Field({}, description="class -> names to use in its prompts instead")
+    backgrounds: Annotated[tuple[Words, ...], Once] = Field(
+        (),
+        description="names of what photos show besides the classes (sky, grass), for the templates;"
+        " `localize.method.kind` clip_es weighs an image's classes against them",
+    )
     captions: Literal["dataset", "tags"] = Field(
         "dataset",
         description="what `localize.method.language_context` uses as an image's caption: the dataset's own, or a"

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from stages.settings.backbones import FrozenNetwork
 from stages.settings.base import RulePath, Seed, Strict
 from stages.settings.compare import CompareSettings
 from stages.settings.data import DataSettings
 from stages.settings.encode import EncodeSettings, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
-from stages.settings.localize import LocalizeSettings
+from stages.settings.localize import ClipEsSettings, ClipSettings, LocalizeSettings
 from stages.settings.refine import LearnedAffinity, RefineSettings
 from stages.settings.segment import SegmentSettings
 from stages.vocabulary import SPLITS, SplitName
@@ -34,6 +35,30 @@ ExperimentName = Annotated[
     AfterValidator(_folder_name),
     WithJsonSchema({"type": "string", "pattern": NAME, "maxLength": LONGEST_NAME}),
 ]
+
+
+def method_fault(localize: LocalizeSettings, encode: EncodeSettings) -> str:
+    """What of a localizer does not fit the section `encode`, as a setting below `localize` and its cure; empty if all
+    does."""
+    network, method, cnn = localize.method.frozen_network, localize.method, isinstance(encode.clip, TowerClip)
+    if network is not None and network.model not in encode.weights:
+        return f"method.proxy: encode.weights has no entry for {network.model}; add it, or name another model"
+    if isinstance(method, ClipSettings) and method.attention == "self" and cnn:
+        return (
+            "method.attention: `self` compares the queries and keys of a ViT, and packaged towers (encode.clip.kind"
+            " `towers`) have a CNN; set `value` or `proxy`, or encode.clip.kind `pretrained` with a ViT"
+        )
+    if isinstance(method, ClipEsSettings) and not encode.backgrounds:
+        return (
+            "method.kind: `clip_es` weighs an image's classes against texts of what else photos show; list them in"
+            " encode.backgrounds, such as [sky, grass, water, road, building]"
+        )
+    if isinstance(method, ClipEsSettings) and method.steps and cnn:
+        return (
+            f"method.steps: {method.steps} needs the attention of a ViT, and encode.clip.kind `towers` is a CNN; leave"
+            " steps out, or set 0"
+        )
+    return ""
 
 
 class Experiment(Strict):
@@ -59,13 +84,19 @@ class Experiment(Strict):
     def models(self) -> set[str]:
         """The models whose pretrained weights the experiment starts from, except CLIP's own."""
         needed = {self.segment.network.backbone}
-        if self.localize.method.kind != "clip":
+        if not self.localize.method.on_clip:
             needed.add(self.localize.backbone.model)
         if isinstance(self.refine.affinity, LearnedAffinity):
             needed.add(self.refine.affinity.backbone)
         if isinstance(self.encode.clip, TowerClip):
             needed.add(self.encode.clip.image_tower)
-        return needed
+        return needed | {network.model for network in self.frozen_networks}
+
+    @property
+    def frozen_networks(self) -> list[FrozenNetwork]:
+        """The networks whose patch features are compared, by the localizer and by the walk."""
+        found = (self.localize.method.frozen_network, self.refine.affinity)
+        return [network for network in found if isinstance(network, FrozenNetwork)]
 
     @property
     def negatives(self) -> tuple[SplitName, ...]:
@@ -79,13 +110,15 @@ class Experiment(Strict):
     def sections_agree(self) -> "Experiment":
         if self.store is not None and os.path.normpath(self.store) == f"results/{self.experiment}":
             raise ValueError(f"store: {self.store} is the results folder of this experiment; name another one")
+        if fault := method_fault(self.localize, self.encode):
+            raise ValueError(f"localize.{fault}")
         missing = sorted(self.models - set(self.encode.weights))
         if missing:
             raise ValueError(f"encode.weights has no entry for {', '.join(missing)}")
         if self.refine.affinity.kind == "attention" and self.localize.method.kind != "mmcst":
             raise ValueError(
                 f"refine.affinity.kind `attention` needs localize.method.kind `mmcst`, not"
-                f" {self.localize.method.kind!r}; set `learned` or `none`"
+                f" {self.localize.method.kind!r}; set `learned`, `features` or `none`"
             )
         if self.refine.background_threshold == "oracle" and not self.evaluate.maps:
             raise ValueError("refine.background_threshold `oracle` needs a split with true masks in evaluate.maps")
@@ -95,6 +128,9 @@ class Experiment(Strict):
         unknown = sorted(set(self.encode.synonyms) - set(self.data.classes))
         if unknown:
             raise ValueError(f"encode.synonyms names {', '.join(unknown)}, not in data.classes")
+        shown = sorted(set(self.encode.backgrounds) & set(self.data.classes))
+        if shown:
+            raise ValueError(f"encode.backgrounds lists {', '.join(shown)}, of data.classes; leave out the classes")
         unpredicted = sorted(set(self.evaluate.segmenter) - set(self.segment.predict))
         if unpredicted:
             raise ValueError(f"evaluate.segmenter scores {', '.join(unpredicted)}, which segment.predict leaves out")

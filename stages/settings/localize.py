@@ -2,9 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 
-from stages.settings.backbones import CnnBackbone, HybridBackbone, VitBackbone
+from stages.settings.backbones import CnnBackbone, FrozenNetwork, HybridBackbone, VitBackbone
 from stages.settings.base import (
     NUMBER,
     Count,
@@ -62,7 +69,9 @@ class LocalizerTraining(Strict):
 class MapSettings(Strict):
     """From images to localization maps."""
 
-    size: Count = Field(224, description="shorter side of the image at scale 1, pixels")
+    size: Count | None = Field(
+        224, description="shorter side of the image at scale 1, pixels; null: the image's own, for sets of small images"
+    )
     scales: Annotated[tuple[Scale, ...], Field(min_length=1)] = Field(
         (1.0,), description="image scales whose maps are summed"
     )
@@ -109,6 +118,16 @@ class Method(Strict):
     def language_source(self) -> Literal["image", "caption", "none"]:
         """`none` for localizers without such a context."""
         return "none"
+
+    @property
+    def frozen_network(self) -> FrozenNetwork | None:
+        """The network beside the localizer's own whose patch features it compares; None if there is none."""
+        return None
+
+    @property
+    def on_clip(self) -> bool:
+        """Whether it is training-free, on the image tower of `encode.clip`, in place of a backbone that is trained."""
+        return False
 
 
 class MmcstSettings(Method):
@@ -169,12 +188,105 @@ class MctformerSettings(Method):
     pooling_decay: Share = Field(0.996, description="decay d of global weighted ranking pooling (plus)")
 
 
-class ClipSettings(Method):
-    """Similarity of CLIP's patch features and class texts (MaskCLIP, Zhou et al., ECCV 2022); nothing is trained."""
+class OnClip(Method):
+    """Settings common to the training-free localizers on `encode.clip`."""
+
+    @property
+    def on_clip(self) -> bool:
+        """They are."""
+        return True
+
+
+class ProxySettings(FrozenNetwork):
+    """The frozen network whose patch similarities are the attention, and how they become weights (ProxyCLIP)."""
+
+    beta: Weight = Field(
+        1.2, description="share of an image's mean cosine that is subtracted from each; what is negative then is 0"
+    )
+    gamma: Positive = Field(3.0, description="factor of the difference, before the softmax")
+
+
+class ClipSettings(OnClip):
+    """Similarity of CLIP's patch features and class texts; nothing is trained. With `attention` as in MaskCLIP (Zhou et
+    al.), SCLIP (Wang et al.) or ProxyCLIP (Lan et al.; ECCV 2022, 2024 and 2024)."""
 
     kind: Literal["clip"]
     temperature: Temperature = Field(
         0.1, description="temperature of the softmax over classes that weights each patch's similarities"
+    )
+    attention: Literal["value", "self", "proxy"] = Field(
+        "value",
+        description="what a patch sees of the others in the last block. value: nothing (MaskCLIP); self: by their"
+        " queries' and by their keys' similarity (SCLIP), not with a CNN; proxy: by the similarity of a frozen"
+        " network's features, `proxy` (ProxyCLIP)",
+    )
+    proxy: ProxySettings = ProxySettings()
+    window: Count | None = Field(
+        None,
+        description="side, in pixels, of the overlapping windows whose similarities are averaged, a multiple of CLIP's"
+        " patch; if omitted, the whole image. SCLIP: 224 with `step: 112`, and `localize.maps.size: 336`; ProxyCLIP:"
+        " 336 with 112, at 336",
+    )
+    step: Count | None = Field(
+        None,
+        description="pixels from one window to the next, a multiple of CLIP's patch; if omitted, half a window",
+    )
+
+    @model_validator(mode="after")
+    def windows_overlap(self) -> "ClipSettings":
+        if self.step is not None and self.window is None:
+            raise ValueError(f"step: {self.step} is the distance of windows; give `window` too, or leave it out")
+        if self.step is not None and self.window is not None and self.step > self.window:
+            raise ValueError(
+                f"step: {self.step} leaves gaps between windows of {self.window} pixels; set {self.window} or less"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out what is not set or not used, so that results made before there was such a setting stay valid."""
+        values = handler(self)
+        unused = {
+            "attention": self.attention == "value",
+            "proxy": self.attention != "proxy",
+            "window": self.window is None,
+            "step": self.step is None,
+        }
+        return {name: value for name, value in values.items() if not unused.get(name)}
+
+    @property
+    def frozen_network(self) -> FrozenNetwork | None:
+        return self.proxy if self.attention == "proxy" else None
+
+
+class ClipEsSettings(OnClip):
+    """Grad-CAM of CLIP's similarity with the image's tags against background texts, refined by its attention (CLIP-ES,
+    Lin et al., CVPR 2023); nothing is trained. Needs `encode.backgrounds`."""
+
+    kind: Literal["clip_es"]
+    temperature: Temperature = Field(
+        0.01,
+        description="cosines of image and texts are divided by it before the softmax over tags and backgrounds; 0.01 is"
+        " CLIP's own",
+    )
+    embedding: Literal["patches", "tower"] = Field(
+        "patches",
+        description="image embedding that is compared with the texts: of the mean of the last patches, as in the paper,"
+        " or the tower's own (CLIP's class token); the same for a CNN",
+    )
+    steps: CountOrZero | None = Field(
+        None,
+        description="t, how often maps are multiplied by the affinity of patches; 0 turns it off; if omitted, 2, or 0"
+        " for a CNN, which has no attention",
+    )
+    attention_blocks: Count = Field(8, description="last blocks whose attention is averaged to that affinity")
+    sinkhorn: Count = Field(
+        3, description="rounds of Sinkhorn's normalisation of that attention, of its columns and then of its rows"
+    )
+    box_threshold: Share = Field(
+        0.4,
+        description="lambda: affinities lead from within the boxes around each region where the map, scaled to [0, 1],"
+        " reaches it",
     )
 
 
@@ -199,7 +311,7 @@ LearnedSplits = Annotated[
 class LocalizeSettings(Strict):
     """A localizer: the paper's, or a rival."""
 
-    method: MmcstSettings | CamSettings | TsCamSettings | MctformerSettings | ClipSettings = Field(
+    method: MmcstSettings | CamSettings | TsCamSettings | MctformerSettings | ClipSettings | ClipEsSettings = Field(
         MmcstSettings(), discriminator="kind", description="the localizer, `mmcst` (the paper's) or a rival"
     )
     backbone: VitBackbone | HybridBackbone | CnnBackbone = Field(
@@ -226,7 +338,7 @@ class LocalizeSettings(Strict):
     @model_validator(mode="after")
     def backbone_fits_the_method(self) -> "LocalizeSettings":
         kind = self.method.kind
-        if kind != "clip" and (kind == "cam") != (self.backbone.kind == "cnn"):
+        if not self.method.on_clip and (kind == "cam") != (self.backbone.kind == "cnn"):
             wanted = "`cnn`" if kind == "cam" else "`vit` or `hybrid`"
             raise ValueError(f"method {kind!r} needs backbone.kind {wanted}, not {self.backbone.kind!r}")
         return self

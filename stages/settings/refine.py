@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from stages.settings.backbones import FrozenNetwork
 from stages.settings.base import (
     NUMBER,
     Count,
@@ -21,6 +22,7 @@ from stages.settings.base import (
     ExponentRange,
     Positive,
     Share,
+    ShareBelowOne,
     ShareOrZero,
     Strict,
     Weight,
@@ -123,6 +125,25 @@ class AttentionAffinity(Strict):
     blocks: Count = Field(3, description="last blocks whose attention is averaged")
 
 
+class FeaturesAffinity(FrozenNetwork):
+    """Similarity of the patch features of a frozen network, best a self-supervised ViT such as DINO; nothing is
+    trained."""
+
+    kind: Literal["features"]
+    model: str = Field(
+        "vit_small_patch8_224.dino",
+        description="timm ViT, whose patches are the nodes, or timm CNN; `encode.weights` says where its weights come"
+        " from",
+    )
+    size: Count = Field(448, description="shorter side of the image whose features are compared, pixels")
+    threshold: ShareBelowOne = Field(
+        0.2, description="cosine that counts as no affinity, as every lower one; 1 stays 1, and between it rises evenly"
+    )
+    radius: Annotated[int, Field(ge=2), NUMBER] | None = Field(
+        5, description="patches closer than this are neighbours; null: all are, however far apart"
+    )
+
+
 class WalkSettings(Strict):
     """Random walk of the scores over the nodes."""
 
@@ -143,7 +164,7 @@ class RefineSettings(Strict):
     )
     background_power: Exponent = Field(4.0, description="exponent of the background score (`background: power`)")
     auto: AutoThreshold = AutoThreshold()
-    affinity: NoAffinity | LearnedAffinity | AttentionAffinity = Field(
+    affinity: NoAffinity | LearnedAffinity | AttentionAffinity | FeaturesAffinity = Field(
         NoAffinity(), discriminator="kind", description="what the random walk follows; none: no walk"
     )
     walk: WalkSettings = WalkSettings()

@@ -15,7 +15,7 @@ from snakemake.utils import update_config
 
 from benchmarks.full_run.overrides import ALLOWED, forbidden_changes, leaves, merged, override
 from benchmarks.full_run.photographs import COCO_SIZES, Photographs, coco_ids
-from benchmarks.full_run.run import CONFIGS
+from benchmarks.full_run.run import full_configs
 from benchmarks.full_run.table import GIB, Job, as_json, markdown, read_jobs, too_large
 from benchmarks.full_run.watch import JobWatch, Usage
 from benchmarks.full_run.weights import random_model
@@ -38,7 +38,7 @@ def overridden(name: str, extra: dict | None = None) -> tuple[Experiment, Experi
     return before, read_experiment(merged(merged(config(name), changes), extra or {}), source=name)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", full_configs())
 def test_only_paths_weights_epochs_iterations_and_counts_change(name: str) -> None:
     before, after = overridden(name)
     assert forbidden_changes(before, after) == []
@@ -48,6 +48,13 @@ def test_only_paths_weights_epochs_iterations_and_counts_change(name: str) -> No
     assert set(after.encode.weights) == set(before.encode.weights)
     assert all(Path(source).suffix == ".safetensors" for source in after.encode.weights.values())
     assert after.encode.clip.model.endswith("quickgelu")
+
+
+def test_every_config_of_a_published_dataset_is_run() -> None:
+    names = full_configs()
+    assert names[0] == "voc12"
+    assert {"voc12", "voc12-dinov3", "coco14", "openimages30k"} <= set(names)
+    assert not {"demo", "custom", "photos", "msrc"} & set(names)
 
 
 def test_the_list_of_what_may_change_is_short() -> None:
@@ -73,7 +80,7 @@ def test_any_other_change_is_told(extra: dict, named: str) -> None:
     assert forbidden_changes(*overridden("voc12", extra)) == [named]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", full_configs())
 def test_configs_are_merged_as_snakemake_does(name: str) -> None:
     before = read_experiment(config(name), source=name)
     changes = override(before, root=Path("set"), weights=Path("weights"), counts=COUNTS)
@@ -109,7 +116,9 @@ def test_category_ids_are_those_of_coco() -> None:
     assert [ids[name] for name in ("person", "stop sign", "umbrella", "toilet", "toothbrush")] == [1, 13, 28, 70, 90]
 
 
-@pytest.mark.parametrize("model", ["vit_tiny_patch16_224.augreg_in21k", "resnet18"])
+@pytest.mark.parametrize(
+    "model", ["vit_tiny_patch16_224.augreg_in21k", "vit_tiny_patch16_dinov3_qkvb.eupe_lvd1689m", "resnet18"]
+)
 def test_random_weights_keep_features_finite(model: str) -> None:
     with torch.inference_mode():
         features = random_model(model).eval()(torch.rand(1, 3, 224, 224))

@@ -20,10 +20,11 @@ CLASSES = ("bird", "road sign", "coin")
 VIT = {"kind": "vit", "model": "vit_tiny_patch16_224", "tokens_from_block": 10}
 HYBRID = {"kind": "hybrid", "model": "tf_efficientnet_lite0", "width": 48, "blocks": 2, "heads": 3}
 CNN = {"kind": "cnn", "model": "tf_efficientnet_lite0", "strides": (16, 32), "output_stride": 32}
-BACKBONES = {"vit": VIT, "hybrid": HYBRID, "cnn": CNN}
+ROTARY = {"kind": "vit", "model": "vit_tiny_patch16_dinov3_qkvb", "tokens_from_block": 10}
+BACKBONES = {"vit": VIT, "rotary": ROTARY, "hybrid": HYBRID, "cnn": CNN}
 # What a method is built from beside settings, text and a backbone's weights, as `Localizer.described` tells it.
 TOWER = {"kind": "towers", "image_tower": "tf_efficientnet_lite0", "image_size": 64, "width": 16}
-DESCRIBED = {"clip": {"tower": TOWER}}
+DESCRIBED = {"clip": {"tower": TOWER}, "clip_es": {"tower": TOWER, "background_texts": ["sky", "ground"]}}
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,8 @@ from stages.encode import save_image_tower
 from stages.encode.clip import PROJECTIONS, build_towers
 from stages.errors import DataError, SettingsError
 from stages.localize.checkpoint import build_localizer, load_localizer, save_localizer
-from stages.localize.clip_similarity import (
-    ClipSimilarity,
-    build_image_tower,
-    image_statistics,
-    tokens_before_last_block,
-)
+from stages.localize.clip_similarity import ClipSimilarity
+from stages.localize.clip_tower import build_image_tower, image_statistics, tokens_before_last_block
 from stages.settings import ClipSettings, LocalizeSettings, MapSettings, PretrainedClip, TowerClip
 from tests.localize.conftest import CLASSES, TOWER
 

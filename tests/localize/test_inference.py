@@ -9,7 +9,15 @@ from PIL import Image
 
 from stages.errors import DataError
 from stages.index import Record
-from stages.localize.batches import Grouping, group_by_area, group_by_size, resize_to_grid, size_on_grid, sizes_on_grid
+from stages.localize.batches import (
+    Grouping,
+    group_by_area,
+    group_by_size,
+    read_batch,
+    resize_to_grid,
+    size_on_grid,
+    sizes_on_grid,
+)
 from stages.localize.freeze_map_features import write_map_features
 from stages.localize.inference import faster_grouping, make_maps, scale_to_one
 from stages.localize.localizer import Localizer
@@ -231,6 +239,41 @@ def test_maps_of_thin_images(make_localizer, photos: Path) -> None:
     found = maps_of(make_localizer(), records_of(CLASSES, CLASSES), photos, maps=maps)
     assert [found[name].maps.shape[1:] for name in ("im0", "im1")] == [(1, 75), (100, 2)]
     assert all(np.isfinite(image.maps).all() for image in found.values())
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_each_image_is_located_with_its_own_tags(make_localizer, photos: Path, flip: bool) -> None:
+    """Also where a batch holds several sizes, and for mirrored copies."""
+    localizer = make_localizer()
+    plain, seen = localizer.locate_each, []
+
+    def tagged(images, settings, tags):
+        seen.extend(zip(images, tags, strict=True))
+        return plain(images, settings)
+
+    localizer.locate_tagged = tagged
+    tags = [("bird",), ("coin",), ("bird", "coin"), (), ("road sign",)]
+    maps_of(localizer, records_of(*tags), photos, group_by_area, maps={"size": 64, "flip": flip, "batch_size": 5})
+    copies = 1 + flip
+    assert [own.tolist() for _, own in seen] == [
+        [[True, False, False], [False, False, True], [False, False, False]] * copies,
+        [[True, False, True], [False, True, False]] * copies,
+    ]
+    assert [len(images) for images, _ in seen] == [3 * copies, 2 * copies]
+
+
+def test_maps_at_the_images_own_size(photos: Path) -> None:
+    own = MapSettings(size=None, scales=(1.0, 0.5))
+    assert sizes_on_grid(records_of((), (), ()), photos, 16, own) == [
+        ((64, 96), (32, 48)),
+        ((64, 96), (32, 48)),
+        ((96, 64), (48, 32)),
+    ]
+    batch = read_batch([[0, 1], [2]], records_of((), (), ()), photos, 16, own)
+    assert [[tuple(part.shape) for part in scale] for scale in batch.scales] == [
+        [(2, 3, 64, 96), (1, 3, 96, 64)],
+        [(2, 3, 32, 48), (1, 3, 48, 32)],
+    ]
 
 
 def test_an_image_for_which_memory_is_too_small_is_named(make_localizer, photos: Path) -> None:

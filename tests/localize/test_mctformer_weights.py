@@ -109,6 +109,9 @@ def test_a_norm_after_the_last_block_is_another_model(tmp_path: Path) -> None:
         converted(tmp_path, published("v2"), settings_of("v2", last_norm=True))
     with pytest.raises(SettingsError, match="tokens_from_block 0"):
         converted(tmp_path, published("v2"), settings_of("v2", tokens_from_block=1))
+    for model in ("vit_tiny_patch16_dinov3_qkvb", "vit_wee_patch16_reg1_gap_256"):
+        with pytest.raises(SettingsError, match=rf"checkpoint\.pth is of a ViT with a class token.*unlike {model};"):
+            converted(tmp_path, published("v2"), settings_of("v2", model=model))
 
 
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:

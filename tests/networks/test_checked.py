@@ -50,8 +50,8 @@ def test_what_does_not_fit_is_told_by_its_name(
 
 
 def test_weights_of_a_vit_that_does_not_fit_are_not_even_looked_for(tmp_path: Path) -> None:
-    settings = json.dumps({"weights": {"eva02_tiny_patch14_224": str(tmp_path / "none.pth")}})
-    words = ["--settings", settings, "--model", "eva02_tiny_patch14_224", "--output", str(tmp_path / "out.safetensors")]
-    backbone = {"kind": "vit", "model": "eva02_tiny_patch14_224"}
-    with pytest.raises(SettingsError, match="turns queries and keys"):
+    settings = json.dumps({"weights": {"beit_base_patch16_224": str(tmp_path / "none.pth")}})
+    words = ["--settings", settings, "--model", "beit_base_patch16_224", "--output", str(tmp_path / "out.safetensors")]
+    backbone = {"kind": "vit", "model": "beit_base_patch16_224"}
+    with pytest.raises(SettingsError, match="adds relative positions"):
         load_weights.run([*words, "--backbones", json.dumps([backbone])])

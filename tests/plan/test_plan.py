@@ -65,7 +65,7 @@ def test_what_is_not_trained_has_one_seed(demo: Plan) -> None:
     rows = {row.name: row.seeds for row in demo.tables["compare_localizers"].rows}
     assert {name: len(seeds) for name, seeds in rows.items()} == {
         **dict.fromkeys(("cam", "ts_cam", "mctformer_v2", "mctformer_plus", "mmcst"), 3),
-        "clip": 1,
+        **dict.fromkeys(("clip", "clip_windows", "clip_proxy", "clip_es"), 1),
     }
 
 
@@ -75,6 +75,10 @@ def test_a_training_reads_what_its_settings_use(demo: Plan) -> None:
     assert set(none.training_inputs) == {"weights", "features"}
     clip = next(row.seeds[0] for row in demo.tables["compare_localizers"].rows if row.name == "clip")
     assert clip.training_inputs == {"weights": "results/demo/encode/image_tower.safetensors"}
+    explained = next(row.seeds[0] for row in demo.tables["compare_localizers"].rows if row.name == "clip_es")
+    assert explained.training_inputs == clip.training_inputs | {
+        "backgrounds": "results/demo/encode/backgrounds.safetensors"
+    }
     assert set(plan_of(VOC).localizers.own.training_inputs) == {"weights", "images"}
 
 
@@ -102,7 +106,8 @@ def test_refiners_of_other_seeds_have_networks_regions_and_thresholds_of_their_o
 def test_refiners_have_the_experiments_seed_where_none_is_given() -> None:
     plan = plan_of(DEMO, seed=5, compare={"refiner_seeds": []})
     assert all(len(row.seeds) == 1 for row in plan.tables["compare_refiners"].rows)
-    assert plan.tables["compare_refiners"].rows[-1].seeds[0] == plan.refiners.own
+    own = next(row for row in plan.tables["compare_refiners"].rows if row.name == "affinity_crf")
+    assert own.seeds == [plan.refiners.own]
 
 
 @pytest.mark.parametrize(
@@ -244,6 +249,51 @@ def test_a_backbone_is_checked_for_the_localizer_that_asks_for_its_weights() -> 
     assert dense["model"] == "densenet121"
     segmenters = plan.experiment.segment.network.backbone
     assert segmenters == backbone.model or plan.localizers.backbones_json(segmenters) == "[]"
+
+
+PROXY = {"kind": "clip", "attention": "proxy", "proxy": {"model": "test_efficientnet", "strides": [16]}}
+PROXY_MODEL = "test_efficientnet"
+FEATURES = {"kind": "features", "model": "test_vit"}
+
+
+def test_frozen_networks_are_inputs_and_are_checked_with_their_weights() -> None:
+    weights = {"encode": {"weights": {**DEMO["encode"]["weights"], "test_efficientnet": "timm", "test_vit": "timm"}}}
+    plan = plan_of(DEMO, **weights, localize={"method": PROXY}, refine={"affinity": FEATURES})
+    files = {name: f"results/demo/encode/weights/{name}.safetensors" for name in ("test_efficientnet", "test_vit")}
+    assert plan.localizers.own.training_inputs == {
+        **{"weights": "results/demo/encode/image_tower.safetensors", "proxy": files["test_efficientnet"]}
+    }
+    refiner = plan.refiners.own
+    assert refiner.inputs("val", "0")["affinity"] == files["test_vit"]
+    assert (refiner.gpus, refiner.affinity, refiner.regions, plan.refiners.walked_option(refiner)) == (
+        1,
+        None,
+        None,
+        "",
+    )
+    assert json.loads(plan.refiners.masks_json(refiner))["affinity"]["model"] == "test_vit"
+    assert plan.experiment.models >= set(files)
+    assert set(plan.frozen_weights) >= set(files.values())
+    (proxy,) = json.loads(plan.localizers.backbones_json("test_efficientnet"))
+    assert proxy == {
+        **{"kind": "frozen", "place": "localize.method.proxy"},
+        **{"model": "test_efficientnet", "strides": [16]},
+    }
+    (walk,) = json.loads(plan.localizers.backbones_json("test_vit"))
+    assert (walk["kind"], walk["place"], walk["strides"]) == ("frozen", "refine.affinity", None)
+    assert [row.name for row in plan.tables["compare_refiners"].rows] == ["maps", "crf", "features", "features_crf"]
+
+
+def test_frozen_networks_of_rows_are_checked_when_a_table_asks_for_them() -> None:
+    weights = {"encode": {"weights": {**DEMO["encode"]["weights"], "test_efficientnet": "timm", "test_vit": "timm"}}}
+    rows = {"localizers": {"proxy": {"method": PROXY}}, "refiners": {"dino": {"affinity": FEATURES}}}
+    plan = plan_of(DEMO, **weights, compare=rows)
+    assert not {"test_efficientnet", "test_vit"} & plan.experiment.models
+    places = {name: json.loads(plan.localizers.backbones_json(name))[0]["place"] for name in ("test_vit", PROXY_MODEL)}
+    assert places == {"test_vit": "refine.affinity", PROXY_MODEL: "localize.method.proxy"}
+    row = next(row for row in plan.tables["compare_localizers"].rows if row.name == "proxy")
+    assert len(row.seeds) == 1
+    assert set(row.seeds[0].training_inputs) == {"weights", "proxy"}
 
 
 def test_mended_masks_are_learned_and_scored_in_the_place_of_trains(demo: Plan) -> None:

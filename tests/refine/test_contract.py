@@ -7,8 +7,10 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from stages.localize.checkpoint import build_localizer, save_localizer
 from stages.refine.affinity_net import AffinityNet, save_affinity
@@ -16,7 +18,7 @@ from stages.refine.background import Background
 from stages.refine.make_masks import chosen_walker
 from stages.refine.pseudo_masks import ImageScores
 from stages.refine.scoring import Walker
-from stages.settings import LearnedAffinity, LocalizeSettings, RefineSettings
+from stages.settings import FeaturesAffinity, LearnedAffinity, LocalizeSettings, RefineSettings
 from stages.shards import ImageMaps
 
 KINDS = [
@@ -41,11 +43,17 @@ def write_localizer(settings: RefineSettings, path: Path) -> None:
     save_localizer(path, localizer, [f"class {number}" for number in range(5)])
 
 
+def write_weights(settings: RefineSettings, path: Path) -> None:
+    assert isinstance(settings.affinity, FeaturesAffinity)
+    save_file(timm.create_model(settings.affinity.model, pretrained=False).state_dict(), path)
+
+
 # By kind: the settings of a small one, and what writes the file that it walks along, where there is one.
 SMALL: Mapping[str, tuple[dict, Callable[[RefineSettings, Path], None] | None]] = {
     "none": ({}, None),
     "learned": (AFFINITY, write_network),
     "attention": ({}, write_localizer),
+    "features": ({"model": "test_vit", "size": 64}, write_weights),
 }
 
 

@@ -125,8 +125,18 @@ def test_what_trains_nothing_learned_from_nothing(provenance) -> None:
     assert "Training started from" not in text
     assert list(settings_in(text)["localize"]) == ["method", "maps"]
     assert "None: no split with true masks was scored." in text
+    assert "| method | MaskCLIP (Zhou, Loy and Dai" in text
     visual = {"kind": "mmcst", "tokens": "visual", "language_context": "none"}
     assert "| text-image model | none |" in card("localizer", provenance(localize={"method": visual}))
+
+
+def test_a_proxy_is_named_with_its_method(provenance) -> None:
+    proxy = {"model": "tf_efficientnet_lite0", "strides": [16]}
+    text = card("localizer", provenance(localize={"method": {"kind": "clip", "attention": "proxy", "proxy": proxy}}))
+    assert "| method | ProxyCLIP (Lan et al., *ProxyCLIP: Proxy Attention" in text
+    assert "| frozen network beside it | `tf_efficientnet_lite0` |" in text
+    assert "weights of `tf_efficientnet_lite0` (source: `package`)" in text
+    assert settings_in(text)["localize"]["method"]["proxy"]["strides"] == [16]
 
 
 @pytest.mark.parametrize(

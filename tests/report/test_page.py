@@ -18,7 +18,7 @@ from stages.index import read_index, write_index
 from stages.report.charts import class_chart, confusion_chart, pick_curves
 from stages.report.gather import Curve
 from stages.report.make_page import confusion_title, run
-from stages.report.published import TABLES
+from stages.report.published import LATER, TABLES
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -89,9 +89,15 @@ def test_the_published_tables_are_whole(results):
     page = make_page(results)
     for table in TABLES:
         assert table.title in page
-        assert table.rows[-1][0] == "MMCST"
-        assert all(len(row) == len(table.columns) for row in table.rows)
+        assert (table.rows[-1][0] == "MMCST") == table.ends_with_mmcst
     assert "57.6</td><td>73.3" in page
+    assert LATER.note in page
+
+
+def test_the_published_column_is_that_of_the_own_localizer(results):
+    page = make_page(results, {"localize": {"method": {"kind": "cam"}}})
+    assert "published,<br>CAM" in page
+    assert "72.2 VOC" not in page
 
 
 def test_class_names_are_escaped(results):

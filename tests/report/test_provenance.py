@@ -53,7 +53,8 @@ def test_gpus_are_the_driver_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_file_holds_it_all(results: Path) -> None:
-    config = {"experiment": "few", "seed": 3, "compare": {"seeds": [0, 1]}}
+    methods = {"localize": {"method": {"kind": "cam"}}, "segment": {"network": {"model": "mine.py"}}}
+    config = {"experiment": "few", "seed": 3, "compare": {"seeds": [0, 1]}, **methods}
     paths = ["--results", str(results), "--root", str(results.parent), "--indexes", str(results / "data/val.csv")]
     paths += ["--inputs", str(results / "data/classes.txt"), "--outputs", str(results / "refine/masks/val/0")]
     output = results / "provenance.json"
@@ -61,6 +62,9 @@ def test_the_file_holds_it_all(results: Path) -> None:
     content = json.loads(output.read_text())
     assert (content["experiment"], content["seed"], content["seeds_of_tables"]) == ("few", 3, [0, 1])
     assert content["settings"] == config
+    localizer = content["methods"]["localizer"]
+    assert (localizer["papers"][0]["year"], localizer["published"][0]["voc"]) == (2016, 48.8)
+    assert content["methods"]["segmenter"] is None  # the user's own
     assert content["inputs_sha256"] == {
         "data/classes.txt": hashlib.sha256((results / "data/classes.txt").read_bytes()).hexdigest()
     }

@@ -39,10 +39,12 @@ def test_tables_train_each_variant_once_and_all_trains_none(snakemake: Snakemake
     assert planned["ablation_tokens"]["make_maps"] == 5 * 3 + 1  # and of train, where the threshold is chosen
     assert planned["ablation_context"]["train_localizer"] == 5 * 3
     assert planned["ablation_tokens"]["freeze_features"] == 1
-    # Four rivals of three seeds, the training-free one once, and the own localizer's seeds.
-    assert planned["compare_localizers"]["train_localizer"] == 4 * 3 + 1 + 3
+    # Four rivals of three seeds, the training-free ones once, and the own localizer's seeds.
+    rivals = yaml.safe_load(DEMO.read_text(encoding="utf-8"))["compare"]["localizers"]
+    free = [name for name, rival in rivals.items() if rival["method"]["kind"].startswith("clip")]
+    assert planned["compare_localizers"]["train_localizer"] == 4 * 3 + len(free) + 3
     # What tables share is trained once: global multi-modal tokens and the own localizer.
-    assert together["train_localizer"] == 4 * 3 + 5 * 3 - (3 + 3) + (4 * 3 + 1)
+    assert together["train_localizer"] == 4 * 3 + 5 * 3 - (3 + 3) + (4 * 3 + len(free))
     assert jobs_of(snakemake(tmp_path, "--dry-run", config=DEMO).stdout)["train_localizer"] == 1
 
 
@@ -146,8 +148,8 @@ def test_seeds_of_refiners_have_their_own_localizers_networks_and_thresholds(
     jobs = jobs_of(snakemake(tmp_path, "--dry-run", "compare_refiners", config=config).stdout)
     assert (jobs["train_localizer"], jobs["train_affinity"], jobs["choose_threshold"]) == (2, 2, 2)
     assert jobs["make_sure_regions"] == 2
-    assert jobs["make_masks"] == 2 * 6
-    assert jobs["score_masks"] == 2 * 6
+    assert jobs["make_masks"] == 2 * 8
+    assert jobs["score_masks"] == 2 * 8
 
 
 def test_classes_and_synonyms_may_have_braces(snakemake: Snakemake, tmp_path: Path) -> None:

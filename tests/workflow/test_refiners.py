@@ -31,6 +31,9 @@ refine:
   ignore_band: [0.2, 0.6]
   crf:
     iterations: 2
+compare:
+  refiners:
+    features: {affinity: {kind: features, model: test_efficientnet, strides: [16], size: 64}}
 """
 MASKS = [f"results/tiny/refine/banded/{shard}" for shard in (0, 1)]
 
@@ -60,18 +63,18 @@ def refined(warm_snakemake: Snakemake, folder: Path, config: Path) -> subprocess
 def test_the_table_has_a_row_for_each_way(refined: subprocess.CompletedProcess[str], folder: Path) -> None:
     jobs = jobs_of(refined.stdout)
     assert (jobs["make_sure_regions"], jobs["train_affinity"], jobs["choose_threshold"]) == (2, 1, 1)
-    assert jobs["make_masks"] == 6 * 2
+    assert jobs["make_masks"] == 7 * 2
     with (folder / "results/tiny/evaluate/compare_refiners.csv").open(newline="") as stream:
         rows = {row["row"]: row for row in csv.DictReader(stream)}
     walks = ["attention walk", "attention walk, CRF", "affinity walk", "affinity walk, CRF"]
-    assert list(rows) == ["maps above the threshold", "CRF", *walks]
+    assert list(rows) == ["maps above the threshold", "CRF", *walks, "features"]
     for row in rows.values():
         assert (row["split"], row["images"]) == ("val", str(SIZES["val"]))
         assert 0 <= float(row["miou"]) <= 100
     note = (folder / "results/tiny/evaluate/compare_refiners.md").read_text()
     assert "chosen without true masks" in note
     page = (folder / "results/tiny/report/compare_refiners.html").read_text()
-    assert page.count("<figure>") == 2 * (1 + 6 + 1)  # two images, each with its masks by six refiners and the true one
+    assert page.count("<figure>") == 2 * (1 + 7 + 1)  # two images, each with seven refiners' masks and the true one
 
 
 def test_a_score_says_how_its_threshold_was_chosen(refined: subprocess.CompletedProcess[str], folder: Path) -> None:

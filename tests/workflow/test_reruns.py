@@ -20,6 +20,7 @@ LOCATED = {"make_maps": 4, "score_maps": 2, **REFINED}
     ("old", "new", "jobs"),
     [
         pytest.param("panels: 2", "panels: 1", PAGE, id="report.panels"),
+        pytest.param("encode:\n", "encode:\n  backgrounds: [noise]\n", PAGE, id="encode.backgrounds"),
         pytest.param(
             *("report:\n", "evaluate:\n  thresholds: 50\n\nreport:\n"),
             {"score_maps": 2, "summarize": 1, **PAGE},

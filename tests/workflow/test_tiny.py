@@ -172,12 +172,16 @@ compare:
       method: {kind: cam}
       backbone: {kind: cnn, model: test_efficientnet, output_stride: 32, frozen: true, views: 1}
     clip: {method: {kind: clip}}
+    clip_proxy:
+      method: {kind: clip, attention: proxy, proxy: {model: test_efficientnet, strides: [16]}, window: 64, step: 32}
+    clip_es: {method: {kind: clip_es, box_threshold: 0.7}}
 """
+BACKGROUNDS = "encode:\n  backgrounds: [noise, paper]\n"
 
 
 def test_localizers_are_compared_in_one_table(snakemake: Snakemake, copied: Path) -> None:
     config = copied / "compared.yaml"
-    config.write_text(TINY.read_text() + COMPARED)
+    config.write_text(TINY.read_text().replace("encode:\n", BACKGROUNDS) + COMPARED)
     result = snakemake(copied, "compare_localizers", config=config)
     assert result.returncode == 0, result.stdout
     # The experiment's own localizer is a row of the table, and was trained and scored before.
@@ -185,26 +189,27 @@ def test_localizers_are_compared_in_one_table(snakemake: Snakemake, copied: Path
         **{
             "freeze_features": 1,
             "freeze_map_features": 2,
+            "embed_backgrounds": 1,
             "save_image_tower": 1,
-            "train_localizer": 2,
-            "make_maps": 4,
-            "score_maps": 2,
+            "train_localizer": 4,
+            "make_maps": 8,
+            "score_maps": 4,
         },
         **dict.fromkeys(("measure_localizers", "write_table", "make_table_page", "compare_localizers"), 1),
     }
     with (copied / "results/tiny/evaluate/compare_localizers.csv").open(newline="") as stream:
         rows = {row["row"]: row for row in csv.DictReader(stream)}
-    assert list(rows) == ["cam", "clip", "mmcst"]
+    assert list(rows) == ["cam", "clip", "clip_proxy", "clip_es", "mmcst"]
     for name, row in rows.items():
         assert (row["split"], row["images"], row["seeds"]) == ("val", str(SIZES["val"]), "3")
         assert 0 <= float(row["miou"]) <= 100
         assert float(row["images_per_second"]) > 0
         assert float(row["training_memory_mb"] or "nan") > 100
-        assert bool(row["epoch_seconds"]) == (name != "clip")  # nothing is trained
+        assert bool(row["epoch_seconds"]) == (not name.startswith("clip"))  # nothing is trained
     own = json.loads((copied / "results/tiny/evaluate/maps-val.json").read_text())
     assert float(rows["mmcst"]["miou"]) == pytest.approx(own["miou"], abs=0.01)
     page = (copied / "results/tiny/report/compare_localizers.html").read_text()
-    assert page.count("<figure>") == 2 * (1 + 3)  # two images, each with its maps by three localizers
+    assert page.count("<figure>") == 2 * (1 + 5)  # two images, each with its maps by five localizers
     assert snakemake(copied, "compare_localizers", config=config).stdout.count("Nothing to be done") == 1
 
 

@@ -75,6 +75,30 @@ rule embed_text:
         " --output {output.text} &> {log}"
 
 
+# For the localizer `clip_es` alone, so a file of their own: more of them make nothing else again.
+rule embed_backgrounds:
+    input:
+        **plan.language.inputs,
+    output:
+        backgrounds="<results>/encode/backgrounds.safetensors",
+    log:
+        "<logs>/encode/backgrounds.log",
+    benchmark:
+        "<benchmarks>/encode/backgrounds.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        **needs(6000, minutes=30),
+    params:
+        settings=settings("encode", only=["clip", "templates", "backgrounds"]),
+        clip=given("clip", "weights"),
+        code=code_of("stages.encode.embed_backgrounds"),
+    shell:
+        "python -m stages.encode.embed_backgrounds --settings {params.settings:q} {params.clip}"
+        " --output {output.backgrounds} &> {log}"
+
+
 rule embed_images:
     input:
         **plan.dataset.inputs,
@@ -106,7 +130,7 @@ rule embed_images:
         " --index {input.index} --root {params.root:q} {params.clip} --output {output.embeddings} &> {log}"
 
 
-# The training-free localizer `clip` needs CLIP's image tower itself.
+# The training-free localizers need CLIP's image tower itself.
 rule save_image_tower:
     input:
         **plan.language.inputs,

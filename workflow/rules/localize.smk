@@ -91,7 +91,7 @@ rule train_localizer:
         code=code_of("stages.localize.train"),
         root=dataset_root,
         negatives=negatives(experiment.localize.splits),
-        options=given("images", "features"),
+        options=given("images", "backgrounds", "features", "proxy"),
         # Not an output: Snakemake would delete it, and the checkpoints in it, when the training is interrupted.
         work=lambda wildcards: localizer_of(wildcards).work,
     message:
