@@ -142,7 +142,7 @@ def test_scores_spread_over_what_looks_alike_wherever_it_is(image: tuple[Path, I
     """The upper left and lower right corner look alike, and so does all else: each gets its own mean."""
     alike = torch.zeros(GRID, dtype=torch.bool)
     alike[:2, :2] = alike[3:, 4:] = True
-    scores = walked_by_features(torch.stack((alike, ~alike)).float(), image)
+    scores = walked_by_features(torch.stack((alike, ~alike)).float(), image, radius=None)
     means = block_means(image[1].maps)
     for own, mean in zip(scores[1:], means, strict=True):
         expected = np.where(alike.numpy(), mean[alike.numpy()].mean(), mean[~alike.numpy()].mean())
