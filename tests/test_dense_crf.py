@@ -104,6 +104,16 @@ def test_together_each_gives_what_it_gives_alone(count, labels) -> None:
         np.testing.assert_array_equal(mask, dense_crf(image, probabilities, CRF_SETS["irn"]).argmax(axis=0))
 
 
+def test_confident_labels_are_the_most_probable_ones_with_their_probability() -> None:
+    image, first = picture(3, 30, 40, seed=6)
+    settings = CrfSettings(iterations=3)
+    given = [first, first[::-1].copy(), (first + 1 / 3) / 2]
+    for (labels, sure), own in zip(ImageCrf(image, settings).confident_labels(given), given, strict=True):
+        probabilities = dense_crf(image, own, settings)
+        np.testing.assert_array_equal(labels, probabilities.argmax(axis=0))
+        np.testing.assert_allclose(sure, probabilities.max(axis=0), atol=1e-4)
+
+
 def test_dividing_by_the_sum_leaves_the_crf_as_it_is() -> None:
     image, probabilities = picture(2, 40, 50, seed=3)
     plain = probabilities * np.linspace(0.3, 1, 50, dtype=np.float32)

@@ -11,8 +11,10 @@ from mmseg.datasets import COCOStuffDataset
 
 from benchmarks.full_run.overrides import leaves
 from stages.errors import SettingsError
-from stages.experiment import check_variants, read_experiment, section_json
+from stages.experiment import check_variants, read_config, read_experiment, section_json
 from stages.settings import (
+    CRF_SETS,
+    ClipEsSettings,
     DataSettings,
     EncodeSettings,
     LearnedAffinity,
@@ -34,7 +36,8 @@ def test_every_config_is_an_experiment(path: Path) -> None:
 
 
 def test_the_configs_are_found() -> None:
-    assert {"demo", "voc12", "voc12-dinov3", "coco14", "openimages30k", "custom"} <= {path.stem for path in CONFIGS}
+    names = {"demo", "voc12", "voc12-clip-es", "voc12-dinov3", "coco14", "coco14-clip-es", "openimages30k", "custom"}
+    assert names <= {path.stem for path in CONFIGS}
 
 
 def test_voc12_has_the_classes_of_voc_in_mask_order() -> None:
@@ -127,6 +130,30 @@ def test_full_configs_refine_and_segment_as_mctformers_code_does(name: str, imag
     assert crf is not None
     assert (crf.bilateral_position, crf.bilateral_colour, crf.bilateral_weight) == (83, 5, 3)
     assert (crf.gaussian_position, crf.gaussian_weight, crf.iterations) == (4, 3, 10)
+
+
+@pytest.mark.parametrize(
+    ("base", "boxes", "texts", "steps"), [("voc12", 0.4, 25, 20_000), ("coco14", 0.7, 23, 100_000)]
+)
+def test_presets_of_clip_es_have_the_values_of_its_paper(base: str, boxes: float, texts: int, steps: int) -> None:
+    """Lin et al., CVPR 2023, section 4.1, and its authors' code where the paper is silent."""
+    path = Path(__file__).parents[1] / f"configs/{base}-clip-es.yaml"
+    experiment, same = (read_config(path.with_stem(name)) for name in (path.stem, base))
+    assert experiment.data == same.data
+    assert experiment.encode.clip == PretrainedClip(model="ViT-B-16", pretrained="openai")
+    assert experiment.encode.templates == ("a clean origami {}.",)
+    assert len(experiment.encode.backgrounds) == texts
+    assert experiment.models == {"resnet101"}
+    method, maps = experiment.localize.method, experiment.localize.maps
+    assert method == ClipEsSettings(kind="clip_es", steps=2, attention_blocks=8, box_threshold=boxes)
+    assert (maps.size, maps.scales, maps.flip) == (None, (1.0,), False)
+    refine = experiment.refine
+    assert (refine.background, refine.background_power, refine.ignore_below) == ("power", 1, 0.95)
+    assert (refine.affinity.kind, refine.crf) == ("none", CRF_SETS["deeplab"])
+    training = experiment.segment.training
+    assert (experiment.segment.network.model, training.iterations, training.batch_size) == ("deeplabv2", steps, 10)
+    assert (training.learning_rate, training.learning_rate * training.backbone_rate) == (2.5e-3, pytest.approx(2.5e-4))
+    assert "Not yet reproduced here." in path.read_text().split("\nexperiment:")[0]
 
 
 def test_voc12_has_both_of_mctformers_localizers_as_its_code_trains_them() -> None:

@@ -181,7 +181,7 @@ class VitEncoder(Encoder):
         """The ViT's own [CLS], distillation token and registers with their positions, [P, D]: blocks before the class
         tokens need them."""
         if not self.prefix:
-            return self.patch_embed.proj.weight.new_zeros(0, self.width)
+            return next(self.patch_embed.parameters()).new_zeros(0, self.width)
         prefix = torch.cat(list(self.prefix), dim=1)[0]
         if self.positions_of_prefix:
             positions = self.position[0, : self.positions_of_prefix]

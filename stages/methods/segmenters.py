@@ -66,5 +66,26 @@ _RECORDS = (
         code="https://github.com/NVlabs/SegFormer",
         code_licence="NVIDIA's, for research only",
     ),
+    MethodRecord(
+        kind="upernet",
+        title="UPerNet",
+        papers=(Paper("Xiao et al.", "Unified Perceptual Parsing for Scene Understanding", "ECCV", 2018),),
+        code="https://github.com/CSAILVision/unifiedparsing",
+        code_licence="BSD-3-Clause",
+    ),
+    MethodRecord(
+        kind="vit_linear",
+        title="linear decoder of DINOv2's evaluation",
+        papers=(Paper("Oquab et al.", "DINOv2: Learning Robust Visual Features without Supervision", "TMLR", 2024),),
+        code="https://github.com/facebookresearch/dinov2",
+        code_licence="Apache-2.0",
+    ),
+    MethodRecord(
+        kind="vit_mask_tokens",
+        title="Segmenter",
+        papers=(Paper("Strudel et al.", "Segmenter: Transformer for Semantic Segmentation", "ICCV", 2021),),
+        code="https://github.com/rstrudel/segmenter",
+        code_licence="MIT",
+    ),
 )
 SEGMENTER_METHODS: Mapping[str, MethodRecord] = {record.kind: record for record in _RECORDS}

@@ -32,15 +32,12 @@ class Rotary:
         class_tokens: K, those in front of the patches. They are turned by an angle of 0. Of a smaller image, what
         fills up its patches gets zeros: it is masked.
         """
-        longest = max(table.shape[-2] for table in self.tables)
-        own = [
-            F.pad(with_class_tokens(table[number if len(table) > 1 else 0], class_tokens), (0, 0, 0, longest - length))
-            for table in self.tables
-            for length in (table.shape[-2],)
-        ]
+        own = [with_class_tokens(table[number if len(table) > 1 else 0], class_tokens) for table in self.tables]
         if len(own) == 1:
             return own[0][None]
-        return torch.cat([table.expand(count, -1, -1, -1) for table, count in zip(own, self.images, strict=True)])
+        longest = max(table.shape[-2] for table in own)
+        filled = [F.pad(table, (0, 0, 0, longest - table.shape[-2])) for table in own]
+        return torch.cat([table.expand(count, -1, -1, -1) for table, count in zip(filled, self.images, strict=True)])
 
 
 def with_class_tokens(table: Tensor, count: int) -> Tensor:

@@ -35,7 +35,7 @@ class Mended:
 
     def made(self, kind: str, shard: str) -> str:
         """The pseudo masks of a shard of train in which mended ones are put."""
-        if kind == "learned" and self.experiment.refine.ignore_band:
+        if kind == "learned" and self.experiment.refine.ignores:
             return f"{self.files.results}/refine/banded/{shard}"
         return f"{self.files.results}/refine/{self.own.folder}/train/{shard}"
 

@@ -1,5 +1,6 @@
 """The refiners of an experiment: its own, the rows of `compare_refiners`, and the networks and thresholds they need."""
 
+import json
 import shlex
 from dataclasses import dataclass
 
@@ -138,7 +139,8 @@ class Refiners:
 
     def as_json(self, settings: RefineSettings, *without: str) -> str:
         """A section `refine` for a command, without what the command does not use."""
-        alone = settings.model_copy(update={"mended": None})  # no mask is made from mended ones
+        # No mask is made from mended ones, and the training masks alone ignore pixels (`banded_json`).
+        alone = settings.model_copy(update={"mended": None, "ignore_below": None})
         return section_json(self.experiment.model_copy(update={"refine": alone}), "refine", without=without)
 
     def masks_json(self, refiner: Refiner) -> str:
@@ -149,6 +151,13 @@ class Refiners:
         if not refiner.settings.ignore_band:
             dropped.append("ignore_band")
         return self.as_json(refiner.settings, *dropped)
+
+    def banded_json(self, refiner: Refiner) -> str:
+        """The same for the training masks, in which pixels are ignored."""
+        masks, below = self.masks_json(refiner), refiner.settings.ignore_below
+        if below is None:
+            return masks
+        return json.dumps(json.loads(masks) | {"ignore_below": below}, separators=(",", ":"))
 
     def walked_option(self, refiner: Refiner) -> str:
         """The option that gives an attention walk the settings of its localizer's maps; empty for the others."""

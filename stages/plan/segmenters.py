@@ -79,7 +79,8 @@ class Segmenters:
 
     def training_masks(self, segmenter: Segmenter) -> list[str]:
         """The masks that it learns from, with mended ones if there are any; none for true masks. Those of the first
-        round are pseudo masks, with the ignore band if there is one; the others have no thresholds for a band."""
+        round are pseudo masks, with ignored pixels if there are any; the others have neither the thresholds of a band
+        nor a CRF's probabilities."""
         if segmenter.supervision == TRUE_MASKS:
             return []
         if segmenter.round > 1:
@@ -88,7 +89,7 @@ class Segmenters:
             return self.before(segmenter).predictions("told", "train")
         if mended := self.mended.learned():
             return mended
-        folder = "banded/{shard}" if self.experiment.refine.ignore_band else "masks/train/{shard}"
+        folder = "banded/{shard}" if self.experiment.refine.ignores else "masks/train/{shard}"
         return self.files.of_shards(f"refine/{folder}", ["train"])
 
     @property

@@ -26,7 +26,7 @@ WALK_CURES = {
     "attention": "lower localize.maps.size",
     "features": "lower refine.affinity.size",
 }
-Job = tuple[Path, ImageScores, CrfSettings, Path]
+Job = tuple[Path, ImageScores, CrfSettings, Path, float | None]
 
 
 def refine_jobs(
@@ -37,19 +37,20 @@ def refine_jobs(
     walker: Walker,
     backgrounds: Sequence[Background],
     crf: CrfSettings,
+    ignore_below: float | None = None,
 ) -> Iterator[Job]:
     """The arguments of `write_pseudo_mask`, image by image; the next image's walk runs while others are labelled."""
     for image, record in images:
         path = root / record.image
-        yield path, walker(path, image, backgrounds), crf, folder / f"{image.id}.png"
+        yield path, walker(path, image, backgrounds), crf, folder / f"{image.id}.png", ignore_below
 
 
 def chosen_backgrounds(settings: RefineSettings, threshold: float | None, *, band: bool) -> list[Background]:
-    """The background of the masks, or the two backgrounds of the ignore band."""
-    if not band:
+    """The background of the masks, or the two backgrounds of the ignore band where the training masks have one."""
+    if band and not settings.ignores:
+        raise SettingsError("refine.ignore_band: --band needs its two thresholds, or refine.ignore_below")
+    if not band or settings.ignore_band is None:
         return [Background(settings, threshold)]
-    if settings.ignore_band is None:
-        raise SettingsError("refine.ignore_band: --band needs its two thresholds")
     between = settings.model_copy(update={"background": "threshold"})
     return [Background(between, limit) for limit in settings.ignore_band]
 
@@ -80,7 +81,7 @@ def run(arguments: list[str] | None = None) -> None:
         help="trained affinity network, the localizer (attention), or weights of a frozen network (features)",
     )
     command.add_argument("--localize", help="settings of that localizer's maps: the section `localize`, as JSON")
-    command.add_argument("--band", action="store_true", help="training masks with `ignore_band` as 255")
+    command.add_argument("--band", action="store_true", help="training masks: `ignore_band` and `ignore_below` as 255")
     command.add_argument("--processes", type=int, default=os.cpu_count(), help="processes that share the images")
     args = command.parse_args(arguments)
     settings = parse_settings(RefineSettings, args.settings)
@@ -90,7 +91,15 @@ def run(arguments: list[str] | None = None) -> None:
     walker = chosen_walker(settings, args.affinity, localize)
     known = known_images(read_shard(args.maps), read_index(args.index))
     with atomic_folder(args.output) as folder:
-        jobs = refine_jobs(known, args.root, folder, walker=walker, backgrounds=backgrounds, crf=settings.crf)
+        jobs = refine_jobs(
+            known,
+            args.root,
+            folder,
+            walker=walker,
+            backgrounds=backgrounds,
+            crf=settings.crf,
+            ignore_below=settings.ignore_below if args.band else None,
+        )
         count = sum(1 for _ in over_processes(write_pseudo_mask, jobs, args.processes, title="refine"))
     log.info("%d pseudo masks in %s", count, args.output)
 

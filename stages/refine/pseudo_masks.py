@@ -62,23 +62,38 @@ class Labeller:
     """Pseudo masks of one image from scores of background and its classes, by a CRF that is built once.
 
     image [rows, columns, 3] uint8 RGB; classes [K]. Without classes everything is background; with `crf.iterations`
-    0 the best score wins.
+    0 the best score wins. ignore_below: labels of a lower probability are ignored: that after the CRF, or without one
+    the score's share of the sum.
     """
 
-    def __init__(self, image: NDArray[np.uint8], classes: Sequence[int], crf: CrfSettings) -> None:
+    def __init__(
+        self, image: NDArray[np.uint8], classes: Sequence[int], crf: CrfSettings, *, ignore_below: float | None = None
+    ) -> None:
         self.classes = classes
+        self.ignore_below = ignore_below
         self._crf = ImageCrf(image, crf) if len(classes) and crf.iterations else None
 
     def __call__(self, scores: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.uint8]]:
         """A pseudo mask [rows, columns] uint8 for each of the scores: 0 and the mask values (position + 1) of the
-        classes, nothing else.
+        classes, and 255 where labels are ignored.
 
         scores [1 + K, rows, columns] float32 in [0, 1] at the image's size, background first.
         """
+        values, below = mask_values(self.classes), self.ignore_below
+        if below is not None:
+            return (np.where(sure >= below, mask, np.uint8(IGNORE)) for mask, sure in self._confident(scores, values))
         if self._crf is None:
             return (best_labels(own, self.classes) for own in scores)
-        values = mask_values(self.classes)
         return (values[labels] for labels in self._crf.labels(map(label_probabilities, scores)))
+
+    def _confident(
+        self, scores: Iterable[NDArray[np.float32]], values: NDArray[np.uint8]
+    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+        """Each mask with the probability of its labels."""
+        if self._crf is None:
+            return ((best_labels(own, self.classes), label_probabilities(own).max(axis=0)) for own in scores)
+        found = self._crf.confident_labels(map(label_probabilities, scores))
+        return ((values[labels], sure) for labels, sure in found)
 
 
 def label_image(
@@ -113,10 +128,12 @@ def enlarge_scores(scores: NDArray[np.float32], image: ImageScores) -> NDArray[n
     return enlarge_maps(scores, image.extent)[:, :rows, :columns]
 
 
-def write_pseudo_mask(image_path: Path, image: ImageScores, crf: CrfSettings, mask_path: Path) -> None:
+def write_pseudo_mask(
+    image_path: Path, image: ImageScores, crf: CrfSettings, mask_path: Path, ignore_below: float | None = None
+) -> None:
     """Labels one image from its file and writes its mask, at the image's size; 255 where several scores give different
-    labels."""
+    labels, or one of a lower probability than `ignore_below`."""
     pixels = read_scored_image(image_path, image)
-    label = Labeller(pixels, image.classes, crf)
+    label = Labeller(pixels, image.classes, crf, ignore_below=ignore_below)
     masks = label(enlarge_scores(scores, image) for scores in image.scores)
     write_mask(mask_path, enlarge_labels(agreed(list(masks)), image.size))

@@ -11,8 +11,9 @@ from torch import nn
 
 from stages.errors import SettingsError
 from stages.images import BACKGROUND_NAME, IGNORE
-from stages.segment import heads, losses  # noqa: F401 (registers them)
-from stages.segment.backbones import BackboneFacts, describe_backbone
+from stages.segment import heads, losses, token_heads  # noqa: F401 (registers them)
+from stages.segment.backbone_facts import BackboneFacts
+from stages.segment.backbones import describe_backbone
 from stages.segment.overlay import HEADS, Overlay, overlay_path, read_overlay
 from stages.settings import BootstrappedLoss, SegmentSettings
 

@@ -1,7 +1,6 @@
-"""Backbones of the segmenters behind one interface: any timm CNN, ResNet38, and SegFormer's MiT."""
+"""Backbones of the segmenters behind one interface: any timm CNN, plain ViTs, ResNet38, and SegFormer's MiT."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,48 +16,13 @@ from stages.networks.any_size import needed_filling
 from stages.networks.depthwise import with_fast_depthwise
 from stages.networks.mit import STRIDES, VARIANTS, mit_channels, mit_options
 from stages.networks.resnet38 import ResNet38
+from stages.segment.backbone_facts import BackboneFacts
+from stages.segment.vit_backbone import describe_vit, is_vit
 from stages.settings import NetworkSettings
 from stages.tensors import read_tensors
 
 USUAL_STRIDE = 32
 RESNET38_STRIDE = 8
-LOW_LEVEL_STRIDE = 4
-PYRAMID = 4
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class BackboneFacts:
-    """What a segmenter needs to know about its backbone.
-
-    config: for mmengine, without `features`.  strides, channels: of all its feature maps.
-    mean, std: [3], of the RGB values 0..1 that it was trained on.
-    """
-
-    config: dict[str, Any]
-    strides: tuple[int, ...]
-    channels: tuple[int, ...]
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-
-    @property
-    def output_stride(self) -> int:
-        """Image size divided by the size of the last feature map."""
-        return self.strides[-1]
-
-    def positions(self, features: str) -> tuple[int, ...]:
-        """Positions of the feature maps that an overlay's `features` selects. Raises SettingsError if too few."""
-        last = len(self.strides) - 1
-        if features == "last":
-            return (last,)
-        if features == "low_and_last":
-            return (next(place for place, stride in enumerate(self.strides) if stride >= LOW_LEVEL_STRIDE), last)
-        if len(self.strides) < PYRAMID:
-            raise SettingsError(
-                f"segment.network.backbone: it has {len(self.strides)} feature maps, the overlay reads {PYRAMID};"
-                " take another"
-            )
-        return tuple(range(last - PYRAMID + 1, last + 1))
 
 
 def describe_backbone(settings: NetworkSettings, *, output_stride: int) -> BackboneFacts:
@@ -79,6 +43,8 @@ def describe_backbone(settings: NetworkSettings, *, output_stride: int) -> Backb
             )
         config = {"type": "MitBackbone", **mit_options(settings.backbone)}
         return BackboneFacts(config, STRIDES, mit_channels(settings.backbone))
+    if is_vit(settings.backbone):
+        return describe_vit(settings)
     return _describe_timm(settings, settings.output_stride or output_stride)
 
 
@@ -101,7 +67,8 @@ def _describe_timm(settings: NetworkSettings, output_stride: int) -> BackboneFac
         model: Any = timm.create_model(name, features_only=True, **stride_option(output_stride))
     except RuntimeError as error:
         raise SettingsError(
-            f"segment.network.backbone: {error}; give the name of a timm CNN, resnet38, or mit_b0 to mit_b5"
+            f"segment.network.backbone: {error}; give the name of a timm CNN or plain ViT, resnet38, or mit_b0 to"
+            " mit_b5"
         ) from error
     except (TypeError, AssertionError, NotImplementedError) as error:
         raise SettingsError(

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.errors import DataError
+from stages.errors import DataError, in_one_line
 from stages.files import atomic_path
 from stages.finite import check_finite
 from stages.images import read_image
@@ -122,13 +122,14 @@ def export(segmenter: Segmenter, output: Path, images: Sequence[NDArray[np.uint8
     with atomic_path(output) as temporary, warnings.catch_warnings():
         # Warnings about tracing and the age of both exporters; the check below finds what they warn about.
         warnings.simplefilter("ignore")
-        write(deployed, temporary)
         try:
+            write(deployed, temporary)
             share = different_pixels(deployed, read(temporary), images)
         except DataError:
             raise
-        except Exception as error:  # from onnxruntime or TorchScript: the model cannot be exported in this form
-            raise DataError(f"{output}: the export does not run ({error}); try the other of {SUFFIXES}") from error
+        except Exception as error:  # of torch's exporter or onnxruntime: the model cannot be exported in this form
+            said = in_one_line(error)
+            raise DataError(f"{output}: the export does not run ({said}); try the other of {SUFFIXES}") from error
         if share > MOST_DIFFERENT:
             raise DataError(
                 f"{output}: its masks differ from the segmenter's in {100 * share:.2f} % of the pixels; not written,"

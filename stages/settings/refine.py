@@ -173,6 +173,11 @@ class RefineSettings(Strict):
         None,
         description="two thresholds: in the training masks, pixels whose label differs between them are ignored (255)",
     )
+    ignore_below: Share | None = Field(
+        None,
+        description="in the training masks, pixels whose label has a lower probability after the CRF are ignored (255),"
+        " CLIP-ES's 0.95; without a CRF, whose score has a lower share of the sum of scores",
+    )
     mended: Path | None = Field(
         None,
         description="masks of training images mended by hand, which replace their pseudo masks: a folder of labelme's"
@@ -185,10 +190,16 @@ class RefineSettings(Strict):
             raise ValueError(f"ignore_band: {list(self.ignore_band)} must be increasing; put the lower threshold first")
         return self
 
+    @property
+    def ignores(self) -> bool:
+        """Whether the training masks are others than those that are scored: with ignored pixels."""
+        return self.ignore_band is not None or self.ignore_below is not None
+
     @model_serializer(mode="wrap")
-    def without_mended(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves `mended` out where it is not set, so that results made before there was such a setting stay valid."""
+    def without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves later settings out where they are not set, so that results made before there were any stay valid."""
         values = handler(self)
-        if self.mended is None:
-            values.pop("mended", None)  # not there if the caller has excluded it
+        for name in ("mended", "ignore_below"):
+            if getattr(self, name) is None:
+                values.pop(name, None)  # not there if the caller has excluded it
         return values

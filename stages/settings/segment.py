@@ -50,14 +50,17 @@ class NetworkSettings(Strict):
     )
     backbone: str = Field(
         "resnet101",
-        description="timm CNN, resnet38, or mit_b0 to mit_b5; `encode.weights` says where its weights come from",
+        description="timm CNN or plain ViT, resnet38, or mit_b0 to mit_b5; `encode.weights` says where its weights come"
+        " from",
     )
     output_stride: OutputStride | None = Field(
         None,
         description="image size divided by the size of the backbone's last features; if omitted, the overlay's own",
     )
     decoder_channels: Count | None = Field(None, description="channels of the decoder; if omitted, the overlay's own")
-    frozen_stages: CountOrZero = Field(0, description="number of first backbone stages to freeze")
+    frozen_stages: CountOrZero = Field(
+        0, description="number of first backbone stages to freeze; of a ViT, blocks: all of them freeze it as a whole"
+    )
     frozen_norm: Flag = Field(False, description="keep the statistics of the backbone's batch norms fixed")
 
 

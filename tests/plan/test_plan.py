@@ -324,6 +324,26 @@ def test_what_makes_masks_knows_of_no_mended_ones(demo: Plan) -> None:
     assert json.loads(plan.mended.settings_json) == {"mended": "to mend"}
 
 
+@pytest.mark.parametrize("ignored", [{"ignore_below": 0.95}, {"ignore_band": [0.2, 0.5]}])
+def test_the_segmenter_alone_learns_from_masks_with_ignored_pixels(demo: Plan, ignored: dict) -> None:
+    plan = plan_of(DEMO, refine={**DEMO["refine"], **ignored})
+    assert plan.segmenters.training_masks(plan.segmenters.own) == ["results/demo/refine/banded/0"]
+    assert plan.scored_masks("", "pseudo_masks", "train").masks == ["results/demo/refine/masks/train/0"]
+    mended = plan_of(DEMO, refine={**DEMO["refine"], **ignored, "mended": "to mend"}).mended
+    assert mended.made("learned", "0") == "results/demo/refine/banded/0"
+    assert mended.made("scored", "0") == "results/demo/refine/masks/train/0"
+
+
+def test_a_lowest_probability_changes_the_training_masks_and_nothing_else(demo: Plan) -> None:
+    plan = plan_of(DEMO, refine={**DEMO["refine"], "ignore_below": 0.95})
+    before, own = demo.refiners, plan.refiners
+    assert before.banded_json(before.own) == before.masks_json(before.own) == own.masks_json(own.own)
+    assert json.loads(own.banded_json(own.own)) == json.loads(own.masks_json(own.own)) | {"ignore_below": 0.95}
+    for describe in ("regions_json", "affinity_json", "threshold_json"):
+        assert getattr(before, describe)(before.own) == getattr(own, describe)(own.own)
+    assert "ignore_below" not in demo.experiment.model_dump_json()
+
+
 def test_rows_of_refiners_cannot_be_mended() -> None:
     compare = {**DEMO["compare"], "refiners": {"by_hand": {"mended": "x"}}}
     experiment = read_experiment({**DEMO, "compare": compare}, source="test")

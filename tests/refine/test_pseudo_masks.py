@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from stages.dense_crf import dense_crf
 from stages.errors import DataError, SettingsError
 from stages.images import read_mask, write_mask
 from stages.index import Record, write_index
@@ -154,6 +155,47 @@ def test_the_ignore_band_lies_between_its_thresholds(tmp_path, disc):
     assert not read_mask(tmp_path / "masks/b.png").any()  # without tags, so sure to be background
 
 
+@pytest.mark.parametrize(("iterations", "below"), [(0, 0.65), (2, 0.9999)])
+def test_labels_that_are_not_sure_are_ignored(tmp_path, disc, iterations, below):
+    write_dataset(tmp_path, disc)
+    crf = {"iterations": iterations}
+    command = [*arguments(tmp_path), "--band"]
+    command[command.index("--settings") + 1] = json.dumps({"crf": crf, "ignore_below": below})
+    run(command)
+    maps = enlarge_maps(next(read_shard(tmp_path / "0.safetensors")).maps, (80, 100))[0]
+    scores = np.stack([np.full_like(maps, 0.4), maps])
+    probabilities = scores / scores.sum(axis=0)
+    if iterations:
+        probabilities = dense_crf(disc[0], probabilities, CrfSettings(**crf))
+    expected = np.where(probabilities.max(axis=0) < below, 255, np.where(probabilities[1] >= probabilities[0], 2, 0))
+    mask = read_mask(tmp_path / "masks/a.png")
+    np.testing.assert_array_equal(mask, expected)
+    assert {0, 2, 255} >= set(np.unique(mask)) >= {2, 255}
+    assert not read_mask(tmp_path / "masks/b.png").any()  # without tags, so sure to be background
+
+
+def test_a_band_and_sureness_are_asked_for_together(tmp_path, disc):
+    """A pixel counts if both thresholds give it the same label, and both are sure of it."""
+    write_dataset(tmp_path, disc)
+    command = [*arguments(tmp_path), "--band"]
+    crf = {"crf": {"iterations": 0}}
+    command[command.index("--settings") + 1] = json.dumps(crf | {"ignore_band": [0.2, 0.6], "ignore_below": 0.55})
+    run(command)
+    maps = enlarge_maps(next(read_shard(tmp_path / "0.safetensors")).maps, (80, 100))[0]
+    # Object at 0.6, and surer than 0.55 there: m / (m + 0.6). Background at 0.2: 0.2 / (m + 0.2).
+    sure_object, sure_background = maps / (maps + 0.6) >= 0.55, 0.2 / (maps + 0.2) >= 0.55
+    expected = np.where(sure_object, 2, np.where(sure_background, 0, 255))
+    np.testing.assert_array_equal(read_mask(tmp_path / "masks/a.png"), expected)
+
+
+def test_masks_that_are_scored_ignore_nothing(tmp_path, disc):
+    write_dataset(tmp_path, disc)
+    command = arguments(tmp_path)
+    command[command.index("--settings") + 1] = json.dumps({"crf": {"iterations": 2}, "ignore_below": 1.0})
+    run(command)
+    assert 255 not in read_mask(tmp_path / "masks/a.png")
+
+
 def test_without_tags_all_is_surely_background(tmp_path, disc):
     Image.fromarray(disc[0]).save(tmp_path / "a.png")
     none = ImageMaps("a", disc[2][:0], np.zeros(0, dtype=np.int64), (80, 100))
@@ -186,9 +228,9 @@ def test_a_large_photo_is_labelled_small_and_its_mask_is_large(tmp_path, disc, m
     sizes = []
     original = pseudo_masks.Labeller
 
-    def noted(pixels, *more):
+    def noted(pixels, *more, **named):
         sizes.append(pixels.shape)
-        return original(pixels, *more)
+        return original(pixels, *more, **named)
 
     monkeypatch.setattr(pseudo_masks, "Labeller", noted)
     settings = RefineSettings()

@@ -19,7 +19,9 @@ CLASSES = ("blue", "red", "green")
 SIDE = 64
 # The backbone of an overlay that does not fit the usual one.
 USUAL = "test_efficientnet"
-BACKBONES: dict[str, str] = {}
+BACKBONES = {"upernet": "test_convnext", "vit_linear": "test_vit", "vit_mask_tokens": "test_vit3"}
+# Instead of the overlay's own, to be fast.
+CHANNELS = {"upernet": 16}
 
 
 @pytest.fixture(params=sorted(path.stem for path in OVERLAYS.glob("*.py")))
@@ -27,7 +29,11 @@ def built(request: pytest.FixtureRequest, make_settings) -> tuple[Any, dict[str,
     """A segmenter of random weights, and its config."""
     name = request.param
     settings = make_settings(
-        model=name, backbone=BACKBONES.get(name, USUAL), decoder_channels=None, output_stride=None, crop=SIDE
+        model=name,
+        backbone=BACKBONES.get(name, USUAL),
+        decoder_channels=CHANNELS.get(name),
+        output_stride=None,
+        crop=SIDE,
     )
     torch.manual_seed(0)
     try:

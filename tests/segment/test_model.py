@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import timm
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
 
+from stages.encode.weights import load_weights
 from stages.errors import DataError, SettingsError
 from stages.segment.architecture import build_model, checked_model, model_config, trial_sizes
 from stages.segment.config import with_weights
@@ -95,6 +97,31 @@ def test_weights_of_the_file_reach_the_backbone(make_settings, lite0_weights) ->
             torch.testing.assert_close(model.backbone.timm_model.state_dict()[name], expected, rtol=0, atol=0)
 
 
+def test_a_convnext_of_other_classes_starts_from_the_file_and_freezes_its_first_stages(make_settings, tmp_path) -> None:
+    """Published weights of ConvNeXt are often those of ImageNet-22k. It has layer norms alone."""
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_convnext", num_classes=22).state_dict(), tmp_path / "given.safetensors")
+    state = load_weights("test_convnext", str(tmp_path / "given.safetensors"))
+    save_file(state, tmp_path / "loaded.safetensors")
+    torch.manual_seed(1)
+    settings = make_settings(backbone="test_convnext", model="upernet", output_stride=None, frozen_stages=2)
+    config = model_config(settings, CLASSES)
+    assert config["data_preprocessor"]["mean"] == [127.5] * 3
+    model = build_model(with_weights(config, tmp_path / "loaded.safetensors")).train()
+    model.init_weights()
+    assert [tuple(own.shape[2:]) for own in model.extract_feat(torch.randn(1, 3, 64, 96))] == [
+        *((16, 24), (8, 12)),
+        *((4, 6), (2, 3)),
+    ]
+    own = {name.replace("stages_", "stages."): value for name, value in model.backbone.timm_model.state_dict().items()}
+    renamed = {name.replace("stem_", "stem."): value for name, value in own.items()}
+    assert set(state) - set(renamed) == {name for name in state if name.startswith("head.")}
+    for name, value in renamed.items():
+        torch.testing.assert_close(value, state[name], rtol=0, atol=0)
+    learned = {name for name, value in model.backbone.timm_model.named_parameters() if value.requires_grad}
+    assert {name.split(".")[0] for name in learned} == {"stages_2", "stages_3"}
+
+
 def test_loss_is_weighted_and_ignores_255(make_settings, build) -> None:
     model = build(make_settings(class_weights={"background": 0.4}))
     logits = torch.randn(2, 3, 8, 8, requires_grad=True)
@@ -130,7 +157,7 @@ def test_broken_segmenter_file_is_an_error(tmp_path) -> None:
         load_segmenter(tmp_path / "s.safetensors")
 
 
-@pytest.mark.parametrize("backbone", ["hrnet_w18_small", "densenet121", "mit_b0"])
+@pytest.mark.parametrize("backbone", ["hrnet_w18_small", "densenet121", "mit_b0", "test_convnext"])
 def test_backbones_of_sides_of_one_kind_run_on_every_photograph(make_settings, backbone: str) -> None:
     stride = None if backbone == "mit_b0" else 32
     settings = make_settings(backbone=backbone, output_stride=stride, model="segformer", crop=321)

@@ -23,6 +23,9 @@ FULL_SIZE = [
     ("deeplabv2", "resnet101", 44_048_532, 48_472_452),
     ("deeplabv3plus", "resnet101", 48_309_701, 48_325_121),
     ("segformer", "mit_b2", 24_728_533, 24_743_953),
+    ("upernet", "convnext_tiny", 59_249_781, 59_280_561),
+    ("vit_linear", "vit_small_patch14_dinov2", 22_065_045, 22_088_145),
+    ("vit_mask_tokens", "vit_small_patch16_dinov3", 25_587_498, 25_610_658),
 ]
 
 

@@ -109,7 +109,7 @@ def test_the_plan_of_coco_does_not_grow_with_its_images(snakemake: Snakemake, tm
     assert jobs["make_sure_regions"] == jobs["predict"] == SHARDS
 
 
-@pytest.mark.parametrize("name", ["voc12", "coco14"])
+@pytest.mark.parametrize("name", ["voc12", "coco14", "voc12-clip-es", "coco14-clip-es"])
 def test_a_dataset_to_be_fetched_needs_no_folder_yet(snakemake: Snakemake, tmp_path: Path, name: str) -> None:
     config = changed(REPOSITORY / f"configs/{name}.yaml", tmp_path, "  fetch: false\n", "  fetch: true\n")
     write_resnet38(tmp_path)

@@ -127,7 +127,7 @@ rule make_masks:
         " &> {log}"
 
 
-# The segmenter's training masks if `refine.ignore_band` is set; the scored masks are those without it.
+# The segmenter's training masks if `refine.ignore_band` or `ignore_below` is set; the scored masks are those without.
 use rule make_masks as make_banded_masks with:
     input:
         unpack(lambda wildcards: plan.refiners.own.inputs("train", wildcards.shard)),
@@ -141,7 +141,7 @@ use rule make_masks as make_banded_masks with:
     resources:
         gpu=plan.refiners.own.gpus,
     params:
-        settings=plan.refiners.masks_json(plan.refiners.own),
+        settings=plan.refiners.banded_json(plan.refiners.own),
         threshold=plan.refiners.own.threshold_number,
         localize=plan.refiners.walked_option(plan.refiners.own),
         band="--band",
