@@ -18,12 +18,14 @@ from stages.settings.evaluate import EvaluateSettings, ReportSettings
 from stages.settings.experiment import Experiment, method_fault
 from stages.settings.localize import (
     NOT_OF_TRAINING,
-    CamSettings,
-    ClipEsSettings,
-    ClipSettings,
     LocalizerTraining,
     LocalizeSettings,
     MapSettings,
+)
+from stages.settings.methods import (
+    CamSettings,
+    ClipEsSettings,
+    ClipSettings,
     MctformerSettings,
     Method,
     MmcstSettings,

@@ -12,7 +12,8 @@ from stages.settings.compare import CompareSettings
 from stages.settings.data import DataSettings
 from stages.settings.encode import EncodeSettings, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
-from stages.settings.localize import ClipEsSettings, ClipSettings, LocalizeSettings
+from stages.settings.localize import LocalizeSettings
+from stages.settings.methods import ClipEsSettings, ClipSettings
 from stages.settings.refine import LearnedAffinity, RefineSettings
 from stages.settings.segment import SegmentSettings
 from stages.vocabulary import SPLITS, SplitName
