@@ -122,6 +122,7 @@ CLIP_ES = MethodRecord(
             voc_val=71.1,
             voc_test=71.4,
             coco_val=45.4,
+            second_hand=True,
         ),
     ),
 )
