@@ -82,7 +82,7 @@ def test_configs_that_come_along_are_found_by_name(installed: Path, tmp_path: Pa
         assert jobs_of(done.stdout)["compose"] == 1, done.stdout + done.stderr
     missing = tagmask("run", "-n", "-c", "dome", folder=tmp_path, installed=installed)
     assert missing.returncode == 1
-    assert "take one of tagmask's own: coco14, custom, demo," in missing.stderr
+    assert "take one of tagmask's own: coco14, coco14-clip-es, custom, demo," in missing.stderr
 
 
 def test_it_says_where_it_is(installed: Path, tmp_path: Path) -> None:
