@@ -9,6 +9,7 @@ from typing import Any
 
 from stages.cli.places import snakefile_words
 from stages.cli.progress import duration
+from stages.data.left_out import read_left_out
 from stages.packages import check_forks, check_opencv
 from stages.program import job_environment
 
@@ -58,10 +59,25 @@ def shows_progress(options: Sequence[str]) -> bool:
 def ended(
     folder: Path, settings: Mapping[str, Any], targets: Sequence[str], seconds: float, options: Sequence[str]
 ) -> list[str]:
-    """What is said after a run: where the pages of its targets are, and how long it took."""
+    """What is said after a run: which images were left out, where the pages of its targets are, and how long it
+    took."""
     # With settings in `options`, the experiment may have another name.
     given = any(word.partition("=")[0] in ("--config", "-C") for word in options)
-    reports = folder / "results" / str(settings.get("experiment")) / "report"
+    results = folder / "results" / str(settings.get("experiment"))
     names = ["index" if target == "all" else target for target in targets]
-    pages = [] if given else [page for name in names if (page := reports / f"{name}.html").is_file()]
-    return [*(f"The page: {page.resolve()}" for page in pages), f"It took {duration(seconds)}."]
+    pages = [] if given else [page for name in names if (page := results / f"report/{name}.html").is_file()]
+    lost = [] if given else sorted((results / "data/left_out").glob("*.csv"))
+    return [
+        *(words for path in lost if (words := left_out_words(path))),
+        *(f"The page: {page.resolve()}" for page in pages),
+        f"It took {duration(seconds)}.",
+    ]
+
+
+def left_out_words(path: Path) -> str:
+    """How many images of a split were left out, the first of them, and where the others are; empty if none was."""
+    rows = read_left_out(path)
+    if not rows:
+        return ""
+    images = "1 image" if len(rows) == 1 else f"{len(rows):,} images"
+    return f"Left out of {path.stem}: {images}; the first is {rows[0].id} ({rows[0].problem}). All are in {path}"
