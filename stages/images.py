@@ -86,7 +86,7 @@ def opened(
     path: Path,
     *,
     kind: str = "image",
-    missing: str = "check the dataset folder (`data.root`)",
+    missing: str = "check the dataset folder (`data.root`), put it back, or take it out of the list that names it",
     broken: str = "replace or remove it",
 ) -> Iterator[Image.Image]:
     """An image file; any error in opening or later in decoding it becomes a DataError.
