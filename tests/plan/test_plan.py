@@ -1,37 +1,13 @@
 """The plan of an experiment: who is in it, which files each reads and leaves, and what is shared."""
 
-import copy
 import json
-import shlex
 from pathlib import Path
 
 import pytest
-import yaml
 
 from stages.errors import SettingsError
-from stages.experiment import check_variants, read_experiment
 from stages.plan import Plan
-from tests.workflow.tiny import REPOSITORY
-
-DEMO = yaml.safe_load((REPOSITORY / "configs/demo.yaml").read_text())
-MSRC = yaml.safe_load((REPOSITORY / "configs/msrc.yaml").read_text())
-VOC = yaml.safe_load((REPOSITORY / "configs/voc12.yaml").read_text())
-
-
-def plan_of(config: dict, **changes: object) -> Plan:
-    """The plan of a config with some of its sections updated."""
-    changed = copy.deepcopy(config)
-    for section, values in changes.items():
-        if isinstance(values, dict):
-            changed.setdefault(section, {}).update(values)
-        else:
-            changed[section] = values
-    return Plan(read_experiment(changed, source="test"))
-
-
-@pytest.fixture(scope="module")
-def demo() -> Plan:
-    return plan_of(DEMO)
+from tests.plan.plans import DEMO, MSRC, VOC, plan_of
 
 
 def test_the_own_localizer_refiner_and_segmenter_come_first(demo: Plan) -> None:
@@ -221,131 +197,3 @@ def test_the_archive_for_vocs_server_is_refused_for_other_data(demo: Plan) -> No
     assert plan_of(VOC).submission == "results/voc12/evaluate/voc_submission.tar.gz"
     with pytest.raises(SettingsError, match="needs data.format `voc`"):
         _ = demo.submission
-
-
-def test_attention_walks_depend_on_the_settings_of_maps_and_the_training_does_not() -> None:
-    walk = {"affinity": {"kind": "attention"}}
-    before, after = plan_of(MSRC, refine=walk), plan_of(MSRC, refine=walk, localize={"maps": {"size": 96}})
-    options = [plan.refiners.walked_option(plan.refiners.own) for plan in (before, after)]
-    assert options[0] != options[1]
-    assert json.loads(shlex.split(options[1])[1])["maps"]["size"] == 96
-    trainings = [plan.localizers.training_json(plan.experiment.localize) for plan in (before, after)]
-    assert trainings[0] == trainings[1]
-    learned = plan_of(MSRC, refine={"affinity": {"kind": "none"}})
-    assert learned.refiners.walked_option(learned.refiners.own) == ""
-
-
-def test_a_backbone_is_checked_for_the_localizer_that_asks_for_its_weights() -> None:
-    other = {"kind": "cnn", "model": "densenet121"}
-    own = {**MSRC["encode"]["weights"], "densenet121": "timm"}
-    plan = plan_of(
-        MSRC,
-        encode={"weights": own},
-        compare={"localizers": {"dense": {"method": {"kind": "cam"}, "backbone": other}}},
-    )
-    backbone = plan.experiment.localize.backbone
-    assert json.loads(plan.localizers.backbones_json(backbone.model)) == [backbone.model_dump(mode="json")]
-    (dense,) = json.loads(plan.localizers.backbones_json("densenet121"))
-    assert dense["model"] == "densenet121"
-    segmenters = plan.experiment.segment.network.backbone
-    assert segmenters == backbone.model or plan.localizers.backbones_json(segmenters) == "[]"
-
-
-PROXY = {"kind": "clip", "attention": "proxy", "proxy": {"model": "test_efficientnet", "strides": [16]}}
-PROXY_MODEL = "test_efficientnet"
-FEATURES = {"kind": "features", "model": "test_vit"}
-
-
-def test_frozen_networks_are_inputs_and_are_checked_with_their_weights() -> None:
-    weights = {"encode": {"weights": {**DEMO["encode"]["weights"], "test_efficientnet": "timm", "test_vit": "timm"}}}
-    plan = plan_of(DEMO, **weights, localize={"method": PROXY}, refine={"affinity": FEATURES})
-    files = {name: f"results/demo/encode/weights/{name}.safetensors" for name in ("test_efficientnet", "test_vit")}
-    assert plan.localizers.own.training_inputs == {
-        **{"weights": "results/demo/encode/image_tower.safetensors", "proxy": files["test_efficientnet"]}
-    }
-    refiner = plan.refiners.own
-    assert refiner.inputs("val", "0")["affinity"] == files["test_vit"]
-    assert (refiner.gpus, refiner.affinity, refiner.regions, plan.refiners.walked_option(refiner)) == (
-        1,
-        None,
-        None,
-        "",
-    )
-    assert json.loads(plan.refiners.masks_json(refiner))["affinity"]["model"] == "test_vit"
-    assert plan.experiment.models >= set(files)
-    assert set(plan.frozen_weights) >= set(files.values())
-    (proxy,) = json.loads(plan.localizers.backbones_json("test_efficientnet"))
-    assert proxy == {
-        **{"kind": "frozen", "place": "localize.method.proxy"},
-        **{"model": "test_efficientnet", "strides": [16]},
-    }
-    (walk,) = json.loads(plan.localizers.backbones_json("test_vit"))
-    assert (walk["kind"], walk["place"], walk["strides"]) == ("frozen", "refine.affinity", None)
-    assert [row.name for row in plan.tables["compare_refiners"].rows] == ["maps", "crf", "features", "features_crf"]
-
-
-def test_frozen_networks_of_rows_are_checked_when_a_table_asks_for_them() -> None:
-    weights = {"encode": {"weights": {**DEMO["encode"]["weights"], "test_efficientnet": "timm", "test_vit": "timm"}}}
-    rows = {"localizers": {"proxy": {"method": PROXY}}, "refiners": {"dino": {"affinity": FEATURES}}}
-    plan = plan_of(DEMO, **weights, compare=rows)
-    assert not {"test_efficientnet", "test_vit"} & plan.experiment.models
-    places = {name: json.loads(plan.localizers.backbones_json(name))[0]["place"] for name in ("test_vit", PROXY_MODEL)}
-    assert places == {"test_vit": "refine.affinity", PROXY_MODEL: "localize.method.proxy"}
-    row = next(row for row in plan.tables["compare_localizers"].rows if row.name == "proxy")
-    assert len(row.seeds) == 1
-    assert set(row.seeds[0].training_inputs) == {"weights", "proxy"}
-
-
-def test_mended_masks_are_learned_and_scored_in_the_place_of_trains(demo: Plan) -> None:
-    plan = plan_of(DEMO, refine={**DEMO["refine"], "mended": "to mend"})
-    own = plan.segmenters.own
-    assert plan.segmenters.training_masks(own) == ["results/demo/refine/with_mended/learned/0"]
-    assert plan.segmenters.training_masks(plan.segmenters.of("true_masks", 0)) == []
-    train, val = (plan.scored_masks("", "pseudo_masks", split) for split in ("train", "val"))
-    assert train.masks == ["results/demo/refine/with_mended/scored/0"]
-    assert train.inputs["mended"] == "results/demo/refine/mended.csv"
-    assert val.masks == demo.scored_masks("", "pseudo_masks", "val").masks
-    assert "mended" not in val.inputs
-    both = plan.scored_masks("", "pseudo_masks", "train+val")
-    assert both.masks == [*train.masks, *val.masks]
-    # Rows of tables are the method's.
-    name = next(name for name in plan.refiners.by_folder if name != "masks")
-    row = plan.scored_masks(f"refiners/{name.removeprefix('variants/')}/", "pseudo_masks", "train")
-    assert row.masks == [f"results/demo/refine/{name}/train/0"]
-    assert "mended" not in row.inputs
-
-
-def test_what_makes_masks_knows_of_no_mended_ones(demo: Plan) -> None:
-    plan = plan_of(DEMO, refine={**DEMO["refine"], "mended": "to mend"})
-    for name, refiner in plan.refiners.by_folder.items():
-        assert plan.refiners.masks_json(refiner) == demo.refiners.masks_json(demo.refiners.by_folder[name])
-        assert plan.refiners.affinity_json(refiner) == demo.refiners.affinity_json(demo.refiners.by_folder[name])
-    assert "mended" not in demo.experiment.model_dump_json()
-    assert json.loads(plan.mended.settings_json) == {"mended": "to mend"}
-
-
-@pytest.mark.parametrize("ignored", [{"ignore_below": 0.95}, {"ignore_band": [0.2, 0.5]}])
-def test_the_segmenter_alone_learns_from_masks_with_ignored_pixels(demo: Plan, ignored: dict) -> None:
-    plan = plan_of(DEMO, refine={**DEMO["refine"], **ignored})
-    assert plan.segmenters.training_masks(plan.segmenters.own) == ["results/demo/refine/banded/0"]
-    assert plan.scored_masks("", "pseudo_masks", "train").masks == ["results/demo/refine/masks/train/0"]
-    mended = plan_of(DEMO, refine={**DEMO["refine"], **ignored, "mended": "to mend"}).mended
-    assert mended.made("learned", "0") == "results/demo/refine/banded/0"
-    assert mended.made("scored", "0") == "results/demo/refine/masks/train/0"
-
-
-def test_a_lowest_probability_changes_the_training_masks_and_nothing_else(demo: Plan) -> None:
-    plan = plan_of(DEMO, refine={**DEMO["refine"], "ignore_below": 0.95})
-    before, own = demo.refiners, plan.refiners
-    assert before.banded_json(before.own) == before.masks_json(before.own) == own.masks_json(own.own)
-    assert json.loads(own.banded_json(own.own)) == json.loads(own.masks_json(own.own)) | {"ignore_below": 0.95}
-    for describe in ("regions_json", "affinity_json", "threshold_json"):
-        assert getattr(before, describe)(before.own) == getattr(own, describe)(own.own)
-    assert "ignore_below" not in demo.experiment.model_dump_json()
-
-
-def test_rows_of_refiners_cannot_be_mended() -> None:
-    compare = {**DEMO["compare"], "refiners": {"by_hand": {"mended": "x"}}}
-    experiment = read_experiment({**DEMO, "compare": compare}, source="test")
-    with pytest.raises(SettingsError, match="compare.refiners.by_hand.mended: rows are compared as they are made"):
-        check_variants(experiment, source="test")
