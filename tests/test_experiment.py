@@ -195,16 +195,6 @@ def test_packaged_towers_are_for_any_data(data: dict[str, str]) -> None:
     assert "encode.clip: learns_from lists a source twice (images, images)" in message_of(config)
 
 
-def test_clip_es_needs_background_texts_and_a_vit_for_its_affinities() -> None:
-    config = change(demo_config(), "encode.backgrounds", ["sky"])
-    config["localize"] = {"method": {"kind": "clip_es", "steps": 2}}
-    assert read_experiment(config, source="few.yaml").localize.method.steps == 2
-    config["encode"]["clip"] = {"kind": "towers", "image_tower": "resnet18"}
-    assert "steps: 2 needs the attention of a ViT, and encode.clip.kind `towers` is a CNN" in message_of(config)
-    config["localize"]["method"]["steps"] = 0
-    assert read_experiment(config, source="few.yaml").localize.method.steps == 0
-
-
 def test_a_localizer_that_is_compared_learns_from_the_same_images() -> None:
     config = demo_config() | {"compare": {"localizers": {"wider": {"splits": ["train", "val"]}}}}
     experiment = read_experiment(config, source="few.yaml")

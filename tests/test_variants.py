@@ -94,11 +94,6 @@ def test_maps_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
     ("name", "overrides", "message"),
     [
         ("fast", {"training": {"epoch": 3}}, r"x: compare.localizers.fast.training.epoch: no such setting"),
-        (
-            "es",
-            {"method": {"kind": "clip_es", "steps": 1}},
-            r"x: compare.localizers.es.method.steps: 1 needs",
-        ),
         ("fast", {"method": {"kind": "cam"}}, r"compare.localizers.fast: method 'cam' needs backbone.kind `cnn`"),
         ("mmcst", {}, "this is the name of the experiment's own localizer"),
         (
@@ -110,11 +105,6 @@ def test_maps_share_frozen_features_that_are_the_same(demo: Experiment) -> None:
             "proxy",
             {"method": {"kind": "clip", "attention": "proxy"}},
             r"localizers.proxy.method.proxy: encode.weights has no entry for vit_base_patch8_224.dino; add it",
-        ),
-        (
-            "self",
-            {"method": {"kind": "clip", "attention": "self"}},
-            r"localizers.self.method.attention: `self` compares the queries and keys of a ViT, .*; set `value`",
         ),
     ],
 )

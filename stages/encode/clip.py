@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from stages.encode.prompts import prompts_of
 from stages.errors import DataError, SettingsError, in_one_line
+from stages.networks.towers.timm_vit import take_any_size
 from stages.settings import EncodeSettings, PretrainedClip, TowerClip
 from stages.tensors import read_tensors
 from stages.weight_files import read_state, refuse_not_finite
@@ -160,6 +161,7 @@ def build_towers(settings: TowerClip, weights: Path) -> Clip:
             ),
         )  # fmt: skip
         tokenize = HFTokenizer(str(path), context_length=64)
+    take_any_size(model.visual)
     trunk = read_tensors(weights, stage="encode")
     model.visual.trunk.load_state_dict({name: trunk[name] for name in model.visual.trunk.state_dict()})
     model.lock_image_tower()

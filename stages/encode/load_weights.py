@@ -7,10 +7,12 @@ from pydantic import Field, TypeAdapter
 from stages.encode.weights import load_weights
 from stages.networks.checked import check_backbone
 from stages.runtime.command import main, parse_settings, parser
-from stages.settings import CnnBackbone, EncodeSettings, FrozenBackbone, HybridBackbone, VitBackbone
+from stages.settings import CnnBackbone, EncodeSettings, FrozenBackbone, HybridBackbone, TowerBackbone, VitBackbone
 from stages.tensors import write_tensors
 
-Backbone = Annotated[VitBackbone | HybridBackbone | CnnBackbone | FrozenBackbone, Field(discriminator="kind")]
+Backbone = Annotated[
+    VitBackbone | HybridBackbone | CnnBackbone | FrozenBackbone | TowerBackbone, Field(discriminator="kind")
+]
 BACKBONES = TypeAdapter(list[Backbone])
 
 

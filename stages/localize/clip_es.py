@@ -9,16 +9,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
-from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
-from stages.errors import SettingsError
 from stages.localize.class_affinity import affinity_of, spread
-from stages.localize.clip_tower import ClipLocalizer, patch_attention, tokens_before_blocks
+from stages.localize.clip_localizer import ClipLocalizer
 from stages.localize.grad_cam import grad_cam, tag_odds
 from stages.localize.inference import scale_to_one
 from stages.localize.localizer import Located, StateDict, method_of
+from stages.networks.towers.tower import Grid, VitTower
 from stages.settings import ClipEsSettings, LocalizeSettings, MapSettings
 
 USUAL_STEPS = 2
@@ -70,12 +68,7 @@ class ClipEs(ClipLocalizer):
         super().__init__(settings, text, weights, tower=tower)
         self.method = method_of(settings, ClipEsSettings)
         self.described = {"tower": tower, "background_texts": list(background_texts)}
-        attends = isinstance(self.tower, VisionTransformer)
-        if self.method.steps and not attends:
-            raise SettingsError(
-                f"localize.method.steps: {self.method.steps} needs the attention of a ViT, and encode.clip is a CNN;"
-                " leave steps out, or set 0"
-            )
+        attends = isinstance(self.opened, VitTower)
         self.steps = (USUAL_STEPS if attends else 0) if self.method.steps is None else self.method.steps
         if backgrounds is None:
             backgrounds = torch.zeros(len(background_texts), self.language_width)
@@ -117,55 +110,36 @@ class ClipEs(ClipLocalizer):
 
     def explain(self, images: Tensor) -> Explained:
         """What the tower makes of normalised images [B, 3, H, W]."""
-        return (self._explain_vit if isinstance(self.tower, VisionTransformer) else self._explain_cnn)(images)
+        if isinstance(self.opened, VitTower):
+            return self._explain_vit(self.opened, images)
+        tower = self.opened
+        features, grid = tower.before_last(images)
+        return Explained(features, lambda own: tower.pooled(own, grid), 0, grid, tower.pooled(features, grid), None)
 
-    def _explain_vit(self, images: Tensor) -> Explained:
-        tower: Any = self.tower
-        tokens, grid = tokens_before_blocks(tower, images)
-        blocks = list(tower.transformer.resblocks)
-        first = len(blocks) - self.method.attention_blocks if self.steps else len(blocks)
+    def _explain_vit(self, tower: VitTower, images: Tensor) -> Explained:
+        tokens, grid = tower.enter(images)
+        first = tower.depth - self.method.attention_blocks if self.steps else tower.depth
         total, before = None, tokens
-        for number, block in enumerate(blocks):
+        for number in range(tower.depth):
             before = tokens
             if number < first:
-                tokens = block(tokens)
+                tokens = tower.run(number, tokens, grid)
                 continue
-            tokens, own = patch_attention(block, tokens)
+            tokens, own = tower.with_attention(number, tokens, grid)
             total = own if total is None else total + own
-        attention = None if total is None else total / (len(blocks) - max(0, first))
-        pooled, _ = tower._pool(tokens)
+        attention = None if total is None else total / (tower.depth - max(0, first))
         # The paper explains what comes out of the last block's first norm, beside which the tokens themselves pass.
         passing = at_least_float32(before)
-        features = blocks[-1].ln_1(passing)
-        return Explained(features, self._after_norm(passing), 1, grid, pooled @ tower.proj, attention)
+        features = tower.attention_inputs(tower.depth - 1, passing)
+        embed = self._after_norm(tower, passing, grid)
+        return Explained(features, embed, tower.prefix, grid, tower.pool(tokens), attention)
 
-    def _after_norm(self, passing: Tensor) -> Callable[[Tensor], Tensor]:
-        tower: Any = self.tower
-        last = tower.transformer.resblocks[-1]
-
+    def _after_norm(self, tower: VitTower, passing: Tensor, grid: Grid) -> Callable[[Tensor], Tensor]:
         def embed(features: Tensor) -> Tensor:
-            tokens = passing.clone() + last.ls_1(last.attention(features))
-            tokens = tokens + last.ls_2(last.mlp(last.ln_2(tokens)))
-            if self.method.embedding == "tower":
-                return tower._pool(tokens)[0] @ tower.proj
-            patches = tokens[:, 1:]
-            if tower.final_ln_after_pool:
-                return tower.ln_post(patches.mean(dim=1)) @ tower.proj
-            return tower.ln_post(patches).mean(dim=1) @ tower.proj
+            tokens = tower.after_last(passing.clone(), features, grid)
+            return tower.pool(tokens) if self.method.embedding == "tower" else tower.mean_embedding(tokens)
 
         return embed
-
-    def _explain_cnn(self, images: Tensor) -> Explained:
-        tower: Any = self.tower
-        features = tower.trunk.forward_features(images)  # [B, D, rows, columns]
-        rows, columns = features.shape[-2:]
-
-        def embed(flat: Tensor) -> Tensor:
-            grid = rearrange(flat, "b (rows columns) d -> b d rows columns", rows=rows)
-            return tower.head(tower.trunk.forward_head(grid))
-
-        flat = rearrange(features, "b d rows columns -> b (rows columns) d")
-        return Explained(flat, embed, 0, (rows, columns), tower.head(tower.trunk.forward_head(features)), None)
 
     def _odds(self, explained: Explained, tags: Tensor) -> Callable[[Tensor], Tensor]:
         def odds(features: Tensor) -> Tensor:

@@ -9,22 +9,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
 from stages.errors import SettingsError
-from stages.localize.clip_dense import (
-    Grid,
-    mean_of_alike,
-    position_features,
-    proxy_features,
-    self_features,
-    value_features,
-)
-from stages.localize.clip_tower import ClipLocalizer, tokens_before_last_block
+from stages.localize.clip_dense import proxy_features, value_features
+from stages.localize.clip_localizer import ClipLocalizer
 from stages.localize.localizer import Located, StateDict, method_of
 from stages.localize.windows import Windows, windows_of
 from stages.networks.frozen_patches import FrozenPatches
+from stages.networks.towers.tower import Grid, VitTower
 from stages.settings import ClipSettings, LocalizeSettings, MapSettings
 
 PLACE = "localize.method"
@@ -56,11 +49,6 @@ class ClipSimilarity(ClipLocalizer):
         self.method = method_of(settings, ClipSettings)
         self.proxy: FrozenPatches | None = None
         cells = 1
-        if self.method.attention == "self" and not isinstance(self.tower, VisionTransformer):
-            raise SettingsError(
-                f"{PLACE}.attention: 'self' compares the queries and keys of a ViT, and the image tower is a CNN; set"
-                " 'value' or 'proxy', or a ViT in encode.clip (such as ViT-B-16)"
-            )
         if self.method.attention == "proxy":
             if weights is not None and proxy is None:
                 raise SettingsError(
@@ -91,9 +79,9 @@ class ClipSimilarity(ClipLocalizer):
             cosines = self._cosines(patches)
         else:
             cosines = self.windows.mean_over(
-                images, self.stride, lambda own: self._cosines(self._patches(*self._before_last(own), own))
+                images, self.stride, lambda own: self._cosines(self._patches(*self.opened.before_last(own), own))
             )
-            pooled = self._pooled(self._before_last(images)[0])
+            pooled = self.opened.pooled(*self.opened.before_last(images))
         kinds = {
             "similarity": torch.relu(cosines),
             "softmax": (cosines / self.method.temperature).softmax(dim=1),
@@ -104,8 +92,8 @@ class ClipSimilarity(ClipLocalizer):
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images [B, 3, H, W] to patch features [B, E, rows, columns] and image embeddings [B, E], not
         normalised. The image embedding is the tower's own."""
-        before, grid = self._before_last(images)
-        return self._patches(before, grid, images), self._pooled(before)
+        tokens, grid = self.opened.before_last(images)
+        return self._patches(tokens, grid, images), self.opened.pooled(tokens, grid)
 
     def _fit_one_window(self, images: Tensor) -> bool:
         side = 0 if self.windows is None else self.windows.side
@@ -116,35 +104,16 @@ class ClipSimilarity(ClipLocalizer):
         with torch.autocast(patches.device.type, enabled=False):
             return torch.einsum("berl,ce->bcrl", F.normalize(patches.float(), dim=1), self.text.float())
 
-    def _before_last(self, images: Tensor) -> tuple[Tensor, Grid]:
-        """A ViT's tokens that enter its last block, [B, 1 + N, D], or a CNN's last feature map [B, D, rows, columns];
-        and the grid of patches."""
-        if isinstance(self.tower, VisionTransformer):
-            return tokens_before_last_block(self.tower, images)
-        features = self.tower.trunk.forward_features(images)  # type: ignore[union-attr,operator]
-        return features, tuple(features.shape[-2:])
-
-    def _patches(self, before: Tensor, grid: Grid, images: Tensor) -> Tensor:
-        dense, (rows, columns) = self._dense(before, grid, images)
+    def _patches(self, tokens: Tensor, grid: Grid, images: Tensor) -> Tensor:
+        dense, (rows, columns) = self._dense(tokens, grid, images)
         return rearrange(dense, "b (rows columns) e -> b e rows columns", rows=rows, columns=columns)
 
-    def _dense(self, before: Tensor, grid: Grid, images: Tensor) -> tuple[Tensor, Grid]:
+    def _dense(self, tokens: Tensor, grid: Grid, images: Tensor) -> tuple[Tensor, Grid]:
         """Patch features [B, N, E] and their grid."""
-        tower: Any = self.tower
         if self.proxy is not None:
             proxies = self.proxy(images * self.deviation + self.mean)
             finer = (proxies.shape[-2], proxies.shape[-1])
-            if isinstance(tower, VisionTransformer):
-                return proxy_features(tower, before, grid, proxies=proxies, settings=self.method.proxy), finer
-            return position_features(tower, mean_of_alike(before, proxies, self.method.proxy)), finer
-        if not isinstance(tower, VisionTransformer):
-            return position_features(tower, before), grid
-        return (self_features if self.method.attention == "self" else value_features)(tower, before), grid
-
-    def _pooled(self, before: Tensor) -> Tensor:
-        """The tower's own image embedding [B, E]."""
-        tower: Any = self.tower
-        if isinstance(tower, VisionTransformer):
-            pooled, _ = tower._pool(tower.transformer.resblocks[-1](before))
-            return pooled @ tower.proj
-        return tower.head(tower.trunk.forward_head(before))
+            return proxy_features(self.opened, tokens, grid, proxies=proxies, settings=self.method.proxy), finer
+        if self.method.attention == "self" and isinstance(self.opened, VitTower):
+            return self.opened.seen_by_themselves(tokens, grid), grid
+        return value_features(self.opened, tokens, grid), grid

@@ -8,20 +8,24 @@ from stages.errors import SettingsError, in_one_line
 from stages.networks.frozen_patches import check_frozen_patches
 from stages.networks.pyramid import build_pyramid
 from stages.networks.timm_names import name_fault
+from stages.networks.towers.build import open_packaged
 from stages.networks.vit import build_vit
-from stages.settings import CnnBackbone, FrozenBackbone, HybridBackbone, VitBackbone
+from stages.settings import CnnBackbone, FrozenBackbone, HybridBackbone, TowerBackbone, VitBackbone
 
 # Patches of the trial: odd numbers, so that the sides are no multiples of a CNN's larger strides.
 TRIAL_GRID = (5, 7)
 
 
-def check_backbone(settings: VitBackbone | HybridBackbone | CnnBackbone | FrozenBackbone) -> None:
+def check_backbone(settings: VitBackbone | HybridBackbone | CnnBackbone | FrozenBackbone | TowerBackbone) -> None:
     """Raises SettingsError, naming the model, if the backbone of these settings cannot be built, or its CNN run."""
     if isinstance(settings, FrozenBackbone):
         check_frozen_patches(settings, place=settings.place)
         return
     if isinstance(settings, VitBackbone):
         build_vit(settings)
+        return
+    if isinstance(settings, TowerBackbone):
+        open_packaged(settings)
         return
     if fault := name_fault(settings.model):
         raise SettingsError(f"localize.backbone.model: {fault}")

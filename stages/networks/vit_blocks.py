@@ -65,15 +65,22 @@ def attention_outputs(layer: Any, inputs: Tensor, attended: Tensor) -> Tensor:
     return layer.proj_drop(layer.proj(merged))
 
 
+def attention_branch(block: Any, attended: Tensor) -> Tensor:
+    """What a block adds to its input of its attention layer's output, [B, M, D]: the same, scaled or normed."""
+    if isinstance(block, NORM_AFTERWARDS):
+        return block.drop_path1(block.norm1(attended))
+    if isinstance(block, EvaBlock):
+        return block.drop_path1(_scaled(attended, block.gamma_1))
+    return block.drop_path1(block.ls1(attended))
+
+
 def block_outputs(block: Any, tokens: Tensor, attended: Tensor) -> Tensor:
     """The block's output from its input and its attention layer's output, each [B, M, D]."""
+    tokens = tokens + attention_branch(block, attended)
     if isinstance(block, NORM_AFTERWARDS):
-        tokens = tokens + block.drop_path1(block.norm1(attended))
         return tokens + block.drop_path2(block.norm2(block.mlp(tokens)))
     if isinstance(block, EvaBlock):
-        tokens = tokens + block.drop_path1(_scaled(attended, block.gamma_1))
         return tokens + block.drop_path2(_scaled(block.mlp(block.norm2(tokens)), block.gamma_2))
-    tokens = tokens + block.drop_path1(block.ls1(attended))
     return tokens + block.drop_path2(block.ls2(block.mlp(block.norm2(tokens))))
 
 

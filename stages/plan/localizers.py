@@ -13,6 +13,9 @@ from stages.settings import (
     FrozenBackbone,
     FrozenNetwork,
     LocalizeSettings,
+    OnClip,
+    TowerBackbone,
+    TowerClip,
 )
 from stages.variants import all_refiners, all_variants, features_name, features_settings, map_features_settings
 
@@ -143,8 +146,19 @@ class Localizers:
         walked = [own.affinity for own in (self.experiment.refine, *refiners)]
         frozen = [FrozenBackbone.of(own, "localize.method.proxy") for own in compared if isinstance(own, FrozenNetwork)]
         frozen += [FrozenBackbone.of(own, "refine.affinity") for own in walked if isinstance(own, FrozenNetwork)]
-        found = dict.fromkeys(own.model_dump_json() for own in (*trained, *frozen) if own.model == model)
+        towers = [tower for own in localizers for tower in self._packaged_tower(own)]
+        every = (*trained, *frozen, *towers)
+        found = dict.fromkeys(own.model_dump_json() for own in every if own.model == model)
         return json.dumps([json.loads(text) for text in found])
+
+    def _packaged_tower(self, settings: LocalizeSettings) -> list[TowerBackbone]:
+        """The packaged image tower that a localizer looks into, with what it asks of it; empty if there is none."""
+        clip, method = self.experiment.encode.clip, settings.method
+        if not (isinstance(clip, TowerClip) and isinstance(method, OnClip)):
+            return []
+        needs = method.needs_attention
+        asked = {"needs": needs.setting, "cure": needs.cure} if needs else {}
+        return [TowerBackbone(model=clip.image_tower, method=method.kind, **asked)]
 
     def maps_json(self, settings: LocalizeSettings) -> str:
         """A section `localize` for the commands that make maps or prepare that."""

@@ -1,6 +1,13 @@
 """Every setting of tagmask: one strict model a stage. `workflow/schemas/config.schema.yaml` is generated from here."""
 
-from stages.settings.backbones import CnnBackbone, FrozenBackbone, FrozenNetwork, HybridBackbone, VitBackbone
+from stages.settings.backbones import (
+    CnnBackbone,
+    FrozenBackbone,
+    FrozenNetwork,
+    HybridBackbone,
+    TowerBackbone,
+    VitBackbone,
+)
 from stages.settings.base import ScoredSplit, Strict, joined, parts_of
 from stages.settings.compare import CompareSettings
 from stages.settings.crf import CRF_SETS, CrfSettings
@@ -29,6 +36,8 @@ from stages.settings.methods import (
     MctformerSettings,
     Method,
     MmcstSettings,
+    NeedsAttention,
+    OnClip,
     ProxySettings,
     TsCamSettings,
 )
@@ -82,7 +91,9 @@ __all__ = [
     "MctformerSettings",
     "Method",
     "MmcstSettings",
+    "NeedsAttention",
     "NetworkSettings",
+    "OnClip",
     "OpenImagesSettings",
     "PretrainedClip",
     "ProxySettings",
@@ -92,6 +103,7 @@ __all__ = [
     "SegmentSettings",
     "SegmenterTraining",
     "Strict",
+    "TowerBackbone",
     "TowerClip",
     "TsCamSettings",
     "VitBackbone",

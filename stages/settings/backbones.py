@@ -147,3 +147,14 @@ class FrozenBackbone(FrozenNetwork):
     def of(cls, network: FrozenNetwork, place: FrozenPlace) -> "FrozenBackbone":
         """The network that another section describes, without what else that says."""
         return cls(model=network.model, strides=network.strides, place=place)
+
+
+class TowerBackbone(Strict):
+    """A packaged image tower (`encode.clip`) among the backbones that are checked before their weights are loaded, with
+    what the localizer on it asks of it."""
+
+    kind: Literal["image_tower"] = "image_tower"
+    model: str
+    method: str = Field(description="the localizer's `method.kind`")
+    needs: str = Field("", description="the setting of the method for which the tower must attend")
+    cure: str = Field("", description="what to do if it does not")

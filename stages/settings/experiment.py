@@ -13,7 +13,7 @@ from stages.settings.data import DataSettings
 from stages.settings.encode import EncodeSettings, TowerClip
 from stages.settings.evaluate import EvaluateSettings, ReportSettings
 from stages.settings.localize import LocalizeSettings
-from stages.settings.methods import ClipEsSettings, ClipSettings
+from stages.settings.methods import ClipEsSettings
 from stages.settings.refine import LearnedAffinity, RefineSettings
 from stages.settings.segment import SegmentSettings
 from stages.vocabulary import SPLITS, SplitName
@@ -41,23 +41,13 @@ ExperimentName = Annotated[
 def method_fault(localize: LocalizeSettings, encode: EncodeSettings) -> str:
     """What of a localizer does not fit the section `encode`, as a setting below `localize` and its cure; empty if all
     does."""
-    network, method, cnn = localize.method.frozen_network, localize.method, isinstance(encode.clip, TowerClip)
+    network, method = localize.method.frozen_network, localize.method
     if network is not None and network.model not in encode.weights:
         return f"method.proxy: encode.weights has no entry for {network.model}; add it, or name another model"
-    if isinstance(method, ClipSettings) and method.attention == "self" and cnn:
-        return (
-            "method.attention: `self` compares the queries and keys of a ViT, and packaged towers (encode.clip.kind"
-            " `towers`) have a CNN; set `value` or `proxy`, or encode.clip.kind `pretrained` with a ViT"
-        )
     if isinstance(method, ClipEsSettings) and not encode.backgrounds:
         return (
             "method.kind: `clip_es` weighs an image's classes against texts of what else photos show; list them in"
             " encode.backgrounds, such as [sky, grass, water, road, building]"
-        )
-    if isinstance(method, ClipEsSettings) and method.steps and cnn:
-        return (
-            f"method.steps: {method.steps} needs the attention of a ViT, and encode.clip.kind `towers` is a CNN; leave"
-            " steps out, or set 0"
         )
     return ""
 

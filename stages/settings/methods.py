@@ -1,6 +1,6 @@
 """Settings of each localizer, `localize.method`."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -113,6 +113,13 @@ class MctformerSettings(Method):
     pooling_decay: Share = Field(0.996, description="decay d of global weighted ranking pooling (plus)")
 
 
+class NeedsAttention(NamedTuple):
+    """A setting that an image tower without attention cannot follow, and what to do then."""
+
+    setting: str
+    cure: str
+
+
 class OnClip(Method):
     """Settings common to the training-free localizers on `encode.clip`."""
 
@@ -120,6 +127,11 @@ class OnClip(Method):
     def on_clip(self) -> bool:
         """They are."""
         return True
+
+    @property
+    def needs_attention(self) -> NeedsAttention | None:
+        """What needs a tower that attends; None if nothing does."""
+        return None
 
 
 class ProxySettings(FrozenNetwork):
@@ -167,6 +179,11 @@ class ClipSettings(OnClip):
             )
         return self
 
+    @property
+    def needs_attention(self) -> NeedsAttention | None:
+        """`attention: self` does."""
+        return NeedsAttention("attention: 'self'", "set 'value' or 'proxy'") if self.attention == "self" else None
+
     @model_serializer(mode="wrap")
     def without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves out what is not set or not used, so that results made before there was such a setting stay valid."""
@@ -213,3 +230,8 @@ class ClipEsSettings(OnClip):
         description="lambda: affinities lead from within the boxes around each region where the map, scaled to [0, 1],"
         " reaches it",
     )
+
+    @property
+    def needs_attention(self) -> NeedsAttention | None:
+        """Steps of its affinity do."""
+        return NeedsAttention(f"steps: {self.steps}", "leave steps out, or set 0") if self.steps else None

@@ -8,14 +8,9 @@ import timm
 import torch
 from open_clip.transformer import VisionTransformer
 
-from stages.localize.clip_dense import (
-    mean_of_alike,
-    position_features,
-    proxy_attention,
-    proxy_features,
-    self_features,
-    value_features,
-)
+from stages.localize.clip_dense import mean_of_alike, proxy_attention, proxy_features, value_features
+from stages.networks.towers.open_clip_vit import OpenClipVit
+from stages.networks.towers.timm_cnn import TimmCnn
 from stages.settings import ProxySettings
 
 GRID = (3, 5)
@@ -131,7 +126,7 @@ def slow_proxy(
 
 
 def test_self_attention_is_the_sum_of_two_softmaxes(tower: VisionTransformer, tokens: torch.Tensor) -> None:
-    found = self_features(tower, tokens).numpy()
+    found = OpenClipVit(tower).seen_by_themselves(tokens, GRID).numpy()
     for own, entering in zip(found, tokens.double().numpy(), strict=True):
         np.testing.assert_allclose(own, slow_self(tower, entering), atol=1e-5)
 
@@ -140,15 +135,16 @@ def test_self_attention_is_the_sum_of_two_softmaxes(tower: VisionTransformer, to
 @pytest.mark.parametrize("settings", [ProxySettings(), ProxySettings(beta=0.5, gamma=8.0)], ids=["paper", "other"])
 def test_proxy_attention_weights_the_values(tower: VisionTransformer, tokens: torch.Tensor, size, settings) -> None:
     proxies = torch.randn(2, 6, *size, generator=torch.Generator().manual_seed(2)) + 0.5
-    found = proxy_features(tower, tokens, GRID, proxies=proxies, settings=settings).numpy()
+    found = proxy_features(OpenClipVit(tower), tokens, GRID, proxies=proxies, settings=settings).numpy()
     for own, entering, alike in zip(found, tokens.double().numpy(), proxies.double().numpy(), strict=True):
         np.testing.assert_allclose(own, slow_proxy(tower, entering, alike, settings), atol=2e-5)
 
 
 def test_a_proxy_that_finds_nothing_alike_leaves_the_values(tower: VisionTransformer, tokens: torch.Tensor) -> None:
     proxies = torch.eye(15).view(15, *GRID).expand(2, -1, -1, -1)  # one feature for each patch
-    found = proxy_features(tower, tokens, GRID, proxies=proxies, settings=ProxySettings())
-    torch.testing.assert_close(found, value_features(tower, tokens), atol=1e-6, rtol=1e-5)
+    opened = OpenClipVit(tower)
+    found = proxy_features(opened, tokens, GRID, proxies=proxies, settings=ProxySettings())
+    torch.testing.assert_close(found, value_features(opened, tokens, GRID), atol=1e-6, rtol=1e-5)
 
 
 def test_proxy_weights_by_hand() -> None:
@@ -182,9 +178,12 @@ def test_positions_of_a_cnn_that_all_see_each_other_are_the_image_embedding() ->
     tower = SimpleNamespace(trunk=trunk, head=torch.nn.Linear(trunk.num_features, 16))
     even = ProxySettings(beta=0.0)
     with torch.no_grad():
-        features = trunk.forward_features(torch.randn(2, 3, 64, 96))
+        images = torch.randn(2, 3, 64, 96)
+        features = trunk.forward_features(images)
         expected = tower.head(trunk.forward_head(features))
-        same = features.new_ones(2, 1, *features.shape[2:])
-        each = position_features(tower, mean_of_alike(features, same, even))
+        opened = TimmCnn(tower)
+        tokens, grid = opened.before_last(images)
+        same = features.new_ones(2, 1, *grid)
+        each = proxy_features(opened, tokens, grid, proxies=same, settings=even)
         torch.testing.assert_close(each, expected[:, None].expand_as(each), atol=1e-5, rtol=1e-4)
         assert mean_of_alike(features, torch.ones(2, 3, 4, 7), even).shape == (2, features.shape[1], 4, 7)

@@ -17,7 +17,6 @@ from stages.errors import SettingsError
 from stages.localize.checkpoint import build_localizer
 from stages.localize.class_affinity import affinity_of, box_mask, sinkhorn, spread
 from stages.localize.clip_es import ClipEs
-from stages.localize.clip_tower import patch_attention, tokens_before_blocks
 from stages.localize.grad_cam import grad_cam, tag_odds
 from stages.localize.inference import scale_to_one
 from stages.settings import LocalizeSettings, MapSettings, PretrainedClip, TowerClip
@@ -187,10 +186,10 @@ def test_attention_is_the_mean_over_heads_and_last_blocks(blocks: int) -> None:
     expected = []
     with torch.no_grad():
         explained = localizer.explain(images)
-        entering, _ = tokens_before_blocks(tower, images)
-        for block in tower.transformer.resblocks:
+        entering, grid = localizer.opened.enter(images)
+        for number, block in enumerate(tower.transformer.resblocks):
             expected.append(slow_attention(block, entering[0].numpy())[1:, 1:])
-            after, own = patch_attention(block, entering)
+            after, own = localizer.opened.with_attention(number, entering, grid)
             torch.testing.assert_close(after, block(entering), atol=1e-5, rtol=1e-4)
             np.testing.assert_allclose(own[0], expected[-1], atol=1e-5)
             entering = after

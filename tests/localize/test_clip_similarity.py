@@ -14,7 +14,7 @@ from stages.encode.clip import PROJECTIONS, build_towers
 from stages.errors import DataError, SettingsError
 from stages.localize.checkpoint import build_localizer, load_localizer, save_localizer
 from stages.localize.clip_similarity import ClipSimilarity
-from stages.localize.clip_tower import build_image_tower, image_statistics, tokens_before_last_block
+from stages.networks.towers.build import build_image_tower, image_statistics
 from stages.settings import ClipSettings, LocalizeSettings, MapSettings, PretrainedClip, TowerClip
 from tests.localize.conftest import CLASSES, TOWER
 
@@ -29,7 +29,7 @@ MODELS = {
     "tiny-convnext": {"timm_model_name": "convnext_atto", "timm_pool": "", "image_size": 64},
     "tiny-timm-attention": {"timm_model_name": "tf_efficientnet_lite0", "timm_pool": "abs_attn", "timm_proj": ""},
     "tiny-swin": {"timm_model_name": "swin_tiny_patch4_window7_224", "timm_pool": "avg"},
-    "tiny-timm-vit": {"timm_model_name": "vit_tiny_patch16_224", "timm_pool": "token"},
+    "tiny-relative-vit": {"timm_model_name": "vit_relpos_small_patch16_224", "timm_pool": "avg"},
 }
 CLIP = LocalizeSettings(method=ClipSettings(kind="clip"))
 TOWERS = TowerClip.model_validate(TOWER)
@@ -68,20 +68,19 @@ def entering_last_block(tower: torch.nn.Module, images: torch.Tensor) -> torch.T
 @pytest.mark.parametrize("model", ["tiny-vit", "tiny-vit-mean"])
 def test_a_vit_at_its_own_size_is_open_clips(model: str) -> None:
     localizer, images = localizer_of(pretrained(model)), torch.randn(2, 3, 32, 32)
-    tokens, grid = tokens_before_last_block(localizer.tower, images)
+    tokens, grid = localizer.opened.before_last(images)
     assert grid == (4, 4)
     torch.testing.assert_close(tokens, entering_last_block(localizer.tower, images))
     _, pooled = localizer.features(images)
     torch.testing.assert_close(pooled, localizer.tower(images))
 
 
-@pytest.mark.parametrize("model", ["tiny-vit", "tiny-vit-mean"])
-def test_patch_features_are_those_of_patches_that_attend_to_themselves(model: str) -> None:
+def test_patch_features_are_those_of_patches_that_attend_to_themselves() -> None:
     """Attention to oneself alone gives the values, whatever the queries and keys: torch's own attention, masked."""
-    localizer, images = localizer_of(pretrained(model)), torch.randn(2, 3, 24, 40)
+    localizer, images = localizer_of(pretrained("tiny-vit")), torch.randn(2, 3, 24, 40)
     tower = localizer.tower
     last = tower.transformer.resblocks[-1]
-    tokens, _ = tokens_before_last_block(tower, images)
+    tokens, _ = localizer.opened.before_last(images)
     others = ~torch.eye(tokens.shape[1], dtype=torch.bool)
     normed = last.ln_1(tokens)
     alone, _ = last.attn(normed, normed, normed, attn_mask=others)
@@ -93,14 +92,14 @@ def test_patch_features_are_those_of_patches_that_attend_to_themselves(model: st
 
 
 def test_positions_are_interpolated_to_other_sizes() -> None:
-    tower = localizer_of(pretrained("tiny-vit")).tower
+    localizer = localizer_of(pretrained("tiny-vit"))
+    tower = localizer.tower
     with torch.no_grad():  # patches without content: what is left of them is their position
         tower.conv1.weight.zero_()
         tower.ln_pre = torch.nn.Identity()
-        tower.transformer.resblocks = tower.transformer.resblocks[-1:]
         ramp = torch.arange(4.0).repeat_interleave(4)  # the row's number, along 4 x 4 positions
         tower.positional_embedding[1:] = ramp[:, None]
-    tokens, grid = tokens_before_last_block(tower, torch.randn(1, 3, 64, 24))
+    tokens, grid = localizer.opened.enter(torch.randn(1, 3, 64, 24))
     assert grid == (8, 3)
     rows = tokens[0, 1:, 0].view(8, 3)
     torch.testing.assert_close(rows, rows[:, :1].expand(8, 3))  # the same in all columns
@@ -182,7 +181,7 @@ def test_a_stored_vit_is_whole(tmp_path: Path) -> None:
         "tiny-resnet",
         "tiny-timm-attention",
         "tiny-swin",
-        "tiny-timm-vit",
+        "tiny-relative-vit",
     ],
 )
 def test_towers_whose_patches_cannot_be_compared_are_refused(model: str) -> None:
@@ -191,8 +190,8 @@ def test_towers_whose_patches_cannot_be_compared_are_refused(model: str) -> None
 
 
 def test_a_packaged_tower_is_refused_by_its_own_setting() -> None:
-    with pytest.raises(SettingsError, match="encode.clip.image_tower: the patches of 'vit_tiny_patch16_224'"):
-        localizer_of(TowerClip(kind="towers", image_tower="vit_tiny_patch16_224"))
+    with pytest.raises(SettingsError, match="encode.clip.image_tower: the patches of 'beit_base_patch16_224'"):
+        localizer_of(TowerClip(kind="towers", image_tower="beit_base_patch16_224"))
 
 
 def test_an_unknown_tower_is_named() -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from stages.errors import SettingsError
 from stages.localize.checkpoint import build_localizer, load_localizer, save_localizer
 from stages.localize.clip_similarity import ClipSimilarity
-from stages.localize.clip_tower import build_image_tower
+from stages.networks.towers.build import build_image_tower
 from stages.settings import ClipSettings, LocalizeSettings, MapSettings, PretrainedClip, TowerClip
 from tests.localize.conftest import CLASSES, TOWER
 
@@ -142,7 +142,9 @@ def test_settings_that_are_not_used_are_not_written() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(SettingsError, match="localize.method.attention: 'self' .*, and the image tower is a CNN; set"):
+    with pytest.raises(
+        SettingsError, match="localize.method.attention: 'self' needs the attention of a ViT, and tf_efficientnet_lite0"
+    ):
         localizer_of(CNN, attention="self")
     with pytest.raises(SettingsError, match="localize.method.step: 16 is no multiple of the 32 pixels"):
         localizer_of(CNN, window=64, step=16)

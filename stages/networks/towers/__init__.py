@@ -1,0 +1,1 @@
+"""open_clip's image towers, opened where localizers look in."""
