@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from stages.encode.prompts import prompts_of
 from stages.errors import DataError, SettingsError, in_one_line
-from stages.networks.towers.timm_vit import take_any_size
+from stages.networks.towers.timm_vit import TimmVit, take_any_size
+from stages.networks.vit import stride_of
 from stages.settings import EncodeSettings, PretrainedClip, TowerClip
 from stages.tensors import read_tensors
 from stages.weight_files import read_state, refuse_not_finite
@@ -162,6 +163,11 @@ def build_towers(settings: TowerClip, weights: Path) -> Clip:
         )  # fmt: skip
         tokenize = HFTokenizer(str(path), context_length=64)
     take_any_size(model.visual)
+    if TimmVit.is_one(model.visual) and settings.image_size % (patch := stride_of(model.visual.trunk)):
+        raise SettingsError(
+            f"encode.clip.image_size: {settings.image_size} is no multiple of the {patch} pixels of a patch of"
+            f" {settings.image_tower}; set {-(-settings.image_size // patch) * patch}"
+        )
     trunk = read_tensors(weights, stage="encode")
     model.visual.trunk.load_state_dict({name: trunk[name] for name in model.visual.trunk.state_dict()})
     model.lock_image_tower()

@@ -23,7 +23,9 @@ class TowerClip(Strict):
     """An open_clip model built from packaged towers, with projections trained here. Its results are not CLIP's."""
 
     kind: Literal["towers"]
-    image_tower: str = Field("tf_efficientnet_lite0", description="timm model; its weights come from `encode.weights`")
+    image_tower: str = Field(
+        "tf_efficientnet_lite0", description="timm CNN or plain ViT; its weights come from `encode.weights`"
+    )
     image_size: Count = Field(224, description="input side of the image tower, pixels")
     width: Count = Field(256, description="width E of the joint space")
     learns_from: Annotated[tuple[Literal["cutouts", "images"], ...], Field(min_length=1)] = Field(

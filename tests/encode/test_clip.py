@@ -244,3 +244,21 @@ def test_a_tag_has_the_activation_that_its_weights_were_trained_with(monkeypatch
     clip = load_clip(EncodeSettings(clip=PretrainedClip(model="ViT-B-32", pretrained=tag)))
     for tower in (clip.model.visual.transformer, clip.model.transformer):
         assert type(tower.resblocks[0].mlp.gelu).__name__ == activation
+
+
+def test_a_packaged_vit_gets_its_weights_at_the_size_of_the_settings(tmp_path: Path) -> None:
+    """Its own size is 160 px: at 64 its positions are interpolated, as timm's model for any size does."""
+    torch.manual_seed(0)
+    trunk = timm.create_model("test_vit", pretrained=False, dynamic_img_size=True, num_classes=0).eval()
+    save_file(trunk.state_dict(), tmp_path / "vit.safetensors")
+    settings = TowerClip(kind="towers", image_tower="test_vit", image_size=64, width=32)
+    clip = build_towers(settings, tmp_path / "vit.safetensors")
+    images = torch.randn(2, 3, 64, 64)
+    mean = trunk.forward_features(images)[:, 1:].mean(dim=1)
+    torch.testing.assert_close(clip.model.encode_image(images), clip.model.visual.head(mean))
+    odd = settings.model_copy(update={"image_size": 70})
+    with pytest.raises(
+        SettingsError,
+        match=r"encode.clip.image_size: 70 is no multiple of the 16 pixels of a patch of test_vit; set 80",
+    ):
+        build_towers(odd, tmp_path / "vit.safetensors")

@@ -26,6 +26,12 @@ TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers"
 VIT = {"image_size": 32, "patch_size": 8, "width": 32, "head_width": 16, "layers": 3}
 MODELS = {"tiny-es": VIT, "tiny-es-mean": VIT | {"pool_type": "avg", "final_ln_after_pool": True, "ls_init_value": 0.3}}
 TOWERS = TowerClip.model_validate(TOWER)
+# timm ViTs as towers: pooled by a class token, by an attention, by a mean.
+TIMM = {
+    "tiny-es-token": ("test_vit", "token"),
+    "tiny-es-map": ("test_vit3", "map"),
+    "tiny-es-avg": ("test_vit4", "avg"),
+}
 GROUND = ("sky", "ground")
 MAPS = MapSettings()
 ALL = torch.ones(1, 3, dtype=torch.bool)
@@ -39,6 +45,9 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> None:
     for name, vision in MODELS.items():
         config = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": TEXT}
         (folder / f"{name}.json").write_text(json.dumps(config))
+    for name, (model, pool) in TIMM.items():
+        vision = {"timm_model_name": model, "timm_pool": pool, "timm_proj": "linear"}
+        (folder / f"{name}.json").write_text(json.dumps({"embed_dim": 16, "vision_cfg": vision, "text_cfg": TEXT}))
     open_clip.add_model_config(folder)
 
 
@@ -122,8 +131,10 @@ def test_maps_are_grad_cam_by_finite_differences(tower: str | TowerClip, embeddi
         torch.testing.assert_close(maps[0], scale_to_one(found[0].unflatten(1, explained.grid)))
 
 
-def test_images_with_other_tags_run_together() -> None:
-    localizer, images = localizer_of(), images_of(count=3)
+@pytest.mark.parametrize("tower", ["tiny-es", *TIMM])
+def test_images_with_other_tags_run_together(tower: str) -> None:
+    localizer = localizer_of(tower)
+    images = images_of(2 * localizer.stride, 3 * localizer.stride, count=3)
     tags = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
     together = localizer.locate_tagged([images], MAPS, [tags])[0]
     for number in range(3):

@@ -31,6 +31,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "self in windows": {"attention": "self", "window": 64, "step": 32},
     "proxy in windows": {"attention": "proxy", "proxy": FINER, "window": 64, "step": 32},
 }
+# A timm ViT as tower, which pools its patches by an attention.
+SIGLIP = PretrainedClip(model="tiny-dense-siglip", pretrained="weights.safetensors")
 OF_CNN = [name for name in VARIANTS if "self" not in name]
 
 
@@ -40,6 +42,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> None:
     vision = {"image_size": 64, "patch_size": 32, "width": 64, "head_width": 16, "layers": 2}
     text = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
     (folder / "tiny-dense-vit.json").write_text(json.dumps({"embed_dim": 16, "vision_cfg": vision, "text_cfg": text}))
+    siglip = {"timm_model_name": "test_vit3", "timm_pool": "map", "timm_proj": "none"}
+    config = {"embed_dim": 96, "vision_cfg": siglip, "text_cfg": text | {"width": 96}}
+    (folder / "tiny-dense-siglip.json").write_text(json.dumps(config))
     open_clip.add_model_config(folder)
 
 
@@ -49,7 +54,13 @@ def settings_of(**method: Any) -> LocalizeSettings:
 
 def localizer_of(tower: PretrainedClip | TowerClip = VIT, **method: Any) -> ClipSimilarity:
     torch.manual_seed(0)
-    return ClipSimilarity(settings_of(**method), torch.randn(len(CLASSES), 16), None, tower=tower.model_dump()).eval()
+    text = torch.randn(len(CLASSES), 96 if tower == SIGLIP else 16)
+    localizer = ClipSimilarity(settings_of(**method), text, None, tower=tower.model_dump()).eval()
+    if tower == SIGLIP:
+        torch.manual_seed(1)
+        for own in localizer.tower.parameters():
+            own.add_(0.1 * torch.randn_like(own))  # a new one scales what its blocks add down to nothing
+    return localizer
 
 
 def images(rows: int = 96, columns: int = 160) -> torch.Tensor:
@@ -57,8 +68,9 @@ def images(rows: int = 96, columns: int = 160) -> torch.Tensor:
 
 
 def variants() -> list[Any]:
-    pairs = [(VIT, name) for name in VARIANTS] + [(CNN, name) for name in OF_CNN]
-    return [pytest.param(tower, VARIANTS[name], id=f"{tower.kind}-{name}") for tower, name in pairs]
+    pairs = [(tower, name) for tower in (VIT, SIGLIP) for name in VARIANTS] + [(CNN, name) for name in OF_CNN]
+    names = {VIT: "vit", SIGLIP: "siglip", CNN: "cnn"}
+    return [pytest.param(tower, VARIANTS[name], id=f"{names[tower]}-{name}") for tower, name in pairs]
 
 
 @pytest.mark.parametrize(("tower", "method"), variants())
