@@ -10,7 +10,7 @@ import typer
 from stages.cli.export import add_export
 from stages.cli.init import init
 from stages.cli.places import config_in, existing, from_here, home
-from stages.cli.processes import SHOWN, cores_words, ended, run_module, shows_progress, snakemake_words
+from stages.cli.processes import INTERRUPTED, SHOWN, cores_words, ended, run_module, shows_progress, snakemake_words
 from stages.cli.status import describe_status, read_summary, working_jobs
 from stages.errors import TagmaskError
 from stages.experiment import read_config, read_settings
@@ -86,7 +86,11 @@ def run(
     settings = read_settings(folder / found)  # of a file that it cannot parse, Snakemake prints a traceback
     if not plain and shows_progress(more):
         more += SHOWN
-    call(*snakemake_words(found, folder, *more), *targets, folder=folder)
+    status = run_module(*snakemake_words(found, folder, *more), *targets, folder=folder)
+    if status == INTERRUPTED:
+        print("Stopped. What is finished is kept, and the same command goes on from there.", file=sys.stderr)
+    if status:
+        raise typer.Exit(status)
     if not dry_run:
         print("\n".join(ended(folder, settings, targets, time.monotonic() - began, more)))
 

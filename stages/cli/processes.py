@@ -18,23 +18,27 @@ SHOWN = ["--logger", "tagmask"]  # the plugin in workflow/plugins
 UNSHOWN = {"-n", "--dry-run", "--dryrun", "-q", "--quiet", "--verbose", "--logger", "--debug-dag"}
 # Options with which jobs may run elsewhere, so that the cores of this machine are irrelevant.
 ELSEWHERE = {"--profile", "--workflow-profile", "--executor", "-e"}
+# As shells say it: 128 and the number of the signal.
+INTERRUPTED = 130
 SHOW_CURSOR = "\x1b[?25h"
 
 
 def run_module(*words: str | Path, folder: Path) -> int:
-    """Runs a Python module in `folder`. Returns its exit status. Raises TagmaskError if packages are wrong."""
+    """Runs a Python module in `folder`. Returns its exit status, or INTERRUPTED if it ended after Ctrl-C. Raises
+    TagmaskError if packages are wrong."""
     check_forks()
     check_opencv()
+    interrupted = False
     with subprocess.Popen([sys.executable, "-m", *map(str, words)], cwd=folder, env=job_environment()) as process:
         while True:
             try:
                 status = process.wait()
                 break
             except KeyboardInterrupt:
-                pass  # the terminal has told the module too, which ends its jobs and then itself
+                interrupted = True  # the terminal has told the module too, which ends its jobs and then itself
     if SHOWN[-1] in words and status < 0:  # killed, so it has not put the terminal right
         print(SHOW_CURSOR, end="", file=sys.stderr)
-    return status
+    return INTERRUPTED if interrupted and status else status
 
 
 def snakemake_words(config: Path, folder: Path, *more: str) -> list[str | Path]:

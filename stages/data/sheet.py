@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
 from stages.files import atomic_path
+from stages.fonts import font_of
 from stages.images import BACKGROUND, IGNORE, read_image, read_mask, voc_palette
 from stages.index import Record, evenly_spaced
 
@@ -28,7 +29,7 @@ def draw_sheet(records: Sequence[Record], root: Path, classes: Sequence[str], *,
     shown = evenly_spaced(records, images)
     rows = -(-len(shown) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * TILE, rows * (TILE + 3 * LINE)), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    pen, font = ImageDraw.Draw(sheet), font_of(11)
     palette = np.array(voc_palette(), dtype=np.uint8).reshape(256, 3)
     for tile, record in enumerate(shown):
         left, top = tile % COLUMNS * TILE, tile // COLUMNS * (TILE + 3 * LINE)

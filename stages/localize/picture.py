@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from stages.fonts import font_of
 from stages.labelling import enlarge_maps
 from stages.map_colours import overlay
 
 LONGEST_SIDE = 320  # of the photo in the picture, pixels
 GAP = 8
 TITLE = 30
-FONT_SIZE = 16
+FONT_SIZE = 15
 
 
 def draw_maps(photo: Image.Image, maps: Mapping[str, NDArray[np.float32]], classes: Sequence[str]) -> Image.Image:
@@ -22,7 +23,7 @@ def draw_maps(photo: Image.Image, maps: Mapping[str, NDArray[np.float32]], class
     """
     tile = photo.copy()
     tile.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    font = ImageFont.load_default(size=FONT_SIZE)
+    font = font_of(FONT_SIZE)
     titles = ("photo", *maps)
     width = max(tile.width, *(round(font.getlength(title)) for title in titles))
     left = 2 * GAP + round(max(font.getlength(line) for name in classes for line in name.splitlines()))

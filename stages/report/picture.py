@@ -4,10 +4,11 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from stages.errors import DataError
 from stages.files import atomic_path
+from stages.fonts import font_of
 from stages.images import voc_palette
 from stages.map_colours import overlay
 from stages.report.panels import Panel, colour_mask
@@ -27,7 +28,7 @@ def draw_picture(panels: Sequence[Panel], classes: Sequence[str]) -> Image.Image
     height = TITLE + len(panels) * (TILE[1] + GAP) + TITLE
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=16)
+    font = font_of(15)
     lefts = [GAP + column * (TILE[0] + GAP) for column in range(len(columns))]
     for left, title in zip(lefts, columns, strict=True):
         draw.text((left + TILE[0] / 2, TITLE / 2), title, "black", font, anchor="mm")
