@@ -10,10 +10,19 @@ import typer
 from stages.cli.export import add_export
 from stages.cli.init import init
 from stages.cli.places import config_in, existing, from_here, home
-from stages.cli.processes import INTERRUPTED, SHOWN, cores_words, ended, run_module, shows_progress, snakemake_words
+from stages.cli.processes import (
+    INTERRUPTED,
+    SHOWN,
+    cores_words,
+    ended,
+    run_module,
+    sets_more,
+    shows_progress,
+    snakemake_words,
+)
 from stages.cli.status import describe_status, read_summary, working_jobs
 from stages.errors import TagmaskError
-from stages.experiment import read_config, read_settings
+from stages.experiment import check_variants, read_config, read_experiment, read_settings
 from stages.program import program
 
 DEMO = Path("configs/demo.yaml")
@@ -83,14 +92,18 @@ def run(
     more = [*cores_words(cores, context.args), *(["--dry-run"] if dry_run else []), *context.args]
     folder = home(directory)
     found = config_in(config, folder)
-    settings = read_settings(folder / found)  # of a file that it cannot parse, Snakemake prints a traceback
+    # Of a file that it cannot parse, Snakemake prints a traceback; of wrong settings, lines of its own around ours.
+    settings = read_settings(folder / found)
+    if not sets_more(context.args):
+        check_variants(read_experiment(settings, source=str(found)), source=str(found))
     if not plain and shows_progress(more):
         more += SHOWN
-    status = run_module(*snakemake_words(found, folder, *more), *targets, folder=folder)
-    if status == INTERRUPTED:
-        print("Stopped. What is finished is kept, and the same command goes on from there.", file=sys.stderr)
-    if status:
-        raise typer.Exit(status)
+    try:
+        call(*snakemake_words(found, folder, *more), *targets, folder=folder)
+    except typer.Exit as failure:
+        if failure.exit_code == INTERRUPTED:
+            print("Stopped. What is finished is kept, and the same command goes on from there.", file=sys.stderr)
+        raise
     if not dry_run:
         print("\n".join(ended(folder, settings, targets, time.monotonic() - began, more)))
 

@@ -16,6 +16,7 @@ from stages.program import job_environment
 SHOWN = ["--logger", "tagmask"]  # the plugin in workflow/plugins
 # Options of Snakemake with which it runs nothing, or says more or less than the display would.
 UNSHOWN = {"-n", "--dry-run", "--dryrun", "-q", "--quiet", "--verbose", "--logger", "--debug-dag"}
+ADDING = {"--config", "-C", "--configfile", "--configfiles"}
 # Options with which jobs may run elsewhere, so that the cores of this machine are irrelevant.
 ELSEWHERE = {"--profile", "--workflow-profile", "--executor", "-e"}
 # As shells say it: 128 and the number of the signal.
@@ -54,6 +55,11 @@ def cores_words(cores: str | None, options: Sequence[str]) -> list[str]:
     return ["--cores", cores or "all"]
 
 
+def sets_more(options: Sequence[str]) -> bool:
+    """Whether options of Snakemake change settings of the config, or add another."""
+    return any(word.partition("=")[0] in ADDING for word in options)
+
+
 def shows_progress(options: Sequence[str]) -> bool:
     """Whether a run of Snakemake with these options is shown as a line per stage: in a terminal."""
     in_terminal = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -66,7 +72,7 @@ def ended(
     """What is said after a run: which images were left out, where the pages of its targets are, and how long it
     took."""
     # With settings in `options`, the experiment may have another name.
-    given = any(word.partition("=")[0] in ("--config", "-C") for word in options)
+    given = sets_more(options)
     results = folder / "results" / str(settings.get("experiment"))
     names = ["index" if target == "all" else target for target in targets]
     pages = [] if given else [page for name in names if (page := results / f"report/{name}.html").is_file()]

@@ -37,6 +37,18 @@ def test_run_is_snakemake_with_the_targets_after_the_config(calls: Calls) -> Non
     assert calls[1][:6] == ["snakemake", "--cores", "all", "--configfile", "configs/demo.yaml", "--"]
 
 
+def test_a_wrong_setting_is_told_before_snakemake_starts(calls: Calls, tmp_path: Path) -> None:
+    text = (REPOSITORY / "configs/demo.yaml").read_text().replace("epochs:", "epohcs:", 1)
+    (tmp_path / "wrong.yaml").write_text(text)
+    done = invoke("run", "-c", str(tmp_path / "wrong.yaml"))
+    assert isinstance(done.exception, SettingsError)
+    assert "epohcs: no such setting" in str(done.exception)
+    assert calls == []
+    # What another config or option makes of it, is Snakemake's to say.
+    assert invoke("run", "-c", str(tmp_path / "wrong.yaml"), "-C", "seed=1").exit_code == 0
+    assert len(calls) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
