@@ -55,6 +55,11 @@ class VitTower(ImageTower):
     depth: int
     by_class_token: bool
 
+    @property
+    @abstractmethod
+    def heads(self) -> int:
+        """Heads of the last block's values."""
+
     @abstractmethod
     def enter(self, images: Tensor) -> tuple[Tensor, Grid]:
         """Normalised images [B, 3, H, W] to the tokens that enter the first block, [B, P + N, D], and the grid of the
@@ -117,11 +122,6 @@ class VitTower(ImageTower):
         heads = rearrange(values, "b m (h d) -> b h m d", h=self.heads)
         outputs = self.attention_outputs(last, values, heads)
         return self.alone(self.normed(self.attention_branch(last, outputs)))
-
-    @property
-    @abstractmethod
-    def heads(self) -> int:
-        """Heads of the last block's values."""
 
     def pooled(self, tokens: Tensor, grid: Grid) -> Tensor:
         return self.pool(self.run(self.depth - 1, tokens, grid))
