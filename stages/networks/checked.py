@@ -8,7 +8,6 @@ from stages.errors import SettingsError, in_one_line
 from stages.networks.frozen_patches import check_frozen_patches
 from stages.networks.pyramid import build_pyramid
 from stages.networks.timm_names import name_fault
-from stages.networks.towers.build import open_packaged
 from stages.networks.vit import build_vit
 from stages.settings import CnnBackbone, FrozenBackbone, HybridBackbone, TowerBackbone, VitBackbone
 
@@ -25,6 +24,8 @@ def check_backbone(settings: VitBackbone | HybridBackbone | CnnBackbone | Frozen
         build_vit(settings)
         return
     if isinstance(settings, TowerBackbone):
+        from stages.networks.towers.build import open_packaged  # open_clip takes seconds to import; few need it here
+
         open_packaged(settings)
         return
     if fault := name_fault(settings.model):
