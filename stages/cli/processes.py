@@ -16,6 +16,7 @@ from stages.program import job_environment
 SHOWN = ["--logger", "tagmask"]  # the plugin in workflow/plugins
 # Options of Snakemake with which it runs nothing, or says more or less than the display would.
 UNSHOWN = {"-n", "--dry-run", "--dryrun", "-q", "--quiet", "--verbose", "--logger", "--debug-dag"}
+# Options with which settings come from elsewhere than the config.
 ADDING = {"--config", "-C", "--configfile", "--configfiles"}
 # Options with which jobs may run elsewhere, so that the cores of this machine are irrelevant.
 ELSEWHERE = {"--profile", "--workflow-profile", "--executor", "-e"}
