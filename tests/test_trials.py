@@ -20,7 +20,8 @@ def bases(trial: Path) -> list[str]:
 
 
 def test_every_trial_names_a_config_that_it_goes_on_top_of() -> None:
-    assert TRIALS and all(bases(trial) for trial in TRIALS)
+    assert TRIALS
+    assert all(bases(trial) for trial in TRIALS)
 
 
 @pytest.mark.parametrize(

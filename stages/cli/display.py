@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from stages.cli.progress import Row, Run, duration, rules_by_stage
+from stages.cli.progress import Row, Run, Working, duration, rules_by_stage
 
 BAR = 12  # columns
 WITH_BARS = 72  # columns of the terminal
@@ -90,7 +90,7 @@ class Display:
     def _begin(self, values: Any) -> None:
         outputs = map(Path, values.output if "shard" in (values.wildcards or {}) else ())
         with self._lock:
-            self._run.begin(values.jobid, values.rule_name, outputs, values.created)
+            self._run.begin(values.jobid, values.rule_name, outputs, values.created, [Path(log) for log in values.log])
         if values.rule_msg:
             self._print(values.rule_msg)
 
@@ -156,7 +156,15 @@ def words_of(row: Row) -> str:
         return f"failed: {', '.join(row.failed)}" if row.stage != "all" else f"failed after {duration(row.took)}"
     if row.done == row.total:
         return f"took {duration(row.took)}" if row.total else "nothing to do"
-    return ", ".join(
-        f"{rule} {duration(seconds)}" if jobs == 1 else f"{jobs} {rule} {duration(seconds)}"
-        for rule, jobs, seconds in row.running
-    )
+    return ", ".join(map(words_of_jobs, row.running))
+
+
+def words_of_jobs(working: Working) -> str:
+    """What jobs of one rule are doing.
+
+    >>> words_of_jobs(Working("train_localizer", 1, 80, 200)), words_of_jobs(Working("make_maps", 2, 9, None))
+    ('train_localizer 1 min 20 s (3 min 20 s left)', '2 make_maps 9 s')
+    """
+    many = f"{working.jobs} " if working.jobs > 1 else ""
+    left = "" if working.left is None else f" ({duration(working.left)} left)"
+    return f"{many}{working.rule} {duration(working.seconds)}{left}"

@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import safe_open
 
+from stages.cli.training_log import seconds_left
 from stages.report.timings import STAGES
 
 RULE = re.compile(r"^(?:rule (\w+):|use rule \w+ as (\w+) with:)", re.MULTILINE)
@@ -36,14 +38,17 @@ class Clock:
 
 @dataclass
 class Step:
-    """The jobs of one rule. images: of finished jobs; lasted: seconds in which jobs ran, until the last finish."""
+    """The jobs of one rule.
+
+    images: of finished jobs.  lasted: seconds in which jobs ran, until the last finish.  running: jobs with their logs.
+    """
 
     stage: str
     total: int
     done: int = 0
     images: int = 0
     lasted: float = 0.0
-    running: set[int] = field(default_factory=set)
+    running: dict[int, Sequence[Path]] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -52,12 +57,28 @@ class Step:
         return self.images / self.lasted if self.images and self.lasted else None
 
     def seconds_left(self, now: float) -> float | None:
-        """At the pace of the finished jobs; None until there is one."""
+        """At the pace of the finished jobs, or of a training by its own log; None until there is either."""
         if self.done >= self.total:
             return 0.0
         if not self.done:
-            return None
+            return self.told_left(now) if self.total == 1 else None
         return max(0.0, (self.total - self.done) * self.lasted / self.done - (self.clock.at(now) - self.lasted))
+
+    def told_left(self, now: float) -> float | None:
+        """What the log of the one running job says; None if several run, or if it says nothing."""
+        if len(self.running) != 1:
+            return None
+        told = (seconds_left(log, now) for logs in self.running.values() for log in logs)
+        return next((left for left in told if left is not None), None)
+
+
+class Working(NamedTuple):
+    """Running jobs of one rule. seconds: since when; left: by the job's own log, if it says so."""
+
+    rule: str
+    jobs: int
+    seconds: float
+    left: float | None
 
 
 @dataclass(frozen=True)
@@ -78,8 +99,7 @@ class Failure:
 class Row:
     """A stage, or all of the run, at one moment.
 
-    left: seconds; None without an estimate.  running: rules with the number of their jobs, and the seconds since they
-    have been running.  failed: rules.  took: seconds in which jobs ran.
+    left: seconds; None without an estimate.  failed: rules.  took: seconds in which jobs ran.
     """
 
     stage: str
@@ -87,13 +107,13 @@ class Row:
     total: int
     images_per_second: float | None
     left: float | None
-    running: Sequence[tuple[str, int, float]]
+    running: Sequence[Working]
     failed: Sequence[str]
     took: float
 
 
 class Run:
-    """The jobs of one start of Snakemake. Times are seconds of one clock, whichever."""
+    """The jobs of one start of Snakemake. Times are seconds since 1970."""
 
     def __init__(self, stages: Mapping[str, str], began: float) -> None:
         """stages: by rule. Rules without one are targets, which do no work and do not count."""
@@ -112,14 +132,14 @@ class Run:
             if rule in self.stages:
                 self.steps[rule] = Step(self.stages[rule], count)
 
-    def begin(self, job: int, rule: str, outputs: Iterable[Path], at: float) -> None:
+    def begin(self, job: int, rule: str, outputs: Iterable[Path], at: float, logs: Sequence[Path] = ()) -> None:
         """A job begins, perhaps once more after it failed. outputs: of a job over a shard of images; else none."""
         self.failures.pop(job, None)
         if rule not in self.stages:
             return
         step = self.steps.setdefault(rule, Step(self.stages[rule], 1))
         self._rules[job], self._outputs[job] = rule, tuple(outputs)
-        step.running.add(job)
+        step.running[job] = logs
         step.clock.start(at)
         self._clocks[step.stage].start(at)
 
@@ -145,7 +165,7 @@ class Run:
         step = self.steps[self._rules[job]] if job in self._rules else None
         if step is None or job not in step.running:
             return None
-        step.running.discard(job)
+        del step.running[job]
         if not step.running:
             step.clock.stop(at)
         if not any(other.running for other in self.steps.values() if other.stage == step.stage):
@@ -171,7 +191,9 @@ class Run:
             images_per_second=over_images.images_per_second if over_images else None,
             left=sum_of(step.seconds_left(now) for step in steps.values()),
             running=[
-                (rule, len(step.running), step.clock.running(now)) for rule, step in steps.items() if step.running
+                Working(rule, len(step.running), step.clock.running(now), step.told_left(now))
+                for rule, step in steps.items()
+                if step.running
             ],
             failed=list(dict.fromkeys(own.rule for own in self.failures.values() if own.rule in steps)),
             took=self._clocks[stage].at(now),

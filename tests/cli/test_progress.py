@@ -69,7 +69,7 @@ def test_jobs_side_by_side_share_their_time(run: Run, tmp_path: Path) -> None:
     for job, began in ((3, 100), (4, 102)):
         run.begin(job, "make_maps", [masks(tmp_path / str(job), 30)], began)
     assert row_of(run, "localize", 108).images_per_second is None
-    assert row_of(run, "localize", 108).running == [("make_maps", 2, 8)]
+    assert row_of(run, "localize", 108).running == [("make_maps", 2, 8, None)]
     run.finish(3, 110)
     run.finish(4, 112)
     row = row_of(run, "localize", 112)
