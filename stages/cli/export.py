@@ -1,31 +1,15 @@
 """`tagmask export`: masks for annotation tools and trainers."""
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stages.cli.places import config_in, existing, from_here, home
+from stages.report.export_choices import Format, Masks
 
 Call = Callable[..., None]
-
-
-class Format(StrEnum):
-    """What can be written."""
-
-    coco = "coco"
-    labelme = "labelme"
-    yolo = "yolo"
-    png = "png"
-
-
-class Masks(StrEnum):
-    """Which masks can be written."""
-
-    pseudo_masks = "pseudo_masks"
-    predictions = "predictions"
 
 
 def add_export(app: typer.Typer, call: Call) -> None:

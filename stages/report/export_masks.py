@@ -20,6 +20,7 @@ from stages.mask_formats.names import name_of
 from stages.mask_formats.photos import MaskedPhoto, name_of_photo
 from stages.mask_formats.regions import Region, regions_of
 from stages.refine.mended import read_mended_list
+from stages.report.export_choices import Format, Masks
 from stages.report.exporters import EXPORTERS, Target
 from stages.runtime.command import main, output_path
 from stages.segment.rounds import round_folder
@@ -29,7 +30,6 @@ from stages.vocabulary import SPLITS
 log = logging.getLogger(__name__)
 
 PROVENANCE = "provenance.json"  # written at the end of a run, with all its settings
-KINDS = ("pseudo_masks", "predictions")
 TOLERANCE = 0.5
 
 
@@ -140,7 +140,7 @@ def photos_of(
         yield photo, len(listed)
 
 
-def export(target: Target, kind: str, photos: Iterator[tuple[MaskedPhoto, int]]) -> dict[str, Counts]:
+def export(target: Target, kind: Format, photos: Iterator[tuple[MaskedPhoto, int]]) -> dict[str, Counts]:
     """Writes photos in a format of EXPORTERS into the target's folder; returns what was written of each split."""
     exporter = EXPORTERS[kind](target)
     counts: dict[str, Counts] = {}
@@ -167,8 +167,8 @@ def export(target: Target, kind: str, photos: Iterator[tuple[MaskedPhoto, int]])
 def run(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--results", type=Path, required=True, help="results/<experiment>")
-    options.add_argument("--format", choices=EXPORTERS, required=True, help="what to write")
-    options.add_argument("--masks", choices=KINDS, default="pseudo_masks", help="which masks")
+    options.add_argument("--format", choices=list(Format), required=True, help="what to write")
+    options.add_argument("--masks", choices=list(Masks), default=Masks.pseudo_masks, help="which masks")
     options.add_argument("--splits", help="train, val, test, joined by commas; default: all that have such masks")
     options.add_argument("--config", type=Path, help="the experiment's config; default: its last whole run's settings")
     options.add_argument("--rle", action="store_true", help="coco: run lengths, which keep every pixel, not polygons")
@@ -189,7 +189,7 @@ def run(arguments: list[str] | None = None) -> None:
     photos = photos_of(args.results, experiment, args.masks, splits)
     with atomic_folder(args.output) as folder:
         target = Target(folder, args.output, experiment.data.classes, args.rle, args.tolerance, args.smallest)
-        counts = export(target, args.format, photos)
+        counts = export(target, Format(args.format), photos)
     for split, count in counts.items():
         print(count.words(split))
     lost = sum(count.ignored for count in counts.values())

@@ -16,6 +16,7 @@ from stages.mask_formats.photos import MaskedPhoto
 from stages.mask_formats.png import CLASSES, write_png
 from stages.mask_formats.regions import Region
 from stages.mask_formats.yolo import write_description, write_yolo
+from stages.report.export_choices import Format
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ class YoloExporter:
         write_description(self.target.folder / "data.yaml", list(self.lists), self.target.classes)
 
 
-EXPORTERS: Mapping[str, Callable[[Target], Exporter]] = MappingProxyType(
-    {"coco": CocoExporter, "labelme": LabelmeExporter, "yolo": YoloExporter, "png": PngExporter}
+EXPORTERS: Mapping[Format, Callable[[Target], Exporter]] = MappingProxyType(
+    {
+        Format.coco: CocoExporter,
+        Format.labelme: LabelmeExporter,
+        Format.yolo: YoloExporter,
+        Format.png: PngExporter,
+    }
 )

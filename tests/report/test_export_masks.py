@@ -18,7 +18,9 @@ from stages.mask_formats.labelme import read_labelme
 from stages.mask_formats.yolo import read_yolo
 from stages.refine import read_mended
 from stages.refine.mended import MendedRow, read_mended_list, write_mended
+from stages.report.export_choices import Format
 from stages.report.export_masks import run
+from stages.report.exporters import EXPORTERS
 from stages.segment.rounds import round_folder
 from tests.mask_formats.drawn import Mask, blobs, rings
 from tests.small_config import change, demo_config
@@ -243,3 +245,7 @@ def test_what_was_exported_is_mended_once_it_is_changed(
         text = text.replace("red disc", "?").replace("tree", "red disc").replace("?", "tree")
         file.write_text(text, encoding="utf-8")
     assert sorted(read()) == ["2.png", *(["am Strand/erstes Bild.jpg"] if kind == "coco" else [])]
+
+
+def test_every_format_has_an_exporter() -> None:
+    assert set(EXPORTERS) == set(Format)
