@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import chdir
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,8 @@ from stages.cli.processes import (
 )
 from stages.cli.status import describe_status, read_summary, working_jobs
 from stages.errors import TagmaskError
-from stages.experiment import check_variants, read_config, read_experiment, read_settings
+from stages.experiment import read_config, read_settings
+from stages.plan.checks import checked_experiment
 from stages.program import program
 
 DEMO = Path("configs/demo.yaml")
@@ -92,10 +94,12 @@ def run(
     more = [*cores_words(cores, context.args), *(["--dry-run"] if dry_run else []), *context.args]
     folder = home(directory)
     found = config_in(config, folder)
-    # Of a file that it cannot parse, Snakemake prints a traceback; of wrong settings, lines of its own around ours.
+    # Of a config that it cannot parse, Snakemake prints a traceback; of wrong settings and missing files, lines of its
+    # own around ours.
     settings = read_settings(folder / found)
     if not sets_more(context.args):
-        check_variants(read_experiment(settings, source=str(found)), source=str(found))
+        with chdir(folder):
+            checked_experiment(settings, source=str(found))
     if not plain and shows_progress(more):
         more += SHOWN
     try:

@@ -29,9 +29,9 @@ def invoke(*words: str):
 
 
 def test_run_is_snakemake_with_the_targets_after_the_config(calls: Calls) -> None:
-    done = invoke("run", "-c", "configs/voc12.yaml", "--cores", "4", "--target", "upper_bound", "-n", "--forcerun", "a")
+    done = invoke("run", "-c", "configs/demo.yaml", "--cores", "4", "--target", "upper_bound", "-n", "--forcerun", "a")
     assert done.exit_code == 0, done.output
-    expected = "snakemake --cores 4 --dry-run --forcerun a --configfile configs/voc12.yaml -- upper_bound"
+    expected = "snakemake --cores 4 --dry-run --forcerun a --configfile configs/demo.yaml -- upper_bound"
     assert calls == [[*expected.split(), f"in {REPOSITORY}"]]
     invoke("run")
     assert calls[1][:6] == ["snakemake", "--cores", "all", "--configfile", "configs/demo.yaml", "--"]
@@ -43,6 +43,10 @@ def test_a_wrong_setting_is_told_before_snakemake_starts(calls: Calls, tmp_path:
     done = invoke("run", "-c", str(tmp_path / "wrong.yaml"))
     assert isinstance(done.exception, SettingsError)
     assert "epohcs: no such setting" in str(done.exception)
+    assert calls == []
+    done = invoke("run", "-c", "configs/msrc.yaml")
+    assert isinstance(done.exception, SettingsError)
+    assert "configs/msrc.yaml: data.root: no folder datasets/msrc; put the dataset there" in str(done.exception)
     assert calls == []
     # What another config or option makes of it, is Snakemake's to say.
     assert invoke("run", "-c", str(tmp_path / "wrong.yaml"), "-C", "seed=1").exit_code == 0
