@@ -1,5 +1,6 @@
 """How long a training still takes, by its log."""
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -13,13 +14,16 @@ def seconds_left(log: Path, now: float) -> float | None:
 
     now: seconds since 1970.
     """
-    if not log.is_file():
+    try:
+        file = log.open("rb")
+    except FileNotFoundError:  # not begun, or removed just now by Snakemake, which starts jobs afresh
         return None
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL))
+    with file:
+        about = os.fstat(file.fileno())
+        file.seek(max(0, about.st_size - TAIL))
         estimates = ETA.findall(file.read())
     if not estimates:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in estimates[-1])
     told = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
-    return max(0.0, told - max(0.0, now - log.stat().st_mtime))
+    return max(0.0, told - max(0.0, now - about.st_mtime))
